@@ -1,1 +1,4 @@
-//! (in the making)
+//! The only wiring: roles, signals, readiness, shutdown.
+
+mod journal;
+pub mod trace;
