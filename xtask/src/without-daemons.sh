@@ -18,7 +18,8 @@ if [ -e "$policy" ]; then
     fi
 else
     trap 'rm -f "$policy"' EXIT
-    trap 'exit 130' HUP INT TERM
+    # PIPE: whoever reads our output may be gone first.
+    trap 'exit 130' HUP INT PIPE TERM
     printf '#!/bin/sh\n%s\nexit 101\n' "$mark" >"$policy"
     chmod 755 "$policy"
 fi
