@@ -35,3 +35,8 @@ pub enum RequirementState {
         fix: String,
     },
 }
+
+/// (in the making)
+pub fn survey() -> Survey {
+    Survey { release: String::new(), machine: String::new(), requirements: Vec::new() }
+}
