@@ -42,7 +42,14 @@ pub struct Global {
     /// What is logged to standard error: error, warn, info, debug, trace, or a filter
     ///
     /// A filter names modules, such as info,login_tracer::kernel=debug
-    #[arg(long, global = true, value_name = "FILTER", env = "LOGIN_TRACER_LOG", default_value = "info")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        env = "LOGIN_TRACER_LOG",
+        hide_env_values = true,
+        default_value = "info"
+    )]
     pub log: String,
 }
 
