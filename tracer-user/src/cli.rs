@@ -65,7 +65,7 @@ pub enum Command {
     /// Watch and announce logins: both roles below under one supervisor (needs root)
     Run,
     /// The role that watches the kernel and records sessions (needs root)
-    Trace,
+    Trace(TraceArgs),
     /// The role that looks up, rates and announces sessions (drops root)
     Notify,
     /// List sessions, newest first
@@ -74,6 +74,13 @@ pub enum Command {
     Show(ShowArgs),
     /// Check kernel, permissions, configuration and databases, and say what to do
     Check,
+}
+
+#[derive(Debug, Args)]
+pub struct TraceArgs {
+    /// Also append every kernel event to this file, as lines of JSON: for a bug report
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

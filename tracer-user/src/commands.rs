@@ -76,7 +76,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let state_dir = absolute(&global.state_dir)?;
     match &cli.command {
         Command::Run => run::run(global, &state_dir),
-        Command::Trace => trace::run(global, &state_dir),
+        Command::Trace(args) => trace::run(args, global, &state_dir),
         Command::Notify => notify::run(global, &state_dir),
         Command::Sessions(args) => sessions::run(args, &state_dir),
         Command::Show(args) => show::run(args, &state_dir),

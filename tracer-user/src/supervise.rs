@@ -3,6 +3,7 @@
 //! `login-tracer run` is one supervisor with two children, the roles, each a process of its own with no more rights
 //! than it needs. Under systemd each role is a service and there is no supervisor; a role cannot tell the difference.
 
+mod journal;
 pub mod lock;
 pub mod privileges;
 pub mod ready;
