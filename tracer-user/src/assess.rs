@@ -26,6 +26,11 @@ impl Level {
             Self::High => "high",
         }
     }
+
+    /// The inverse of [`Level::as_str`]; `None` for a word that is not ours.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Unknown, Self::Low, Self::Medium, Self::High].into_iter().find(|level| level.as_str() == word)
+    }
 }
 
 impl fmt::Display for Level {

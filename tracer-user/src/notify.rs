@@ -1,1 +1,3 @@
-//! (in the making)
+//! The notify role: changes of sessions -> assessed, told, each to every sink.
+
+pub mod outbox; // delivery.db
