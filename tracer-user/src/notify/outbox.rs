@@ -11,16 +11,21 @@
 //! What is lost with this file (it was damaged and set aside) is what the look-ups said and which deliveries had failed;
 //! sessions and changes are in `sessions.db`.
 
+mod ledger;
 mod schema;
+mod writer;
 
 use std::collections::HashMap;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use uuid::Uuid;
 
+pub use self::writer::{
+    Attempt, Delivery, Due, NewAnnouncement, Outbox, Pending, Position, Rating, Recorded, TakenIn,
+};
 use crate::assess::{Assessment, Level, Reason};
 use crate::session::{ChangeKind, SessionKey};
 use crate::store::{self, StoreError};
@@ -101,11 +106,15 @@ impl Reader {
     /// [`StoreError::Missing`] as long as the notify role never ran: nothing was assessed or delivered yet.
     pub fn open(state_dir: &Path) -> Result<Self, StoreError> {
         let path = path(state_dir);
-        std::fs::metadata(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => StoreError::Missing { path: path.clone() },
-            io::ErrorKind::PermissionDenied => StoreError::Forbidden { path: path.clone() },
-            _ => StoreError::File { path: path.clone(), source },
-        })?;
+        if let Err(source) = fs::metadata(&path) {
+            return Err(if source.kind() == io::ErrorKind::NotFound {
+                StoreError::Missing { path }
+            } else if source.kind() == io::ErrorKind::PermissionDenied {
+                StoreError::Forbidden { path }
+            } else {
+                StoreError::File { path, source }
+            });
+        }
         let connection = store::open_for_reading(&path)?;
         // The file is there a moment before its tables are.
         if schema::check_known(&connection, &path)? == 0 {
