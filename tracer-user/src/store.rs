@@ -171,6 +171,11 @@ impl Reader {
         changes::after(&self.connection, cursor, limit).map_err(|source| self.error(source))
     }
 
+    /// The id of the newest change that happened before this time; 0 where there is none.
+    pub fn last_change_before(&self, at: Timestamp) -> Result<i64, StoreError> {
+        changes::last_before(&self.connection, at.as_microsecond()).map_err(|source| self.error(source))
+    }
+
     /// The changes of one session, oldest first.
     pub fn changes_of(&self, session_id: i64) -> Result<Vec<Change>, StoreError> {
         changes::of_session(&self.connection, session_id).map_err(|source| self.error(source))
