@@ -136,7 +136,7 @@ impl Reader {
         let path = dir.join(FILE_NAME);
         let inode = inode_of(&path).map_err(|source| unreadable(&path, source))?;
         let connection = open_for_reading(&path)?;
-        migrations::check_known(&connection, &path)?;
+        migrations::check_readable(&connection, &path)?;
         Ok(Self { connection, path, inode })
     }
 
