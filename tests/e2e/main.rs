@@ -1,0 +1,107 @@
+//! End to end: real logins at a real sshd on this kernel, against what `login-tracer sessions` says about them.
+//!
+//! Promises: each scenario compares user, uid, addresses, ports, times and number of the listed sessions with what
+//! really happened, and after each one a real login proves that nothing else was on its way. The suite runs in mount,
+//! network and host name namespaces of its own, leaves nothing behind and ends every process that it started, also
+//! when a scenario panics or when it is killed itself.
+//!
+//! It needs root. Without it every scenario is reported as ignored, or the suite fails if `LOGIN_TRACER_REQUIRE_ALL=1`.
+//! `tests/README.md` tells how to run one scenario.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test program talks to its terminal")]
+#![expect(unreachable_pub, reason = "a program exports nothing; `pub` says that other modules may call it")]
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Trial};
+
+mod accounts;
+mod client;
+mod lines;
+mod namespaces;
+mod processes;
+mod programs;
+mod sandbox;
+mod scenarios;
+mod scene;
+mod server;
+mod site;
+mod tracer;
+
+use site::Site;
+
+/// Set to `1` where nothing may be skipped: on a continuous integration machine.
+const REQUIRE_ALL: &str = "LOGIN_TRACER_REQUIRE_ALL";
+
+fn main() -> ExitCode {
+    if let Some(code) = programs::run_if_called() {
+        return code;
+    }
+    let mut arguments = Arguments::from_args();
+    // One at a time: a scenario knows that every new session is its own, and times stay honest on a small machine.
+    arguments.test_threads = Some(1);
+    if arguments.list {
+        return libtest_mimic::run(&arguments, trials(None)).exit_code();
+    }
+    if !rustix::process::geteuid().is_root() {
+        return without_root(&arguments);
+    }
+    if !namespaces::inside() {
+        return namespaces::run_self_inside();
+    }
+    let site = sandbox::enter().and_then(|()| Site::open()).map(Arc::new);
+    let site = match site {
+        Ok(site) => site,
+        Err(error) => {
+            eprintln!("the sandbox could not be set up: {error:#}");
+            processes::end_all_descendants();
+            return ExitCode::FAILURE;
+        }
+    };
+    // Only the place: the message itself stands in the list of failures.
+    std::panic::set_hook(Box::new(|panic| {
+        if let Some(place) = panic.location() {
+            eprintln!("failed at {place}");
+        }
+    }));
+    let conclusion = libtest_mimic::run(&arguments, trials(Some(&site)));
+    processes::end_all_descendants();
+    conclusion.exit_code()
+}
+
+/// Nothing can run: say so, and let it count as a failure where all is required.
+fn without_root(arguments: &Arguments) -> ExitCode {
+    eprintln!(
+        "e2e needs root: it loads eBPF programs and runs sshd in namespaces of its own; all scenarios are skipped"
+    );
+    let conclusion = libtest_mimic::run(arguments, trials(None));
+    if all_required() {
+        eprintln!("{REQUIRE_ALL}=1: skipping is a failure");
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
+}
+
+/// Every scenario as a named test; without a site they are ignored.
+fn trials(site: Option<&Arc<Site>>) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for scenario in scenarios::all() {
+        let missing = scenario.needs.iter().find(|program| !Path::new(program).exists());
+        if let (Some(program), Some(_)) = (missing, site) {
+            eprintln!("{} needs {program}, which is not installed", scenario.name);
+        }
+        let ignored = site.is_none() || (missing.is_some() && !all_required());
+        let site = site.cloned();
+        let trial = Trial::test(scenario.name, move || {
+            scenario.play(&site.expect("an ignored scenario is not played"));
+            Ok(())
+        });
+        trials.push(trial.with_ignored_flag(ignored));
+    }
+    trials
+}
+
+fn all_required() -> bool {
+    std::env::var_os(REQUIRE_ALL).is_some_and(|value| value == "1")
+}

@@ -1,0 +1,52 @@
+//! The scenarios, by what they are about. Each is a function that plays and checks; its name is the name of the test.
+
+use crate::scene::Scene;
+use crate::site::Site;
+
+/// Functions as scenarios of a group under their own names, each with what it needs after a colon.
+macro_rules! scenarios {
+    ($group:literal, $($script:ident $(: $($needs:literal)+)?),* $(,)?) => {
+        vec![$($crate::scenarios::Scenario {
+            name: concat!($group, "::", stringify!($script)),
+            needs: &[$($($needs),+)?],
+            script: $script,
+        }),*]
+    };
+}
+
+mod endings;
+mod impostors;
+mod logins;
+mod refusals;
+
+/// A named test.
+pub struct Scenario {
+    pub name: &'static str,
+    /// Programs that it uses beside those of OpenSSH.
+    pub needs: &'static [&'static str],
+    script: fn(&mut Scene<'_>),
+}
+
+impl Scenario {
+    /// Plays it, and then checks that there is nothing listed that did not happen.
+    pub fn play(&self, site: &Site) {
+        let mut scene = Scene::begin(site);
+        (self.script)(&mut scene);
+        scene.conclude();
+    }
+}
+
+/// All scenarios, in the order in which they are played.
+pub fn all() -> Vec<Scenario> {
+    let mut all = logins::scenarios();
+    all.extend(endings::scenarios());
+    all.extend(refusals::scenarios());
+    all.extend(impostors::scenarios());
+    all.extend(scenarios!["end", nothing_is_left_unexplained]);
+    all
+}
+
+/// Whatever came late: at the very end there is no session that no scenario accounts for.
+fn nothing_is_left_unexplained(scene: &mut Scene<'_>) {
+    scene.everything_is_explained();
+}
