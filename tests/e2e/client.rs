@@ -52,6 +52,7 @@ pub struct Login {
     pub peer: SocketAddr,
     pub local: SocketAddr,
     proof: Proof,
+    tries: u32,
     purpose: Use,
     silence: Duration,
     /// The listener whose only child is the monitor, where sshd does not log the monitor's pid.
@@ -88,6 +89,7 @@ impl Login {
             peer: SocketAddr::from((Ipv4Addr::LOCALHOST, next_port())),
             local: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
             proof: Proof::Key(Key::Listed),
+            tries: 1,
             purpose: Use::Tell,
             silence: Duration::ZERO,
             listener: None,
@@ -106,6 +108,11 @@ impl Login {
         self.peer.set_ip(IpAddr::V6(Ipv6Addr::LOCALHOST));
         self.local.set_ip(IpAddr::V6(Ipv6Addr::LOCALHOST));
         self
+    }
+
+    /// The client says its password so many times if it is not let in.
+    pub fn trying(self, tries: u32) -> Self {
+        Self { tries, ..self }
     }
 
     /// The client connects and then says nothing for a while.
@@ -152,10 +159,10 @@ impl Login {
             // It says when it was let in.
             "LogLevel=VERBOSE",
             "IdentitiesOnly=yes",
-            "NumberOfPasswordPrompts=10",
         ] {
             command.args(["-o", option]);
         }
+        command.arg("-o").arg(format!("NumberOfPasswordPrompts={}", self.tries));
         command.arg("-o").arg(format!("PreferredAuthentications={methods}"));
         command.arg("-o").arg(match key {
             Some(key) => format!("IdentityFile={}", key.path().display()),

@@ -94,8 +94,7 @@ fn trials(site: Option<&Arc<Site>>) -> Vec<Trial> {
         let ignored = site.is_none() || (missing.is_some() && !all_required());
         let site = site.cloned();
         let trial = Trial::test(scenario.name, move || {
-            scenario.play(&site.expect("an ignored scenario is not played"));
-            Ok(())
+            Ok(scenario.play(&site.expect("an ignored scenario is not played"))?)
         });
         trials.push(trial.with_ignored_flag(ignored));
     }

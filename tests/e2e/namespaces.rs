@@ -59,7 +59,6 @@ pub fn adopt_and_guard() -> anyhow::Result<()> {
         for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
             libc::sigaddset(signals.as_mut_ptr(), signal);
         }
-        // Children start with an empty mask: `Command` resets it.
         libc::pthread_sigmask(libc::SIG_BLOCK, signals.as_ptr(), std::ptr::null_mut());
         signals.assume_init()
     };

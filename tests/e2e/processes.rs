@@ -15,9 +15,15 @@ use crate::lines::LIMIT;
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir("/").stdin(Stdio::null());
-    // SAFETY: the closure makes one system call, and nothing that is forbidden between fork and exec.
+    // SAFETY: the closure makes system calls on its own stack, and nothing that is forbidden between fork and exec.
     unsafe {
-        command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
+        command.pre_exec(|| {
+            // The signals that the suite blocks to wait for them.
+            let mut none = std::mem::MaybeUninit::uninit();
+            libc::sigemptyset(none.as_mut_ptr());
+            libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
+            Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
+        });
     }
     command
 }

@@ -1,5 +1,7 @@
 //! The scenarios, by what they are about. Each is a function that plays and checks; its name is the name of the test.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::scene::Scene;
 use crate::site::Site;
 
@@ -28,11 +30,19 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// Plays it, and then checks that there is nothing listed that did not happen.
-    pub fn play(&self, site: &Site) {
+    /// Plays it, and then checks that there is nothing listed that did not happen. Whatever fails, the evidence is
+    /// part of the error.
+    pub fn play(&self, site: &Site) -> Result<(), String> {
         let mut scene = Scene::begin(site);
-        (self.script)(&mut scene);
-        scene.conclude();
+        let played = catch_unwind(AssertUnwindSafe(|| {
+            (self.script)(&mut scene);
+            scene.conclude();
+        }));
+        played.map_err(|panic| {
+            let words = panic.downcast_ref::<String>().cloned();
+            let words = words.or_else(|| panic.downcast_ref().map(|words: &&str| (*words).to_owned()));
+            format!("{}\n{}", words.unwrap_or_default(), scene.evidence())
+        })
     }
 }
 

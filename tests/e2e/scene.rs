@@ -161,21 +161,21 @@ impl<'a> Scene<'a> {
 
     /// After a real login has come and gone, nothing may be listed but what was expected, and all of it closed.
     #[track_caller]
-    pub fn conclude(mut self) {
+    pub fn conclude(&mut self) {
         self.wait_for_our_processes();
         self.fence();
         let new: Vec<_> = self.listed().into_iter().filter(|s| !self.known.contains(&s.session)).collect();
         let unexpected: Vec<_> = new.iter().filter(|s| !self.expected.contains(&s.session)).collect();
         if !unexpected.is_empty() {
-            self.fail(&format!("{} sessions that never happened: {unexpected:#?}", unexpected.len()));
+            panic!("{} sessions that never happened: {unexpected:#?}", unexpected.len());
         }
         if new.len() != self.expected.len() {
-            self.fail(&format!("{} sessions happened and {} are listed", self.expected.len(), new.len()));
+            panic!("{} sessions happened and {} are listed", self.expected.len(), new.len());
         }
         if new.iter().any(|session| session.state != State::Closed) {
-            self.fail("all sessions are over, but not all are closed");
+            panic!("all sessions are over, but not all are closed");
         }
-        self.site.explained.lock().expect("nobody fails with the lock").extend(self.expected);
+        self.site.explained.lock().expect("nobody fails with the lock").extend(self.expected.iter().cloned());
     }
 
     /// Checks all that is listed against all that scenarios accounted for.
@@ -184,10 +184,10 @@ impl<'a> Scene<'a> {
         let listed = self.listed();
         let unexplained: Vec<_> = listed.iter().filter(|s| !explained.contains(&s.session)).collect();
         if !unexplained.is_empty() {
-            self.fail(&format!("no scenario accounts for {unexplained:#?}"));
+            panic!("no scenario accounts for {unexplained:#?}");
         }
         if listed.len() != explained.len() {
-            self.fail(&format!("{} sessions happened, {} are listed now", explained.len(), listed.len()));
+            panic!("{} sessions happened, {} are listed now", explained.len(), listed.len());
         }
     }
 
@@ -210,7 +210,7 @@ impl<'a> Scene<'a> {
                     let title = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
                     format!("{pid} {}", String::from_utf8_lossy(&title).replace('\0', " "))
                 });
-                self.fail(&format!("these processes did not end: {:?}", names.collect::<Vec<_>>()));
+                panic!("these processes did not end: {:?}", names.collect::<Vec<_>>());
             }
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -220,7 +220,7 @@ impl<'a> Scene<'a> {
         let started = Instant::now();
         while !pids.iter().all(|pid| processes::is_gone(*pid)) {
             if started.elapsed() > LIMIT {
-                self.fail(&format!("sshd's processes {pids:?} did not end"));
+                panic!("sshd's processes {pids:?} did not end");
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -242,7 +242,7 @@ impl<'a> Scene<'a> {
             let (head, text) = line.text.split_once("]: Accepted ")?;
             text.contains(&words).then(|| head.rsplit_once('[')?.1.parse().ok()).flatten()
         });
-        found.unwrap_or_else(|| self.fail(&format!("sshd did not log \"Accepted ...{words}\"")))
+        found.unwrap_or_else(|| panic!("sshd did not log \"Accepted ...{words}\""))
     }
 
     #[track_caller]
@@ -262,35 +262,31 @@ impl<'a> Scene<'a> {
                 return;
             }
             if started.elapsed() > LIMIT {
-                self.fail(&format!(
+                panic!(
                     "the session of {} from {}: {}",
                     truth.account.name,
                     truth.peer,
                     differences.join("; ")
-                ));
+                );
             }
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
     fn listed(&self) -> Vec<Session> {
-        self.site.tracer.sessions().unwrap_or_else(|error| self.fail(&format!("{error:#}")))
+        self.site.tracer.sessions().unwrap_or_else(|error| panic!("{error:#}"))
     }
 
-    /// Fails with all that is known.
-    #[track_caller]
-    fn fail(&self, what: &str) -> ! {
+    /// All that is known, for whoever reads about a failure.
+    pub fn evidence(&self) -> String {
         let listing = crate::tracer::Tracer::listing().unwrap_or_else(|error| format!("{error:#}"));
-        let new: String = listing
-            .lines()
-            .filter(|line| !self.known.iter().any(|key| line.contains(key)))
-            .map(|line| format!("  {line}\n"))
-            .collect();
-        panic!(
-            "{what}\nlisted since the start of the scenario:\n{new}sshd's log:\n{}the tracer's messages:\n{}",
+        let new = listing.lines().filter(|line| !self.known.iter().any(|key| line.contains(key)));
+        let new: String = new.map(|line| format!("  {line}\n")).collect();
+        format!(
+            "listed since the start of the scenario:\n{new}sshd's log:\n{}the tracer's messages:\n{}",
             self.site.log.since(self.started),
             self.site.tracer.messages(self.started),
-        );
+        )
     }
 }
 

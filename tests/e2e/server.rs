@@ -34,7 +34,7 @@ pub struct Server {
 impl Server {
     /// Starts one and waits until it listens.
     ///
-    /// `lines` of `sshd_config` come after those that all have in common; `Match` blocks come last.
+    /// `lines` of `sshd_config` win over those that all have in common; `Match` blocks come last.
     pub fn start(lines: &str) -> Self {
         Self::start_with(lines, &[])
     }
@@ -195,8 +195,10 @@ fn listen(config: &str, options: &[&str]) -> Child {
 
 fn write_config(port: u16, host_key: &Path, lines: &str) -> String {
     let path = format!("{ROOM}/sshd_{port}.conf");
+    // The first value of a setting counts, and a `Match` block reaches to the end.
+    let (lines, blocks) = lines.split_at(lines.find("Match ").unwrap_or(lines.len()));
     let mut text = format!(
-        "Port {port}\nListenAddress 127.0.0.1\nListenAddress ::1\nHostKey {}\nPidFile none\n\
+        "{lines}Port {port}\nListenAddress 127.0.0.1\nListenAddress ::1\nHostKey {}\nPidFile none\n\
          AuthorizedKeysFile {ROOM}/authorized_keys/%u\nMaxStartups 100\nUseDNS no\n",
         host_key.display()
     );
@@ -204,7 +206,7 @@ fn write_config(port: u16, host_key: &Path, lines: &str) -> String {
         // Refusals are what half of the scenarios are about; none may be answered with silence for the next.
         text += "PerSourcePenalties no\n";
     }
-    text += lines;
+    text += blocks;
     write(&path, &text, 0o644).expect("the room can be written to");
     path
 }
