@@ -1,0 +1,147 @@
+//! The configuration, as types that cannot be wrong.
+//!
+//! [`Config`] is complete and checked: the rest of the program never asks whether a value is missing or makes
+//! sense. [`file`] is the TOML as people write it, [`parse`] turns one into the other and reports all problems at once.
+
+use std::fmt;
+use std::time::Duration;
+
+pub mod file;
+pub mod parse;
+
+/// Where the configuration is read from when `--config` does not say otherwise.
+pub const DEFAULT_PATH: &str = "/etc/login-tracer/config.toml";
+/// Where the databases live when `--state-dir` does not say otherwise.
+pub const DEFAULT_STATE_DIR: &str = "/var/lib/login-tracer";
+
+/// Everything that can be configured. `Config::default()` is what an empty file gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Name of this host in sessions and messages; `None`: the machine's own host name.
+    pub host_name: Option<String>,
+    pub trace: Trace,
+    pub notify: Notify,
+    pub enrich: Enrich,
+    pub thresholds: Thresholds,
+    /// Where messages go. Never empty: without any sink configured it is one console sink.
+    pub sinks: Vec<Sink>,
+}
+
+/// `[trace]`: the role that watches the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// Size of the kernel's event buffer in bytes: a power of two, at least one page.
+    pub ring_buffer_bytes: u32,
+    /// How much the kernel programs themselves say (aya-log).
+    pub probe_log: ProbeLog,
+}
+
+/// Level of the kernel programs' own diagnostics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeLog {
+    Off,
+    Warn,
+    Debug,
+}
+
+/// `[notify]`: the role that enriches, rates and delivers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notify {
+    /// The unprivileged account that the notify role runs as when it is started by root.
+    pub user: String,
+}
+
+/// `[enrich]`: what is looked up about a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrich {
+    /// How long a message waits for look-ups before it goes out without them.
+    pub deadline: Duration,
+    /// `None`: not configured, never asked.
+    pub threat_jammer: Option<ThreatJammer>,
+}
+
+/// `[enrich.threat_jammer]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreatJammer {
+    /// Without a trailing slash.
+    pub base_url: String,
+    pub token: Secret,
+    /// How long an answer is used again.
+    pub cache_ttl: Duration,
+    /// Requests allowed per sliding minute; the free plan has 10.
+    pub requests_per_minute: u32,
+    /// Requests allowed per calendar month (UTC); the free plan has 5,000.
+    pub requests_per_month: u32,
+}
+
+/// `[risk]`: scores above these are yellow and red.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thresholds {
+    pub medium_above: u8,
+    pub high_above: u8,
+}
+
+/// `[sinks.NAME]`: one destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sink {
+    /// The NAME: letters, digits, `-` and `_`.
+    pub name: String,
+    pub kind: SinkKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkKind {
+    /// Coloured lines on standard output.
+    Console,
+    Slack(Slack),
+}
+
+/// A Slack incoming webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slack {
+    /// The URL is the credential: whoever has it can post.
+    pub webhook_url: Secret,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            host_name: None,
+            trace: Trace { ring_buffer_bytes: 1 << 20, probe_log: ProbeLog::Warn },
+            notify: Notify { user: "login-tracer".to_owned() },
+            enrich: Enrich { deadline: Duration::from_secs(3), threat_jammer: None },
+            thresholds: Thresholds::default(),
+            sinks: vec![Sink { name: "console".to_owned(), kind: SinkKind::Console }],
+        }
+    }
+}
+
+impl Default for Thresholds {
+    /// The bands of the scripts that people use today: green up to 34, yellow up to 67, red above.
+    fn default() -> Self {
+        Self { medium_above: 34, high_above: 67 }
+    }
+}
+
+/// A value that must never be seen: it has no `Display`, and `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: String) -> Self {
+        Self(value)
+    }
+
+    /// The value itself, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}

@@ -1,0 +1,17 @@
+//! From the running kernel to events: resolve offsets, load and attach the programs, decode what they report.
+
+mod attach;
+mod clock;
+mod decode;
+mod identity;
+mod offsets;
+mod passwd;
+mod survey;
+mod tracefs;
+
+pub use self::attach::{AttachError, Probes};
+pub use self::clock::Clock;
+pub use self::decode::{DecodeError, decode};
+pub use self::identity::{Identity, IdentityError};
+pub use self::passwd::uid_of;
+pub use self::survey::{Requirement, RequirementState, Survey, survey};

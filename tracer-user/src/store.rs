@@ -1,0 +1,279 @@
+//! `sessions.db`: sessions and their changes. The trace role is its only writer.
+//!
+//! Promises:
+//! - A change is written in the same transaction as the session row that it changes; a commit that returned is on
+//!   the disk (`synchronous=FULL`), a commit that did not return has left nothing.
+//! - Many updates share one transaction (group commit): whatever arrived while the last one was syncing.
+//! - Readers never block the writer, need no write permission, and can read while the writer lives, after it was
+//!   killed and after it closed cleanly: the `-wal` and `-shm` files are kept.
+//! - A damaged database is set aside under another name, never deleted; a new one takes its place.
+//! - A database of a newer version is refused, not touched.
+//!
+//! A reader that stays in a transaction for ever keeps the write-ahead log from being folded back; the writer
+//! reports a log that has grown past [`WAL_WARN_BYTES`].
+
+mod changes;
+mod migrations;
+mod sessions;
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior};
+use thiserror::Error;
+use uuid::Uuid;
+
+pub use self::sessions::{Filter, LiveSession};
+use crate::session::{Change, Session, SessionKey, Update};
+
+/// Name of the database within the state directory.
+pub const FILE_NAME: &str = "sessions.db";
+
+/// Size of the write-ahead log above which something must be stuck: sixteen times SQLite's own checkpoint size.
+pub const WAL_WARN_BYTES: u64 = 64 << 20;
+
+/// How long a connection waits for another one's lock. The writer is alone; readers only meet it in a recovery.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What can go wrong with a database, as far as callers decide differently.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    #[error(
+        "there is no database {path} yet: it appears when `login-tracer trace` or `run` has been started"
+    )]
+    Missing { path: PathBuf },
+    #[error("no permission to read {path}: run as root, or as a member of the group that owns it")]
+    Forbidden { path: PathBuf },
+    #[error("the database {path} is damaged")]
+    Damaged { path: PathBuf, source: rusqlite::Error },
+    #[error(
+        "the database {path} has version {found}, this program knows versions up to {known}: use a newer login-tracer"
+    )]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("cannot use the file {path}")]
+    File { path: PathBuf, source: io::Error },
+    #[error("cannot use the database {path}")]
+    Sqlite { path: PathBuf, source: rusqlite::Error },
+}
+
+impl StoreError {
+    /// Sorts an SQLite error into what the caller has to decide on.
+    pub(crate) fn sqlite(path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged { path, source },
+            Some(_) | None => Self::Sqlite { path, source },
+        }
+    }
+}
+
+/// The one connection that writes.
+#[derive(Debug)]
+pub struct Writer {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Writer {
+    /// Opens the database in `dir`, creates it where it is missing and brings it up to date. With a group, members
+    /// of it may read.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] for a file that [`set_aside`] should move away; [`StoreError::Newer`] for one that
+    /// a newer version wrote.
+    pub fn open(dir: &Path, group: Option<u32>) -> Result<Self, StoreError> {
+        let path = dir.join(FILE_NAME);
+        create_file(&path, group).map_err(|source| StoreError::File { path: path.clone(), source })?;
+        let connection = open_for_writing(&path).map_err(|source| StoreError::sqlite(&path, source))?;
+        check_integrity(&connection).map_err(|source| StoreError::Damaged { path: path.clone(), source })?;
+        migrations::apply(&connection, &path)?;
+        Ok(Self { connection, path })
+    }
+
+    /// Writes all updates in one transaction and makes it durable.
+    ///
+    /// # Errors
+    /// Nothing was written: the caller keeps the updates and tries again, after [`set_aside`] if it is damaged.
+    pub fn commit(&mut self, updates: &[Update]) -> Result<(), StoreError> {
+        let path = &self.path;
+        let mut write = || {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for update in updates {
+                sessions::apply(&transaction, update)?;
+            }
+            transaction.commit()
+        };
+        write().map_err(|source| StoreError::sqlite(path, source))
+    }
+
+    /// The sessions that are open, with what is needed to find their processes again.
+    pub fn live_sessions(&self) -> Result<Vec<LiveSession>, StoreError> {
+        sessions::live(&self.connection).map_err(|source| StoreError::sqlite(&self.path, source))
+    }
+
+    /// Size of the write-ahead log in bytes.
+    pub fn wal_bytes(&self) -> u64 {
+        fs::metadata(with_suffix(&self.path, "-wal")).map_or(0, |metadata| metadata.len())
+    }
+}
+
+/// A connection that only reads.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+    path: PathBuf,
+    inode: (u64, u64),
+}
+
+impl Reader {
+    /// Opens the database in `dir`, writing nothing.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let path = dir.join(FILE_NAME);
+        let inode = inode_of(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => StoreError::Missing { path: path.clone() },
+            io::ErrorKind::PermissionDenied => StoreError::Forbidden { path: path.clone() },
+            _ => StoreError::File { path: path.clone(), source },
+        })?;
+        let connection = open_for_reading(&path)?;
+        migrations::check_known(&connection, &path)?;
+        Ok(Self { connection, path, inode })
+    }
+
+    /// Whether another file has taken the place of the one that is open: it was damaged and set aside.
+    pub fn is_replaced(&self) -> bool {
+        inode_of(&self.path).is_ok_and(|inode| inode != self.inode)
+    }
+
+    /// The identity of this database, chosen at its creation. Row numbers mean something only together with it.
+    pub fn store_id(&self) -> Result<Uuid, StoreError> {
+        let query = "SELECT value FROM meta WHERE key = 'store_id'";
+        self.connection.query_row(query, [], |row| row.get(0)).map_err(|source| self.error(source))
+    }
+
+    /// The sessions that match, newest first.
+    pub fn sessions(&self, filter: &Filter) -> Result<Vec<Session>, StoreError> {
+        sessions::select(&self.connection, filter).map_err(|source| self.error(source))
+    }
+
+    /// One session by its row number.
+    pub fn session(&self, id: i64) -> Result<Option<Session>, StoreError> {
+        sessions::by_id(&self.connection, id).optional().map_err(|source| self.error(source))
+    }
+
+    /// One session by its stable identity.
+    pub fn session_by_key(&self, key: SessionKey) -> Result<Option<Session>, StoreError> {
+        sessions::by_key(&self.connection, key).optional().map_err(|source| self.error(source))
+    }
+
+    /// At most `limit` changes with an id above `cursor`, oldest first.
+    pub fn changes_after(&self, cursor: i64, limit: u32) -> Result<Vec<Change>, StoreError> {
+        changes::after(&self.connection, cursor, limit).map_err(|source| self.error(source))
+    }
+
+    /// The changes of one session, oldest first.
+    pub fn changes_of(&self, session_id: i64) -> Result<Vec<Change>, StoreError> {
+        changes::of_session(&self.connection, session_id).map_err(|source| self.error(source))
+    }
+
+    fn error(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::sqlite(&self.path, source)
+    }
+}
+
+/// Moves a damaged database at `path` and its companions out of the way and returns its new name.
+///
+/// The new name is `<name>.damaged-<UTC time>`, so that an administrator finds it beside the new one.
+pub fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
+    let suffix = format!(".damaged-{}", now.strftime("%Y%m%dT%H%M%S%.6fZ"));
+    let target = with_suffix(path, &suffix);
+    // The companions first: a database without its log is still a database, a log without one is none.
+    for companion in ["-wal", "-shm", ""] {
+        let (from, to) = (with_suffix(path, companion), with_suffix(&target, companion));
+        match fs::rename(&from, &to) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(StoreError::File { path: from, source }),
+        }
+    }
+    Ok(target)
+}
+
+/// Creates the file with its permissions before SQLite opens it: `-wal` and `-shm` inherit them.
+pub(crate) fn create_file(path: &Path, group: Option<u32>) -> io::Result<()> {
+    let mode = if group.is_some() { 0o640 } else { 0o600 };
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(mode)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+        .open(path)?;
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    if group.is_some() {
+        std::os::unix::fs::fchown(&file, None, group)?;
+    }
+    Ok(())
+}
+
+/// A connection for the one writer of a database: write-ahead log, every commit synced.
+pub(crate) fn open_for_writing(path: &Path) -> rusqlite::Result<Connection> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    keep_wal(&connection)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(connection)
+}
+
+/// A connection that cannot write, for any user who may read the file.
+pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let open = || {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        keep_wal(&connection)?;
+        Ok(connection)
+    };
+    open().map_err(|source: rusqlite::Error| match source.sqlite_error_code() {
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            StoreError::Forbidden { path: path.to_owned() }
+        }
+        Some(_) | None => StoreError::sqlite(path, source),
+    })
+}
+
+/// Keeps `-wal` and `-shm` when the last connection closes: without them a reader who may not write cannot open
+/// the database (SQLite would have to create them).
+fn keep_wal(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map(drop)
+}
+
+/// SQLite's own check of the structure, stopped at the first finding.
+pub(crate) fn check_integrity(connection: &Connection) -> rusqlite::Result<()> {
+    let finding: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if finding == "ok" {
+        return Ok(());
+    }
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    Err(rusqlite::Error::SqliteFailure(code, Some(finding)))
+}
+
+fn inode_of(path: &Path) -> io::Result<(u64, u64)> {
+    fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}

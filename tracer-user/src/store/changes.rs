@@ -1,0 +1,46 @@
+//! Rows of `changes`: append-only, in the order in which they were stored.
+
+use rusqlite::{Connection, Row, params};
+
+use super::sessions::{invalid, timestamp};
+use crate::session::{Change, ChangeKind};
+
+const COLUMNS: &str = "SELECT id, session_id, seq, kind, at_us, count FROM changes";
+
+pub(super) fn insert(
+    connection: &Connection,
+    session_id: Option<i64>,
+    seq: u32,
+    kind: ChangeKind,
+    at_us: i64,
+    count: Option<i64>,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO changes (session_id, seq, kind, at_us, count) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    statement.execute(params![session_id, seq, kind.as_str(), at_us, count]).map(drop)
+}
+
+pub(super) fn after(connection: &Connection, cursor: i64, limit: u32) -> rusqlite::Result<Vec<Change>> {
+    let mut statement =
+        connection.prepare_cached(&format!("{COLUMNS} WHERE id > ?1 ORDER BY id LIMIT ?2"))?;
+    statement.query_map(params![cursor, limit], decode)?.collect()
+}
+
+pub(super) fn of_session(connection: &Connection, session_id: i64) -> rusqlite::Result<Vec<Change>> {
+    let mut statement =
+        connection.prepare_cached(&format!("{COLUMNS} WHERE session_id = ?1 ORDER BY seq"))?;
+    statement.query_map([session_id], decode)?.collect()
+}
+
+fn decode(row: &Row<'_>) -> rusqlite::Result<Change> {
+    let kind: String = row.get("kind")?;
+    Ok(Change {
+        id: row.get("id")?,
+        session_id: row.get("session_id")?,
+        seq: row.get("seq")?,
+        kind: ChangeKind::parse(&kind).ok_or_else(|| invalid("kind"))?,
+        at: timestamp(row.get("at_us")?)?,
+        count: row.get("count")?,
+    })
+}

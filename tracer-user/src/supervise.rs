@@ -1,0 +1,4 @@
+//! The only wiring: roles, signals, readiness, shutdown.
+
+mod journal;
+pub mod trace;
