@@ -218,12 +218,13 @@ impl Client {
         match self.login.purpose {
             Use::Tell | Use::Terminal => {}
             Use::Sftp => {
-                self.expect_output("Connected to ");
+                // With OpenSSH's own programs it is the error output that tells.
+                expect_line(&self.messages, |text| text.starts_with("Connected to ").then_some(()));
                 return None;
             }
             Use::Nothing | Use::Run(_) | Use::Master(_) => return None,
         }
-        let fields = self.expect_line(|text| {
+        let fields = expect_line(&self.output, |text| {
             let fields: Vec<_> = text.split(' ').map(str::to_owned).collect();
             (fields.len() == 4 && fields[1].parse::<u16>().is_ok()).then_some(fields)
         });
@@ -231,10 +232,10 @@ impl Client {
             SocketAddr::new(ip.parse().expect("an address"), port.parse().expect("a port"))
         };
         Some(Told {
-            uid: self.expect_line(|text| text.parse().ok()),
+            uid: expect_line(&self.output, |text| text.parse().ok()),
             peer: address(&fields[0], &fields[1]),
             local: address(&fields[2], &fields[3]),
-            tty: self.expect_line(|text| match text.strip_prefix("/dev/") {
+            tty: expect_line(&self.output, |text| match text.strip_prefix("/dev/") {
                 Some(tty) => Some(Some(tty.to_owned())),
                 None => (text == "not a tty").then_some(None),
             }),
@@ -249,19 +250,7 @@ impl Client {
 
     /// Waits for a line of the session's output that starts with `words`, and gives what follows.
     pub fn expect_output(&self, words: &str) -> String {
-        self.expect_line(|text| text.strip_prefix(words).map(str::to_owned))
-    }
-
-    fn expect_line<T>(&self, pick: impl Fn(&str) -> Option<T>) -> T {
-        // sftp says on its error output what ssh would say on its own.
-        let found = self.output.wait_for(LIMIT, |line| pick(&line.text));
-        found.or_else(|| self.messages.wait_for(Duration::ZERO, |line| pick(&line.text))).unwrap_or_else(
-            || {
-                let (output, messages) =
-                    (self.output.since(Timestamp::MIN), self.messages.since(Timestamp::MIN));
-                panic!("the session did not say what it should:\n{output}the client said:\n{messages}")
-            },
-        )
+        expect_line(&self.output, |text| text.strip_prefix(words).map(str::to_owned))
     }
 
     /// Ends the session the way its use ends, and waits until the client is gone.
@@ -303,6 +292,12 @@ impl Drop for Client {
 pub fn next_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(20001);
     NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+fn expect_line<T>(lines: &Lines, pick: impl Fn(&str) -> Option<T>) -> T {
+    let found = lines.wait_for(LIMIT, |line| pick(&line.text));
+    found
+        .unwrap_or_else(|| panic!("the session did not say what it should:\n{}", lines.since(Timestamp::MIN)))
 }
 
 /// A good password and a bad one.

@@ -10,6 +10,8 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test program talks to its terminal")]
 #![expect(unreachable_pub, reason = "a program exports nothing; `pub` says that other modules may call it")]
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -33,6 +35,8 @@ use site::Site;
 
 /// Set to `1` where nothing may be skipped: on a continuous integration machine.
 const REQUIRE_ALL: &str = "LOGIN_TRACER_REQUIRE_ALL";
+/// Names the file that collects what was skipped, one `name: reason` a line.
+const SKIPPED: &str = "LOGIN_TRACER_SKIPPED";
 
 fn main() -> ExitCode {
     if let Some(code) = programs::run_if_called() {
@@ -72,14 +76,12 @@ fn main() -> ExitCode {
 
 /// Nothing can run: say so, and let it count as a failure where all is required.
 fn without_root(arguments: &Arguments) -> ExitCode {
-    eprintln!(
-        "e2e needs root: it loads eBPF programs and runs sshd in namespaces of its own; all scenarios are skipped"
-    );
     let conclusion = libtest_mimic::run(arguments, trials(None));
     if all_required() {
-        eprintln!("{REQUIRE_ALL}=1: skipping is a failure");
+        eprintln!("e2e needs root, and {REQUIRE_ALL}=1 makes skipping a failure");
         return ExitCode::FAILURE;
     }
+    tell_skipped("e2e", "needs root: it loads eBPF programs and runs sshd in namespaces of its own");
     conclusion.exit_code()
 }
 
@@ -87,18 +89,34 @@ fn without_root(arguments: &Arguments) -> ExitCode {
 fn trials(site: Option<&Arc<Site>>) -> Vec<Trial> {
     let mut trials = Vec::new();
     for scenario in scenarios::all() {
-        let missing = scenario.needs.iter().find(|program| !Path::new(program).exists());
+        let missing = scenario.needs.iter().find(|program| !Path::new(program).exists() && !all_required());
         if let (Some(program), Some(_)) = (missing, site) {
-            eprintln!("{} needs {program}, which is not installed", scenario.name);
+            tell_skipped(scenario.name, &format!("needs {program}"));
         }
-        let ignored = site.is_none() || (missing.is_some() && !all_required());
         let site = site.cloned();
+        let is_ignored = site.is_none() || missing.is_some();
         let trial = Trial::test(scenario.name, move || {
             Ok(scenario.play(&site.expect("an ignored scenario is not played"))?)
         });
-        trials.push(trial.with_ignored_flag(ignored));
+        trials.push(trial.with_ignored_flag(is_ignored));
     }
     trials
+}
+
+/// Says on stderr what is skipped and why, and in the list that `cargo xtask test` shows at its end.
+fn tell_skipped(what: &str, why: &str) {
+    let line = format!("{what}: {why}\n");
+    eprint!("skipped {line}");
+    if let Some(list) = std::env::var_os(SKIPPED) {
+        let written = File::options()
+            .append(true)
+            .create(true)
+            .open(&list)
+            .and_then(|mut list| list.write_all(line.as_bytes()));
+        if let Err(error) = written {
+            eprintln!("cannot write {}: {error}", list.display());
+        }
+    }
 }
 
 fn all_required() -> bool {

@@ -115,7 +115,7 @@ impl Tracer {
     /// What `sessions --json` prints.
     pub fn listing() -> anyhow::Result<String> {
         let output = login_tracer()
-            .args(["sessions", "--json", "--limit", "100000"])
+            .args(["sessions", "--json", "--limit", "0"])
             .output()
             .context("cannot list sessions")?;
         ensure!(
