@@ -147,6 +147,23 @@ impl<'a> Scene<'a> {
         self.wait_for(&open.truth);
     }
 
+    /// Waits until something that is no login is listed as a session that is over.
+    #[track_caller]
+    pub fn passes_for_a_session(&mut self, peer: SocketAddr) {
+        let started = Instant::now();
+        loop {
+            let listed = self.listed();
+            let found =
+                listed.iter().find(|session| session.peer() == Some(peer) && session.state == State::Closed);
+            if let Some(session) = found {
+                self.expected.insert(session.session.clone());
+                return;
+            }
+            assert!(started.elapsed() < LIMIT, "no session from {peer} is listed");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// The post-auth child of the session, which outlives its monitor when that is killed.
     pub fn post_auth_child(&self, open: &Open) -> u32 {
         let children = processes::children(open.monitor);
