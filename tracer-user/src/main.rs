@@ -1,9 +1,18 @@
-fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_env_filter("info").init();
-    login_tracer::supervise::trace::run(
-        &Default::default(),
-        std::path::Path::new("/tmp/lt"),
-        None,
-        Some(std::path::Path::new("/tmp/lt/rec.jsonl")),
-    )
+//! The program `login-tracer`: reads its command line, does what it says, and says once what went wrong.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use login_tracer::cli::Cli;
+use login_tracer::{commands, output};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match commands::run(&cli) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output::failure(&error);
+            commands::Exit::of(&error).into()
+        }
+    }
 }

@@ -180,6 +180,14 @@ impl Reader {
         changes::of_session(&self.connection, session_id).map_err(|source| self.error(source))
     }
 
+    /// Whether the structure of the whole file is sound; reads all of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] with the first finding.
+    pub fn check(&self) -> Result<(), StoreError> {
+        check_integrity(&self.connection).map_err(|source| self.error(source))
+    }
+
     fn error(&self, source: rusqlite::Error) -> StoreError {
         StoreError::sqlite(&self.path, source)
     }

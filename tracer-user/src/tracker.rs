@@ -218,7 +218,8 @@ impl Tracker {
         };
         let monitor = event.process;
         let agrees = event.uid == 0 && node.candidate.preauth_passed;
-        if !agrees || node.session.is_some() || self.closed.contains(&monitor) {
+        let is_known = self.sessions.contains_key(&monitor) || self.closed.contains(&monitor);
+        if !agrees || is_known {
             return;
         }
         node.session = Some(monitor);

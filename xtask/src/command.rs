@@ -3,9 +3,10 @@
 use std::{
     convert::Infallible,
     ffi::OsStr,
+    io::{ErrorKind, Read as _, Write},
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -19,10 +20,38 @@ const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 /// The program cannot be started or reports failure.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start `{}`", shown(command)))?;
-    if !status.success() {
-        bail!("`{}` failed ({status})", shown(command));
-    }
-    Ok(())
+    succeeded(command, status)
+}
+
+/// As [`run`], with stdout written to `terminal` as it comes and kept in `copy`.
+///
+/// # Errors
+/// As [`run`], or stdout cannot be passed on.
+pub(crate) fn tee(command: &mut Command, terminal: &mut impl Write, copy: &mut Vec<u8>) -> Result<()> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{}`", shown(command)))?;
+    let mut stdout = child.stdout.take().expect("stdout is piped");
+    let mut chunk = [0; 4096];
+    let passed_on = loop {
+        match stdout.read(&mut chunk) {
+            Ok(0) => break Ok(()),
+            Ok(length) => {
+                copy.extend_from_slice(&chunk[..length]);
+                if let Err(error) = terminal.write_all(&chunk[..length]).and_then(|()| terminal.flush()) {
+                    break Err(error);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => break Err(error),
+        }
+    };
+    // A program that still writes is told so by the closed pipe.
+    drop(stdout);
+    let status = child.wait().with_context(|| format!("cannot wait for `{}`", shown(command)))?;
+    passed_on.with_context(|| format!("cannot pass on the output of `{}`", shown(command)))?;
+    succeeded(command, status)
 }
 
 /// Runs to the end without input, shows its output only when it fails, and returns its stdout.
@@ -65,6 +94,13 @@ pub(crate) fn is_executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
+fn succeeded(command: &Command, status: ExitStatus) -> Result<()> {
+    if !status.success() {
+        bail!("`{}` failed ({status})", shown(command));
+    }
+    Ok(())
+}
+
 /// The command as one would type it.
 fn shown(command: &Command) -> String {
     std::iter::once(command.get_program()).chain(command.get_args()).map(quoted).collect::<Vec<_>>().join(" ")
@@ -90,6 +126,15 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains("`sh -c 'echo seen; echo why >&2; exit 3'` failed (exit status: 3)"), "{text}");
         assert!(text.ends_with("seen\nwhy"), "{text}");
+    }
+
+    #[test]
+    fn output_is_passed_on_and_kept_also_when_the_program_fails() {
+        let (mut terminal, mut copy) = (Vec::new(), Vec::new());
+        let mut shell = Command::new("sh");
+        let error = tee(shell.args(["-c", "echo seen; exit 3"]), &mut terminal, &mut copy).unwrap_err();
+        assert_eq!(error.to_string(), "`sh -c 'echo seen; exit 3'` failed (exit status: 3)");
+        assert_eq!((terminal.as_slice(), copy.as_slice()), (&b"seen\n"[..], &b"seen\n"[..]));
     }
 
     #[test]

@@ -72,7 +72,10 @@ impl Display for Refusal {
             Self::TooOld(version) => write!(f, "is {version}, older than {OLDEST}"),
             Self::NoCargo => write!(f, "has no cargo beside it"),
             Self::NoCore => write!(f, "lacks the sources of core (rust-src)"),
-            Self::NoLinker { llvm } => write!(f, "uses LLVM {llvm}, for which no bpf-linker can be had here"),
+            Self::NoLinker { llvm } => write!(
+                f,
+                "needs a bpf-linker with LLVM {llvm}, and there is no libLLVM.so.{llvm} to build one with"
+            ),
         }
     }
 }

@@ -19,7 +19,8 @@ mod test;
 mod tidy;
 mod workspace;
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -62,8 +63,8 @@ enum Task {
     },
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().task {
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
         Task::Setup => setup::task(),
         Task::BuildEbpf => ebpf::task(),
         Task::Build { release } => build::task(release),
@@ -71,6 +72,14 @@ fn main() -> Result<()> {
         Task::Test { filters } => test::task(&filters),
         Task::Lint => lint::task(),
         Task::InstallPackages { packages } => packages::install(&packages),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+            say(format!("error: {}", causes.join("\n  because: ")));
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result, bail};
 use crate::{command, say, workspace};
 
 const OPENSSH_SERVER: &str = "openssh-server";
-const WITHOUT_DAEMONS: &str = include_str!("without-daemons.sh");
+/// Keeps packages from starting services while a command runs; relative to the workspace's root.
+const WITHOUT_DAEMONS: &str = "xtask/src/without-daemons.sh";
 
 /// Installs those that are missing.
 ///
@@ -18,7 +19,7 @@ const WITHOUT_DAEMONS: &str = include_str!("without-daemons.sh");
 /// Not Debian, not root, or apt fails; the text says what to install or to run.
 pub(crate) fn ensure(names: &[&str]) -> Result<()> {
     if command::find("apt-get").is_none() {
-        bail!("please install, under the names that your distribution has for them: {}", names.join(", "));
+        bail!("there is no apt-get; please install what Debian calls {}", names.join(", "));
     }
     let missing = missing(names, &installed(names));
     if missing.is_empty() {
@@ -27,7 +28,7 @@ pub(crate) fn ensure(names: &[&str]) -> Result<()> {
     if !workspace::is_root() {
         let program = std::env::current_exe().context("cannot tell where this program is")?;
         bail!(
-            "packages are missing; please run as root, then start again: {} install-packages {}",
+            "packages are missing; please run as root, then start again: `{} install-packages {}`",
             program.display(),
             missing.join(" ")
         );
@@ -77,15 +78,18 @@ pub(crate) fn candidate(name: &str) -> Option<String> {
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {
-    let mut command = Command::new("sh");
+    let mut command = if arguments.contains(&OPENSSH_SERVER) {
+        let mut shell = Command::new("sh");
+        shell.arg(workspace::root().join(WITHOUT_DAEMONS)).arg("apt-get");
+        shell
+    } else {
+        Command::new("apt-get")
+    };
     command
-        .args(["-c", WITHOUT_DAEMONS, "without-daemons.sh", "apt-get", "-qq"])
-        .args(["-o", "DPkg::Lock::Timeout=120"])
+        .args(["-qq", "-o", "DPkg::Lock::Timeout=120"])
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive");
-    command::capture(&mut command)
-        .map(drop)
-        .with_context(|| format!("`apt-get {}` failed", arguments.join(" ")))
+    command::capture(&mut command).map(drop)
 }
 
 fn disable_sshd() -> Result<()> {

@@ -112,8 +112,8 @@ fn choose() -> Result<Compiler, Vec<(PathBuf, Refusal)>> {
 }
 
 fn install_compiler() -> Result<()> {
-    const BY_HAND: &str = "please install a Rust compiler with the sources of core: \
-        `rustup toolchain install nightly --component rust-src`";
+    const BY_HAND: &str = "no compiler here can build the kernel programs: \
+        `rustup toolchain install nightly --component rust-src` adds one";
     if command::find("apt-get").is_none() {
         bail!("{BY_HAND}");
     }
@@ -121,8 +121,9 @@ fn install_compiler() -> Result<()> {
     let offered = packages::candidate(rustc).as_deref().and_then(compiler::version);
     match offered {
         Some(version) if !compiler::is_new_enough(version) => {
-            bail!("{rustc} of this Debian is {version}, which is too old; {BY_HAND}")
+            bail!("{BY_HAND}; {rustc} of this Debian is {version}, which is too old")
         }
-        _ => packages::ensure(&compiler::DEBIAN_PACKAGES).context(BY_HAND),
+        _ => packages::ensure(&compiler::DEBIAN_PACKAGES)
+            .with_context(|| format!("{BY_HAND}; or take Debian's")),
     }
 }

@@ -1,12 +1,12 @@
 //! `test`: all tests, after whatever they need is built.
 //!
-//! A test that cannot run here appends one line, `name: reason`, to the file that `LOGIN_TRACER_SKIPPED` names; the list
-//! follows cargo's own output. With `CI=true` lints come first, and as root `LOGIN_TRACER_REQUIRE_ALL=1` tells the tests
-//! to fail instead of skipping.
+//! cargo's own output passes unchanged, and tests that it reported as ignored are listed once more at the end. With
+//! `CI=true` lints come first, and as root `LOGIN_TRACER_REQUIRE_ALL=1` tells the end-to-end tests to fail where they
+//! would skip.
 
-use std::fs;
+use std::io;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::{command, ebpf, lint, say, setup, workspace};
 
@@ -32,42 +32,46 @@ pub(crate) fn task(filters: &[String]) -> Result<()> {
 }
 
 fn tests(filters: &[String], require_all: bool) -> Result<()> {
-    let skipped = workspace::root().join("target/skipped-tests");
-    fs::write(&skipped, "").with_context(|| format!("cannot write {}", skipped.display()))?;
     let mut cargo = workspace::cargo();
-    cargo.args(["test", "--workspace"]).env("LOGIN_TRACER_SKIPPED", &skipped);
+    cargo.args(["test", "--workspace"]);
     if !filters.is_empty() {
         cargo.arg("--").args(filters);
     }
     if require_all {
         cargo.env("LOGIN_TRACER_REQUIRE_ALL", "1");
     }
-    let tested = command::run(&mut cargo);
-    let list = fs::read_to_string(&skipped).with_context(|| format!("cannot read {}", skipped.display()))?;
-    if let Some(summary) = summary(&list) {
+    let mut output = Vec::new();
+    let tested = command::tee(&mut cargo, &mut io::stdout(), &mut output);
+    if let Some(summary) = summary(&String::from_utf8_lossy(&output)) {
         say(summary);
     }
     tested
 }
 
 /// None when nothing was skipped.
-fn summary(list: &str) -> Option<String> {
-    let mut lines: Vec<&str> = list.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines.sort_unstable();
-    let count = lines.len();
-    (count > 0).then(|| format!("skipped {count}:\n  {}", lines.join("\n  ")))
+fn summary(output: &str) -> Option<String> {
+    let mut names: Vec<String> = output.lines().filter_map(ignored).collect();
+    names.sort_unstable();
+    let count = names.len();
+    (count > 0).then(|| format!("{count} skipped:\n  {}", names.join("\n  ")))
+}
+
+/// Reads `test NAME ... ignored` and `test NAME ... ignored, REASON`.
+fn ignored(line: &str) -> Option<String> {
+    let (name, outcome) = line.strip_prefix("test ")?.rsplit_once(" ... ignored")?;
+    let reason = outcome.strip_prefix(", ").map(|reason| format!(": {reason}")).unwrap_or_default();
+    Some(format!("{}{reason}", name.trim_end()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::summary;
+    use super::*;
 
     #[test]
-    fn skipped_tests_are_counted_and_listed() {
-        assert_eq!(
-            summary("b: needs root\na: no sshd\n\n").unwrap(),
-            "skipped 2:\n  a: no sshd\n  b: needs root"
-        );
-        assert_eq!(summary("\n"), None);
+    fn ignored_tests_are_listed_with_their_reasons() {
+        let output = "running 3 tests\ntest b   ... ignored\ntest a::x ... ignored, needs two cores\n\
+            test c ... ok\ntest result: ok. 1 passed; 0 failed; 2 ignored; 0 measured\n";
+        assert_eq!(summary(output).unwrap(), "2 skipped:\n  a::x: needs two cores\n  b");
+        assert_eq!(summary("test c ... ok\n"), None);
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn check() -> Result<()> {
     let root = workspace::root();
     let mut breaches = Vec::new();
     let mut manifests = Vec::new();
-    for path in tracked(root)? {
+    for path in tracked(&root)? {
         // Deleted but not yet committed, or not text.
         let Ok(text) = fs::read_to_string(root.join(&path)) else { continue };
         breaches.extend(breaches_in(&path, &text));

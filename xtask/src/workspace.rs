@@ -11,9 +11,11 @@ use anyhow::{Context as _, Result};
 
 use crate::environment;
 
-/// The checkout's top directory.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+/// The checkout's top directory: that of the cargo that runs us, since checkouts may share a target directory; without
+/// one, the checkout that we were built in.
+pub(crate) fn root() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    PathBuf::from(package).parent().expect("xtask lies in the workspace").to_owned()
 }
 
 /// The object that `login-tracer` embeds. tracer-user/build.rs knows this path too.
@@ -58,14 +60,15 @@ pub(crate) fn in_ci() -> bool {
 /// # Errors
 /// A file under the target directories cannot be listed or handed over.
 pub(crate) fn return_to_owner() -> Result<()> {
-    let owner = root().metadata().with_context(|| format!("cannot read {}", root().display()))?;
+    let root = root();
+    let owner = root.metadata().with_context(|| format!("cannot read {}", root.display()))?;
     if !is_root() || owner.uid() == 0 {
         return Ok(());
     }
-    let mut directories = vec![root().join("target")];
+    let mut directories = vec![root.join("target")];
     // Another target directory is handed over only where it already belongs to the owner.
     let artifacts = artifacts("")?;
-    if !artifacts.starts_with(root()) && artifacts.metadata().is_ok_and(|meta| meta.uid() == owner.uid()) {
+    if !artifacts.starts_with(&root) && artifacts.metadata().is_ok_and(|meta| meta.uid() == owner.uid()) {
         directories.push(artifacts);
     }
     for directory in directories.iter().filter(|directory| directory.exists()) {

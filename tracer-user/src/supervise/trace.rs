@@ -13,6 +13,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::Permanent;
 use super::journal::Journal;
 use crate::config::Config;
 use crate::event::{BootTime, Event, Process};
@@ -39,7 +40,8 @@ pub fn run(
     let host = config.host_name.clone().unwrap_or_else(|| identity.host_name.clone());
     let record = record.map(Recorder::create).transpose()?;
     // First the programs: from here on nothing is missed, whatever the rest takes.
-    let probes = Probes::attach(&config.trace)?;
+    let probes =
+        Probes::attach(&config.trace).context(Permanent("logins cannot be traced here".to_owned()))?;
     let journal = Journal::open(state_dir, group, identity, host)?;
     leave_network();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
