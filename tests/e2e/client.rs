@@ -1,7 +1,7 @@
 //! Clients: the real `ssh` and `sftp`, from a port that the suite chose, and what they know about their login.
 
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -14,7 +14,7 @@ use crate::accounts::{Account, Key, PASSWORD};
 use crate::lines::{LIMIT, Lines};
 use crate::processes::{self, command};
 use crate::programs::{ASKPASS, CONNECT};
-use crate::sandbox::HOST;
+use crate::sandbox::{self, HOST};
 
 /// What proves who the client is.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,8 @@ pub enum Proof {
     KeyboardInteractive(&'static str),
     /// A key, and then the password.
     Both(Key, &'static str),
+    /// A key, then answers, then the password, until one of them is enough.
+    Everything(Key, &'static str),
 }
 
 /// What the client does once it is in.
@@ -86,8 +88,8 @@ impl Login {
     pub fn new(port: u16, account: Account) -> Self {
         Self {
             account,
-            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, next_port())),
-            local: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            peer: SocketAddr::from((sandbox::address(), next_port())),
+            local: SocketAddr::from((sandbox::address(), port)),
             proof: Proof::Key(Key::Listed),
             tries: 1,
             purpose: Use::Tell,
@@ -147,6 +149,9 @@ impl Login {
             Proof::Password(password) => ("password", None, Some(password)),
             Proof::KeyboardInteractive(password) => ("keyboard-interactive", None, Some(password)),
             Proof::Both(key, password) => ("publickey,password", Some(key), Some(password)),
+            Proof::Everything(key, password) => {
+                ("publickey,keyboard-interactive,password", Some(key), Some(password))
+            }
         };
         let connect =
             format!("ProxyCommand={CONNECT} {} {} {}", self.peer, self.local, self.silence.as_millis());
@@ -288,9 +293,10 @@ impl Drop for Client {
     }
 }
 
-/// A port for the client's end that nobody else has.
+/// A port for the client's end that nobody else in the sandbox has: above those of servers, below those that the
+/// kernel chooses.
 pub fn next_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(20001);
+    static NEXT: AtomicU16 = AtomicU16::new(28001);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 

@@ -16,6 +16,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::Parser;
 use libtest_mimic::{Arguments, Trial};
 
 mod accounts;
@@ -31,6 +32,7 @@ mod server;
 mod site;
 mod tracer;
 
+use scenarios::Scenario;
 use site::Site;
 
 /// Set to `1` where nothing may be skipped: on a continuous integration machine.
@@ -38,25 +40,46 @@ const REQUIRE_ALL: &str = "LOGIN_TRACER_REQUIRE_ALL";
 /// Names the file that collects what was skipped, one `name: reason` a line.
 const SKIPPED: &str = "LOGIN_TRACER_SKIPPED";
 
+/// The command line of every test program, with any number of filters.
+#[derive(Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    arguments: Arguments,
+    /// Further filters: one that matches is enough.
+    further: Vec<String>,
+}
+
 fn main() -> ExitCode {
     if let Some(code) = programs::run_if_called() {
         return code;
     }
-    let mut arguments = Arguments::from_args();
+    let CommandLine { mut arguments, further } = CommandLine::parse();
     // One at a time: a scenario knows that every new session is its own, and times stay honest on a small machine.
     arguments.test_threads = Some(1);
-    if arguments.list {
-        return libtest_mimic::run(&arguments, trials(None)).exit_code();
+    let mut scenarios = scenarios::all();
+    if !further.is_empty() {
+        let filters: Vec<_> = arguments.filter.take().into_iter().chain(further).collect();
+        scenarios.retain(|scenario| filters.iter().any(|filter| scenario.name.contains(filter)));
     }
-    if !rustix::process::geteuid().is_root() {
-        return without_root(&arguments);
+    let is_root = rustix::process::geteuid().is_root();
+    let trials = |site| scenarios.iter().map(|scenario| trial(scenario, site)).collect::<Vec<_>>();
+    if arguments.list || !is_root || trials(None).iter().all(|trial| arguments.is_filtered_out(trial)) {
+        let conclusion = libtest_mimic::run(&arguments, trials(None));
+        if arguments.list || is_root {
+            return conclusion.exit_code();
+        }
+        return without_root();
     }
     if !namespaces::inside() {
+        scenarios.iter().filter_map(|scenario| Some((scenario.name, missing(scenario)?))).for_each(
+            |(name, program)| {
+                tell_skipped(name, &format!("needs {program}"));
+            },
+        );
         return namespaces::run_self_inside();
     }
-    let site = sandbox::enter().and_then(|()| Site::open()).map(Arc::new);
-    let site = match site {
-        Ok(site) => site,
+    let site = match sandbox::enter().and_then(|()| Site::open()) {
+        Ok(site) => Arc::new(site),
         Err(error) => {
             eprintln!("the sandbox could not be set up: {error:#}");
             processes::end_all_descendants();
@@ -74,33 +97,28 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// Nothing can run: say so, and let it count as a failure where all is required.
-fn without_root(arguments: &Arguments) -> ExitCode {
-    let conclusion = libtest_mimic::run(arguments, trials(None));
+/// Nothing could run: say so, and let it count as a failure where all is required.
+fn without_root() -> ExitCode {
     if all_required() {
         eprintln!("e2e needs root, and {REQUIRE_ALL}=1 makes skipping a failure");
         return ExitCode::FAILURE;
     }
     tell_skipped("e2e", "needs root: it loads eBPF programs and runs sshd in namespaces of its own");
-    conclusion.exit_code()
+    ExitCode::SUCCESS
 }
 
-/// Every scenario as a named test; without a site they are ignored.
-fn trials(site: Option<&Arc<Site>>) -> Vec<Trial> {
-    let mut trials = Vec::new();
-    for scenario in scenarios::all() {
-        let missing = scenario.needs.iter().find(|program| !Path::new(program).exists() && !all_required());
-        if let (Some(program), Some(_)) = (missing, site) {
-            tell_skipped(scenario.name, &format!("needs {program}"));
-        }
-        let site = site.cloned();
-        let is_ignored = site.is_none() || missing.is_some();
-        let trial = Trial::test(scenario.name, move || {
-            Ok(scenario.play(&site.expect("an ignored scenario is not played"))?)
-        });
-        trials.push(trial.with_ignored_flag(is_ignored));
-    }
-    trials
+/// A scenario as a test; ignored without a site, and without a program that it needs.
+fn trial(scenario: &Scenario, site: Option<&Arc<Site>>) -> Trial {
+    let site = site.cloned();
+    let is_ignored = site.is_none() || missing(scenario).is_some();
+    let scenario = *scenario;
+    let test = move || Ok(scenario.play(&site.expect("an ignored scenario is not played"))?);
+    Trial::test(scenario.name, test).with_ignored_flag(is_ignored)
+}
+
+/// The first program that a scenario lacks, if it may be skipped for that.
+fn missing(scenario: &Scenario) -> Option<&'static str> {
+    scenario.needs.iter().copied().find(|program| !Path::new(program).exists() && !all_required())
 }
 
 /// Says on stderr what is skipped and why, and in the list that `cargo xtask test` shows at its end.

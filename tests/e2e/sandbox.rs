@@ -6,6 +6,8 @@
 
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -21,6 +23,21 @@ pub const ROOM: &str = "/run/e2e";
 pub const HOST: &str = "sandbox";
 /// The binary under test, wherever it was built.
 pub const TRACER: &str = "/run/e2e/bin/login-tracer";
+
+/// The IPv4 address of everything inside. The tracer also sees what others do on this kernel, perhaps in another run of
+/// this suite; that has another address.
+pub fn address() -> Ipv4Addr {
+    // Process ids have 22 bits.
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 64 + high, middle, low)
+}
+
+/// The ports of servers inside: others than those of another run, for where the address is the same, in IPv6.
+pub fn server_ports() -> Range<u16> {
+    const PORTS: u16 = 100;
+    let first = 3000 + PORTS * (std::process::id() % 250) as u16;
+    first..first + PORTS
+}
 
 /// Moves this process into a new sandbox. It must have a single thread.
 pub fn enter() -> anyhow::Result<()> {

@@ -22,6 +22,7 @@ mod logins;
 mod refusals;
 
 /// A named test.
+#[derive(Clone, Copy)]
 pub struct Scenario {
     pub name: &'static str,
     /// Programs that it uses beside those of OpenSSH.

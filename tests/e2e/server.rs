@@ -1,7 +1,7 @@
 //! Real sshds of the sandbox: each with a configuration of its own, on a port of its own.
 
 use std::fs;
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::net::{Ipv6Addr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::accounts::{Account, Key, write};
 use crate::client::Login;
 use crate::lines::{LIMIT, Lines};
 use crate::processes::{self, command};
-use crate::sandbox::ROOM;
+use crate::sandbox::{self, ROOM};
 
 /// The sshd under watch, as the distribution installs it.
 pub const SSHD: &str = "/usr/sbin/sshd";
@@ -78,7 +78,7 @@ impl Server {
 
     /// Makes the listener run itself again, and waits until it has, by its words in `log`.
     pub fn reload(&self, log: &Lines) {
-        let words = format!("Server listening on {} port {}", Ipv4Addr::LOCALHOST, self.port);
+        let words = format!("Server listening on {} port {}", sandbox::address(), self.port);
         let before = log.count(&words);
         processes::signal(self.pid(), Signal::HUP);
         let started = Instant::now();
@@ -181,10 +181,10 @@ impl Drop for Inetd {
     }
 }
 
-/// Ports of servers; those of clients start elsewhere, and the kernel chooses from 32768 on.
 fn next_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(2201);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let port = sandbox::server_ports().nth(GIVEN.fetch_add(1, Ordering::Relaxed).into());
+    port.expect("no run needs more servers than there are ports")
 }
 
 fn listen(config: &str, options: &[&str]) -> Child {
@@ -198,8 +198,9 @@ fn write_config(port: u16, host_key: &Path, lines: &str) -> String {
     // The first value of a setting counts, and a `Match` block reaches to the end.
     let (lines, blocks) = lines.split_at(lines.find("Match ").unwrap_or(lines.len()));
     let mut text = format!(
-        "{lines}Port {port}\nListenAddress 127.0.0.1\nListenAddress ::1\nHostKey {}\nPidFile none\n\
+        "{lines}Port {port}\nListenAddress {}\nListenAddress ::1\nHostKey {}\nPidFile none\n\
          AuthorizedKeysFile {ROOM}/authorized_keys/%u\nMaxStartups 100\nUseDNS no\n",
+        sandbox::address(),
         host_key.display()
     );
     if punishes() {

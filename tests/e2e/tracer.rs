@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::accounts::write;
 use crate::lines::{LIMIT, Lines};
 use crate::processes::{self, command};
-use crate::sandbox::{ROOM, TRACER};
+use crate::sandbox::{self, ROOM, TRACER};
 
 /// A session as the tracer lists it.
 #[derive(Debug, Clone, Deserialize)]
@@ -61,10 +61,15 @@ impl Session {
         self.local.as_ref().map(|local| SocketAddr::new(local.address, local.port))
     }
 
-    /// Whether it may be of the sandbox, where there is nothing but loopback. Somebody may log in to the machine itself
-    /// while the suite runs.
+    /// Whether it may be of this sandbox: the tracer sees every login on this kernel.
     fn may_be_ours(&self) -> bool {
-        self.peer().is_none_or(|peer| peer.ip().to_canonical().is_loopback() || peer.ip().is_unspecified())
+        self.peer().is_none_or(|peer| match peer.ip().to_canonical() {
+            IpAddr::V4(address) => address == sandbox::address(),
+            IpAddr::V6(address) => {
+                address.is_loopback()
+                    && self.local().is_none_or(|local| sandbox::server_ports().contains(&local.port()))
+            }
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use super::Scenario;
 use crate::accounts::{ALICE, Account, ROOT};
 use crate::processes::command;
 use crate::programs::IMITATE;
+use crate::sandbox;
 use crate::scene::Scene;
 use crate::server::{SSHD, Server};
 
@@ -73,7 +74,7 @@ fn real_login_at(server: &Server) {
 
 /// Plays a login from the address that it gives with the command that runs the imitation.
 fn imitated(command: &mut Command) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    let listener = TcpListener::bind((sandbox::address(), 0)).expect("loopback has free ports");
     let peer = listener.local_addr().expect("a bound socket has an address");
     // The child becomes sshd's own unprivileged user, where it may.
     let output = command.args([&peer.to_string(), "102"]).output().expect("the imitation can be run");

@@ -1,5 +1,6 @@
 //! Whoever is not let in has no session, however far they came.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub fn scenarios() -> Vec<Scenario> {
         root_without_forced_command,
         key_without_the_password,
         key_command_that_does_not_list_the_key,
+        everything_in_vain,
         scanner_that_only_connects,
         scanner_that_sends_garbage,
         scanner_that_resets,
@@ -56,7 +58,8 @@ fn wrong_key(scene: &mut Scene<'_>) {
 fn too_many_tries(scene: &mut Scene<'_>) {
     let login = scene.site.plain.login(ALICE).by(Proof::Password(BAD)).trying(10);
     let words = format!(
-        "maximum authentication attempts exceeded for alice from 127.0.0.1 port {}",
+        "maximum authentication attempts exceeded for alice from {} port {}",
+        login.peer.ip(),
         login.peer.port()
     );
     refused(login);
@@ -106,20 +109,43 @@ fn key_without_the_password(_: &mut Scene<'_>) {
 
 /// sshd runs the command in a child that becomes another user, even the one who tries: that looks like a session.
 fn key_command_that_does_not_list_the_key(_: &mut Scene<'_>) {
-    let script = format!("{ROOM}/bin/other_key");
-    let trace = format!("{ROOM}/asked");
-    let key = Key::Stranger.public().expect("the key was generated");
-    write(&trace, "", 0o666).expect("the room can be written to");
-    write(&script, &format!("#!/bin/sh\nid -un >>{trace}\necho '{key}'\n"), 0o755)
-        .expect("the room can be written to");
     for user in ["nobody", ALICE.name] {
-        let server = Server::start(&format!(
-            "UsePAM no\nAuthorizedKeysFile none\nAuthorizedKeysCommand {script}\nAuthorizedKeysCommandUser {user}\n"
-        ));
+        let asked = format!("{ROOM}/{user}_asked");
+        let server = Server::start(&format!("UsePAM no\n{}", stranger_listed_by(user, &asked)));
         refused(server.login(ALICE));
+        assert_eq!(fs::read_to_string(&asked).expect("the command ran"), format!("{user}\n"));
     }
-    let asked = std::fs::read_to_string(&trace).expect("the command ran");
-    assert_eq!(asked, "nobody\nalice\n", "the command ran as both users");
+}
+
+/// One connection with all that can be taken for a login in parts: children that end well (the key command, the
+/// conversation with PAM) and timers that are disarmed (by the C library, for PAM's password check).
+fn everything_in_vain(scene: &mut Scene<'_>) {
+    let asked = format!("{ROOM}/vain_asked");
+    let server = Server::start(&format!(
+        "UsePAM yes\nPasswordAuthentication yes\nKbdInteractiveAuthentication yes\n{}",
+        stranger_listed_by("nobody", &asked)
+    ));
+    let login = server.login(ALICE).by(Proof::Everything(Key::Listed, BAD));
+    let tried = [
+        format!("PAM: Authentication failure for alice from {}", login.peer.ip()),
+        format!("Failed password for alice from {} port {}", login.peer.ip(), login.peer.port()),
+    ];
+    refused(login);
+    assert_eq!(fs::read_to_string(&asked).expect("the command ran"), "nobody\n");
+    for words in tried {
+        let logged = scene.site.log.wait_for(LIMIT, |line| line.text.contains(&words).then_some(()));
+        logged.unwrap_or_else(|| panic!("sshd did not log {words:?}"));
+    }
+}
+
+/// Configuration by which a command run as `user` lists a key that nobody uses, and notes in a file who it ran as.
+fn stranger_listed_by(user: &str, asked: &str) -> String {
+    let script = format!("{asked}.sh");
+    let key = Key::Stranger.public().expect("the key was generated");
+    write(asked, "", 0o666).expect("the room can be written to");
+    write(&script, &format!("#!/bin/sh\nid -un >>{asked}\necho '{key}'\n"), 0o755)
+        .expect("the room can be written to");
+    format!("AuthorizedKeysFile none\nAuthorizedKeysCommand {script}\nAuthorizedKeysCommandUser {user}\n")
 }
 
 fn scanner_that_only_connects(scene: &mut Scene<'_>) {
