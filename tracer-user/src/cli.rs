@@ -16,10 +16,10 @@ use crate::session::SessionKey;
 
 /// Watches SSH logins from the kernel: who came, from where, how risky, until when
 ///
-/// `login-tracer run` watches and announces; `login-tracer sessions` lists what was seen. No PAM, sshd, shell or log
-/// configuration is needed.
+/// `login-tracer run` watches and announces, `login-tracer sessions` lists what was seen.
+/// No PAM, sshd, shell or log configuration is needed.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(version, verbatim_doc_comment, subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -39,9 +39,17 @@ pub struct Global {
     #[arg(long, global = true, value_name = "DIR", default_value = DEFAULT_STATE_DIR)]
     pub state_dir: PathBuf,
 
-    /// What is logged to standard error: error, warn, info, debug, trace, or a filter such as
-    /// `info,login_tracer::kernel=debug`
-    #[arg(long, global = true, value_name = "FILTER", env = "LOGIN_TRACER_LOG", default_value = "info")]
+    /// What is logged to standard error: error, warn, info, debug, trace, or a filter
+    ///
+    /// A filter names modules, such as info,login_tracer::kernel=debug
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        env = "LOGIN_TRACER_LOG",
+        hide_env_values = true,
+        default_value = "info"
+    )]
     pub log: String,
 }
 
@@ -89,8 +97,9 @@ pub struct SessionsArgs {
     #[arg(long, value_name = "IP|CIDR", value_parser = network)]
     pub address: Option<IpNet>,
 
-    /// Only sessions opened since then: `2h` or `7d` ago, 2026-11-20, "2026-11-20 18:30" (both in this host's time
-    /// zone), or RFC 3339
+    /// Only sessions opened since then: 2h or 7d ago, 2026-11-20, or "2026-11-20 18:30"
+    ///
+    /// Dates and times are in this host's time zone, unless they name another one: RFC 3339.
     #[arg(long, value_name = "TIME", value_parser = Since::parse)]
     pub since: Option<Since>,
 

@@ -134,13 +134,9 @@ impl Reader {
     /// Opens the database in `dir`, writing nothing.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let path = dir.join(FILE_NAME);
-        let inode = inode_of(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => StoreError::Missing { path: path.clone() },
-            io::ErrorKind::PermissionDenied => StoreError::Forbidden { path: path.clone() },
-            _ => StoreError::File { path: path.clone(), source },
-        })?;
+        let inode = inode_of(&path).map_err(|source| unreadable(&path, source))?;
         let connection = open_for_reading(&path)?;
-        migrations::check_known(&connection, &path)?;
+        migrations::check_readable(&connection, &path)?;
         Ok(Self { connection, path, inode })
     }
 
@@ -173,6 +169,11 @@ impl Reader {
     /// At most `limit` changes with an id above `cursor`, oldest first.
     pub fn changes_after(&self, cursor: i64, limit: u32) -> Result<Vec<Change>, StoreError> {
         changes::after(&self.connection, cursor, limit).map_err(|source| self.error(source))
+    }
+
+    /// The id of the newest change that happened before this time; 0 where there is none.
+    pub fn last_change_before(&self, at: Timestamp) -> Result<i64, StoreError> {
+        changes::last_before(&self.connection, at.as_microsecond()).map_err(|source| self.error(source))
     }
 
     /// The changes of one session, oldest first.
@@ -274,6 +275,17 @@ pub(crate) fn check_integrity(connection: &Connection) -> rusqlite::Result<()> {
     }
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
     Err(rusqlite::Error::SqliteFailure(code, Some(finding)))
+}
+
+fn unreadable(path: &Path, source: io::Error) -> StoreError {
+    let path = path.to_owned();
+    if source.kind() == io::ErrorKind::NotFound {
+        StoreError::Missing { path }
+    } else if source.kind() == io::ErrorKind::PermissionDenied {
+        StoreError::Forbidden { path }
+    } else {
+        StoreError::File { path, source }
+    }
 }
 
 fn inode_of(path: &Path) -> io::Result<(u64, u64)> {

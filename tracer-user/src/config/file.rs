@@ -104,21 +104,26 @@ impl Source {
         if errors.is_empty() {
             return Ok(table.into_inner());
         }
-        Err(errors.iter().map(|error| self.syntax_problem(error)).collect())
+        let mut problems: Vec<_> = errors.iter().map(|error| self.syntax_problem(error)).collect();
+        // After the first error of a line, the parser only guesses.
+        problems.sort_by_key(|(position, _)| *position);
+        problems.dedup_by_key(|(_, problem)| problem.line);
+        Err(problems.into_iter().map(|(_, problem)| problem).collect())
     }
 
-    fn syntax_problem(&self, error: &toml::de::Error) -> Problem {
+    /// With the byte at which it is.
+    fn syntax_problem(&self, error: &toml::de::Error) -> (usize, Problem) {
         // Its message may quote the text around it; the first line is the parser's own sentence.
         let sentence = error.message().lines().next().unwrap_or("not TOML");
         let Some(Range { start, .. }) = error.span() else {
-            return Problem { line: None, text: sanitize::line(sentence) };
+            return (0, Problem { line: None, text: sanitize::line(sentence) });
         };
         let start = self.text.floor_char_boundary(start);
         let line_start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let column = self.text[line_start..start].chars().count() + 1;
         let line = self.text[line_start..].lines().next().unwrap_or("");
         let text = format!("column {column}: {sentence}: `{}`", excerpt(line));
-        Problem { line: Some(self.line_of(start)), text: sanitize::line(&text) }
+        (start, Problem { line: Some(self.line_of(start)), text: sanitize::line(&text) })
     }
 }
 
@@ -171,8 +176,8 @@ fn excerpt(line: &str) -> String {
                 line.trim().to_owned()
             }
         }
-        // No key: it may be a line of a text that spans several.
-        None if line.trim().len() > 20 || line.contains("://") => "…".to_owned(),
+        // Neither key nor section: it may be a line of a text that spans several.
+        None if !line.trim_start().starts_with('[') => "…".to_owned(),
         Some(_) | None => line.trim().to_owned(),
     };
     sanitize::text(&shown, EXCERPT_CHARS)

@@ -1,5 +1,6 @@
 //! One section of the file while it is read: typed access to its keys, and what is wrong with them.
 
+use std::env::VarError;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
@@ -128,8 +129,10 @@ impl<'a, 'p> Section<'a, 'p> {
     pub(super) fn size(&mut self, key: &'static str) -> Option<u32> {
         let value = self.table.get(key)?.get_ref();
         let size = match value {
-            DeValue::Integer(number) => values::size(number.as_str()),
-            DeValue::String(text) => values::size(text),
+            DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix())
+                .map_err(|_| values::SIZE_LIMITS.to_owned())
+                .and_then(values::size),
+            DeValue::String(text) => values::size_text(text),
             DeValue::Float(_)
             | DeValue::Boolean(_)
             | DeValue::Datetime(_)
@@ -244,18 +247,19 @@ fn absolute(path: &str) -> Result<&Path, String> {
     if path.is_absolute() { Ok(path) } else { Err("must be an absolute path".to_owned()) }
 }
 
+/// The value of an environment variable. What does not look like a name of one is not shown: it may be the secret
+/// itself, in the wrong key.
 fn variable(name: &str) -> Result<String, String> {
-    let shown = shown_key(name);
-    let is_name = !name.is_empty() && !name.contains(['=', '\0']);
-    match is_name.then(|| std::env::var(name)) {
-        Some(Ok(value)) if !value.is_empty() => Ok(value),
-        Some(Ok(_)) => Err(format!("the environment variable {shown} is empty")),
-        Some(Err(std::env::VarError::NotPresent)) => {
-            Err(format!("the environment variable {shown} is not set"))
-        }
-        Some(Err(std::env::VarError::NotUnicode(_))) => {
-            Err(format!("the environment variable {shown} is not UTF-8 text"))
-        }
-        None => Err(format!("{shown} is no name of an environment variable")),
+    let is_name = !name.is_empty()
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    if !is_name {
+        return Err("must be the name of an environment variable: capital letters, digits and _".to_owned());
+    }
+    match std::env::var(name) {
+        Ok(value) if !value.is_empty() => Ok(value),
+        Ok(_) => Err(format!("the environment variable {name} is empty")),
+        Err(VarError::NotPresent) => Err(format!("the environment variable {name} is not set")),
+        Err(VarError::NotUnicode(_)) => Err(format!("the environment variable {name} is not UTF-8 text")),
     }
 }

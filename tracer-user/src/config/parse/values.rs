@@ -17,6 +17,9 @@ pub(super) const CACHE: RangeInclusive<Duration> = Duration::ZERO..=Duration::fr
 
 /// The ring buffer's limits: one page, which the kernel demands, and more than any storm of logins needs.
 const SIZE: RangeInclusive<u64> = 4096..=64 << 20;
+pub(super) const SIZE_LIMITS: &str = "must be from 4 KiB to 64 MiB";
+
+const NO_URL: &str = "must be an address that begins with https:// (http:// only for this host itself)";
 
 /// Characters shown of a wrong value.
 const VALUE_CHARS: usize = 60;
@@ -86,8 +89,8 @@ pub(super) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<D
     Err(format!("must be from {} to {}", show(range.start()), show(range.end())))
 }
 
-/// A size of the ring buffer in bytes.
-pub(super) fn size(text: &str) -> Result<u32, String> {
+/// A size of the ring buffer as a text such as `1 MiB`.
+pub(super) fn size_text(text: &str) -> Result<u32, String> {
     let digits = text.trim_end_matches(|character: char| !character.is_ascii_digit());
     let factor = match text[digits.len()..].trim() {
         "" | "B" => Some(1),
@@ -97,26 +100,28 @@ pub(super) fn size(text: &str) -> Result<u32, String> {
     };
     let bytes =
         digits.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
-    let Some(bytes) = bytes else {
-        return Err(format!("{} is no size; write it as \"512 KiB\" or \"1 MiB\"", quoted(text)));
-    };
+    match bytes {
+        Some(bytes) => size(bytes),
+        None => Err(format!("{} is no size; write it as \"512 KiB\" or \"1 MiB\"", quoted(text))),
+    }
+}
+
+/// A size of the ring buffer in bytes.
+pub(super) fn size(bytes: u64) -> Result<u32, String> {
     if !SIZE.contains(&bytes) {
-        return Err("must be from 4 KiB to 64 MiB".to_owned());
+        return Err(SIZE_LIMITS.to_owned());
     }
     if !bytes.is_power_of_two() {
         let above = bytes.next_power_of_two();
-        return Err(format!(
-            "must be a power of two, such as {} or {}",
-            show_size(above / 2),
-            show_size(above)
-        ));
+        let (below, above) = (show_size(above / 2), show_size(above));
+        return Err(format!("must be a power of two, such as {below} or {above}"));
     }
-    u32::try_from(bytes).map_err(|_| "must be from 4 KiB to 64 MiB".to_owned())
+    u32::try_from(bytes).map_err(|_| SIZE_LIMITS.to_owned())
 }
 
 /// The address of a service, without the slash at its end.
 pub(super) fn base_url(text: &str) -> Result<String, String> {
-    let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
+    let url = Url::parse(text).map_err(|_| NO_URL.to_owned())?;
     require_https(&url)?;
     if !url.username().is_empty()
         || url.password().is_some()
@@ -130,7 +135,7 @@ pub(super) fn base_url(text: &str) -> Result<String, String> {
 
 /// The address of a Slack incoming webhook. It is a secret: nothing of it may be repeated.
 pub(super) fn webhook(text: &str) -> Result<(), String> {
-    let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
+    let url = Url::parse(text).map_err(|_| NO_URL.to_owned())?;
     require_https(&url)
 }
 
@@ -155,7 +160,7 @@ fn require_https(url: &Url) -> Result<(), String> {
     match url.scheme() {
         "https" if url.host_str().is_some() => Ok(()),
         "http" if is_loopback => Ok(()),
-        _ => Err("must begin with https:// (http:// only for this host itself)".to_owned()),
+        _ => Err(NO_URL.to_owned()),
     }
 }
 

@@ -66,8 +66,7 @@ fn hand_over(state_dir: &Path, dir: &File, account: &Account) -> anyhow::Result<
             state_dir.display()
         ))
     );
-    fchown(dir, None, Some(Gid::from_raw(account.gid)))?;
-    fchmod(dir, MODE)?;
+    assign(dir, 0, account.gid)?;
     mkdir_notify(dir)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let notify = openat(dir, outbox::DIRECTORY, flags, Mode::empty()).with_context(|| {
@@ -77,8 +76,20 @@ fn hand_over(state_dir: &Path, dir: &File, account: &Account) -> anyhow::Result<
     if previous != account.uid {
         adopt(&notify, previous, account)?;
     }
-    fchown(&notify, Some(Uid::from_raw(account.uid)), Some(Gid::from_raw(account.gid)))?;
-    fchmod(&notify, MODE)?;
+    assign(&notify, account.uid, account.gid)?;
+    Ok(())
+}
+
+/// Sets owner and mode where they differ: a root without `CAP_FOWNER`, as in the systemd unit, may not set the mode of
+/// what is not its own, not even to what it is.
+fn assign(dir: impl AsFd, uid: u32, gid: u32) -> rustix::io::Result<()> {
+    let found = fstat(&dir)?;
+    if Mode::from_raw_mode(found.st_mode) != MODE {
+        fchmod(&dir, MODE)?;
+    }
+    if (found.st_uid, found.st_gid) != (uid, gid) {
+        fchown(&dir, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    }
     Ok(())
 }
 
