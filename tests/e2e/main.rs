@@ -63,12 +63,10 @@ fn main() -> ExitCode {
     }
     let is_root = rustix::process::geteuid().is_root();
     let trials = |site| scenarios.iter().map(|scenario| trial(scenario, site)).collect::<Vec<_>>();
-    if arguments.list || !is_root || trials(None).iter().all(|trial| arguments.is_filtered_out(trial)) {
+    let nothing_to_do = arguments.list || trials(None).iter().all(|trial| arguments.is_filtered_out(trial));
+    if nothing_to_do || !is_root {
         let conclusion = libtest_mimic::run(&arguments, trials(None));
-        if arguments.list || is_root {
-            return conclusion.exit_code();
-        }
-        return without_root();
+        return if nothing_to_do { conclusion.exit_code() } else { without_root() };
     }
     if !namespaces::inside() {
         scenarios.iter().filter_map(|scenario| Some((scenario.name, missing(scenario)?))).for_each(
