@@ -1,1 +1,13 @@
-fn main() {}
+//! The command line as people and programs meet it: the real binary against a prepared state directory, and whole
+//! pages compared with golden files.
+//!
+//! `UPDATE_EXPECT=1 cargo test --test cli` writes the golden files anew; it only makes a change deliberate.
+
+mod check;
+mod errors;
+mod fixture;
+mod help;
+mod json;
+mod readers;
+mod sessions;
+mod show;

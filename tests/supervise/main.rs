@@ -1,1 +1,1 @@
-fn main() {}
+//! (in the making)

@@ -1,0 +1,113 @@
+//! `sessions`: the table, its filters and its limits.
+
+use clap::Parser as _;
+use expect_test::{expect, expect_file};
+use login_tracer::assess::{Assessment, Level, Reason};
+use login_tracer::cli::{Cli, Command};
+use login_tracer::commands;
+use login_tracer::output::session;
+use login_tracer::session::Update;
+use login_tracer::store::{Filter, Reader};
+
+use crate::fixture::{State, opened, opening, view};
+
+#[test]
+fn the_table_shows_every_kind_of_session() {
+    expect_file!["../goldens/sessions.txt"].assert_eq(&table(&State::with_examples(), &[]));
+}
+
+#[test]
+fn the_table_fits_into_100_columns() {
+    let state = State::empty();
+    let long =
+        login_tracer::session::Opening { user: Some("a".repeat(300)), ..opening(1, "2026-11-21T09:00:00Z") };
+    state.write(&[opened(long)]);
+    for line in table(&state, &[]).lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+}
+
+#[test]
+fn risk_is_coloured_on_a_terminal() {
+    let state = State::with_examples();
+    let sessions = Reader::open(state.path()).unwrap().sessions(&Filter::default()).unwrap();
+    let rated = |level, score| {
+        Some(Assessment { level, score, reasons: vec![Reason { points: 1, text: "a reason".to_owned() }] })
+    };
+    let ratings = [
+        rated(Level::Low, Some(0)),
+        rated(Level::Medium, Some(40)),
+        rated(Level::High, Some(100)),
+        rated(Level::Unknown, None),
+        None,
+    ];
+    let mut output = Vec::new();
+    let (view, mut table) = (view(true), session::table());
+    let rows: Vec<_> = sessions
+        .iter()
+        .zip(&ratings)
+        .map(|(session, rating)| session::row(&view, session, rating.as_ref()))
+        .collect();
+    table.write(&mut output, &view, &rows).unwrap();
+    let shown = String::from_utf8(output).unwrap().replace('\u{1b}', "<ESC>");
+    expect_file!["../goldens/sessions-coloured.txt"].assert_eq(&shown);
+}
+
+#[test]
+fn filters_leave_what_they_say() {
+    let state = State::with_examples();
+    let ids = |arguments: &[&str]| ids(&table(&state, arguments));
+    assert_eq!(ids(&["--active"]), [6, 5]);
+    assert_eq!(ids(&["--user", "alice"]), [1]);
+    assert_eq!(ids(&["--user", "nobody-here"]), [0; 0]);
+    assert_eq!(ids(&["--address", "192.0.2.7"]), [4, 3, 1]);
+    assert_eq!(ids(&["--address", "192.0.2.0/24"]), [4, 3, 1]);
+    assert_eq!(ids(&["--address", "2001:db8::/32"]), [2]);
+    assert_eq!(ids(&["--address", "0.0.0.0/0"]), [6, 4, 3, 1]);
+    assert_eq!(ids(&["--since", "2h"]), [6, 5]);
+    assert_eq!(ids(&["--since", "2026-11-21"]), [6, 5, 4, 3, 2]);
+    assert_eq!(ids(&["--since", "2026-11-21T07:00:00Z"]), [6, 5, 4]);
+    assert_eq!(ids(&["--since", "1d", "--user", "root"]), [2]);
+    assert_eq!(ids(&["--level", "high"]), [0; 0]);
+    assert_eq!(ids(&["--level", "unknown", "--limit", "2"]), [6, 5]);
+    assert_eq!(ids(&["--limit", "0"]), [6, 5, 4, 3, 2, 1]);
+}
+
+#[test]
+fn a_list_that_was_cut_says_so() {
+    let state = State::with_examples();
+    let cut = "There are older sessions; --limit 0 lists all.";
+    assert_eq!(table(&state, &["--limit", "5"]).lines().last(), Some(cut));
+    assert!(!table(&state, &["--limit", "6"]).contains(cut));
+    assert!(!table(&state, &["--limit", "0"]).contains(cut));
+    assert!(!table(&state, &["--user", "root", "--limit", "1"]).contains(cut));
+    expect![[r#"
+        No session found.
+    "#]]
+    .assert_eq(&table(&state, &["--user", "nobody-here"]));
+}
+
+#[test]
+fn long_lists_come_page_by_page_and_complete() {
+    let state = State::empty();
+    let updates: Vec<Update> = (1..=1203).map(|pid| opened(opening(pid, "2026-11-21T09:00:00Z"))).collect();
+    state.write(&updates);
+    let expected: Vec<i64> = (1..=1203).rev().collect();
+    assert_eq!(ids(&table(&state, &["--limit", "0"])), expected);
+    assert_eq!(ids(&table(&state, &["--limit", "1001"])), expected[..1001]);
+    assert_eq!(ids(&table(&state, &["--limit", "0", "--level", "unknown"])), expected);
+    assert_eq!(ids(&table(&state, &[])), expected[..50]);
+}
+
+/// What a person sees at a fixed time.
+fn table(state: &State, arguments: &[&str]) -> String {
+    let line = ["login-tracer", "sessions"].iter().chain(arguments);
+    let Command::Sessions(arguments) = Cli::try_parse_from(line).unwrap().command else { unreachable!() };
+    let mut output = Vec::new();
+    commands::sessions::write(&arguments, state.path(), &view(false), &mut output).unwrap();
+    String::from_utf8(output).unwrap()
+}
+
+fn ids(table: &str) -> Vec<i64> {
+    table.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
+}
