@@ -11,3 +11,4 @@ mod json;
 mod readers;
 mod sessions;
 mod show;
+mod terminal;
