@@ -3,6 +3,8 @@
 //!
 //! `UPDATE_EXPECT=1 cargo test --test cli` writes the golden files anew; it only makes a change deliberate.
 
+#![expect(clippy::unwrap_used, reason = "what a test relies on may panic, with its place")]
+
 mod check;
 mod errors;
 mod fixture;
