@@ -134,11 +134,7 @@ impl Reader {
     /// Opens the database in `dir`, writing nothing.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let path = dir.join(FILE_NAME);
-        let inode = inode_of(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => StoreError::Missing { path: path.clone() },
-            io::ErrorKind::PermissionDenied => StoreError::Forbidden { path: path.clone() },
-            _ => StoreError::File { path: path.clone(), source },
-        })?;
+        let inode = inode_of(&path).map_err(|source| unreadable(&path, source))?;
         let connection = open_for_reading(&path)?;
         migrations::check_known(&connection, &path)?;
         Ok(Self { connection, path, inode })
@@ -274,6 +270,17 @@ pub(crate) fn check_integrity(connection: &Connection) -> rusqlite::Result<()> {
     }
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
     Err(rusqlite::Error::SqliteFailure(code, Some(finding)))
+}
+
+fn unreadable(path: &Path, source: io::Error) -> StoreError {
+    let path = path.to_owned();
+    if source.kind() == io::ErrorKind::NotFound {
+        StoreError::Missing { path }
+    } else if source.kind() == io::ErrorKind::PermissionDenied {
+        StoreError::Forbidden { path }
+    } else {
+        StoreError::File { path, source }
+    }
 }
 
 fn inode_of(path: &Path) -> io::Result<(u64, u64)> {

@@ -45,21 +45,18 @@ pub(super) fn resolve(tracefs: Option<&Path>) -> Result<Offsets, OffsetError> {
     Ok(offsets)
 }
 
-/// Whether a program can sit on this tracepoint with typed arguments: the kernel describes its handler.
-pub(super) fn has_btf_tracepoint(name: &str) -> bool {
-    Types::of_running_kernel().is_ok_and(|types| types.0.id_of(&format!("btf_trace_{name}")).is_some())
-}
-
-struct Types(TypeInformation);
+/// The kernel's description of its types.
+pub(super) struct Types(TypeInformation);
 
 impl Types {
-    fn of_running_kernel() -> Result<Self, OffsetError> {
+    pub(super) fn of_running_kernel() -> Result<Self, OffsetError> {
         let bytes = fs::read(BTF_PATH).map_err(|source| OffsetError::NoBtf { source })?;
         let types = TypeInformation::new(&Bytes(bytes));
         types.map(Self).map_err(|error| OffsetError::BadBtf { detail: format!("{error:?}") })
     }
 
-    fn offsets(&self) -> Result<Offsets, OffsetError> {
+    /// All fields of structs; those of tracepoints are zero.
+    pub(super) fn offsets(&self) -> Result<Offsets, OffsetError> {
         let at = |of, path| self.offset(of, &[path]);
         Ok(Offsets {
             task_pid: at("task_struct", "pid")?,
@@ -106,6 +103,11 @@ impl Types {
             itimerspec_value_nsec: at("itimerspec64", "it_value.tv_nsec")?,
             exit_setresuid_ret: 0,
         })
+    }
+
+    /// Whether a program can sit on this tracepoint with typed arguments: the kernel describes its handler.
+    pub(super) fn has_btf_tracepoint(&self, name: &str) -> bool {
+        self.0.id_of(&format!("btf_trace_{name}")).is_some()
     }
 
     /// The first of `paths` that the struct has, in bytes. Each path may go through nested structs by dots.
@@ -158,7 +160,7 @@ impl btfparse::Readable for Bytes {
 }
 
 /// Finds `field` in the text of a tracepoint's `format` file, whose lines read
-/// `field:long ret;	offset:16;	size:8;	signed:1;`.
+/// `field:long ret; offset:16; size:8; signed:1;`, with tabs between the parts.
 fn format_field_offset(text: &str, field: &str) -> Option<u32> {
     text.lines().find_map(|line| {
         let mut parts = line.trim().split(';').map(str::trim);

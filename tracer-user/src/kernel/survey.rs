@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::attach::REQUIRED;
-use super::offsets::{self, BTF_PATH, OffsetError};
+use super::offsets::{BTF_PATH, OffsetError, Types};
 use super::tracefs;
 
 /// The answer.
@@ -52,8 +52,14 @@ const CAP_BPF: u32 = 39;
 pub fn survey() -> Survey {
     let name = rustix::system::uname();
     let release = name.release().to_string_lossy().into_owned();
+    let mut requirements = vec![privileges(), ring_buffer(&release)];
+    match Types::of_running_kernel() {
+        Ok(types) => requirements.extend([kernel_types(types.offsets().map(drop)), process_hooks(&types)]),
+        Err(error) => requirements.push(kernel_types(Err(error))),
+    }
+    requirements.push(credential_hook());
     Survey {
-        requirements: vec![privileges(), ring_buffer(&release), types(), process_hooks(), credential_hook()],
+        requirements,
         machine: name.machine().to_string_lossy().into_owned(),
         release,
     }
@@ -74,7 +80,7 @@ fn privileges() -> Requirement {
     Requirement { name: "privileges", state, found: format!("capabilities {effective:#x}") }
 }
 
-/// The line `CapEff:	000001ffffffffff` of `/proc/PID/status`; none of them where it is not there.
+/// The line `CapEff: 000001ffffffffff` of `/proc/PID/status`; none of them where it is not there.
 fn effective_capabilities(status: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     line.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok()).unwrap_or(0)
@@ -98,9 +104,9 @@ fn version(release: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-fn types() -> Requirement {
-    let state = match offsets::resolve(None) {
-        Ok(_) => RequirementState::Good,
+fn kernel_types(result: Result<(), OffsetError>) -> Requirement {
+    let state = match result {
+        Ok(()) => RequirementState::Good,
         Err(error @ OffsetError::NoBtf { .. }) => RequirementState::Missing {
             why: error.to_string(),
             fix: "use a kernel with CONFIG_DEBUG_INFO_BTF=y, as all current distributions ship".to_owned(),
@@ -113,9 +119,9 @@ fn types() -> Requirement {
     Requirement { name: "kernel types", state, found: BTF_PATH.to_owned() }
 }
 
-fn process_hooks() -> Requirement {
-    let absent: Vec<_> = REQUIRED.iter().filter(|(_, hook)| !offsets::has_btf_tracepoint(hook)).collect();
-    let state = match absent.first() {
+fn process_hooks(types: &Types) -> Requirement {
+    let absent = REQUIRED.iter().find(|(_, hook)| !types.has_btf_tracepoint(hook));
+    let state = match absent {
         None => RequirementState::Good,
         Some((_, hook)) => RequirementState::Missing {
             why: format!("the kernel has no tracepoint {hook}"),
