@@ -11,6 +11,8 @@ mod fixture;
 mod help;
 mod json;
 mod readers;
+#[path = "../root.rs"]
+mod root;
 mod sessions;
 mod show;
 mod terminal;

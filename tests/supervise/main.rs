@@ -5,13 +5,5 @@
 mod privileges;
 mod process;
 mod roles;
-
-/// Whether this process may become others; otherwise says that a test was skipped, or fails where none may be.
-fn is_root() -> bool {
-    let is_root = rustix::process::geteuid().is_root();
-    if !is_root {
-        assert!(std::env::var_os("LOGIN_TRACER_REQUIRE_ALL").is_none(), "needs root");
-        eprintln!("skipped: needs root");
-    }
-    is_root
-}
+#[path = "../root.rs"]
+mod root;

@@ -8,7 +8,8 @@ use std::process::Command;
 use login_tracer::supervise::Permanent;
 use login_tracer::supervise::privileges::{Account, prepare_state_dir};
 
-use crate::{is_root, process};
+use crate::process;
+use crate::root::is_root_or_skip;
 
 const ROLE: u32 = 54_321;
 const GROUP: u32 = 54_322;
@@ -16,7 +17,7 @@ const FORMER: u32 = 54_323;
 
 #[test]
 fn nothing_is_left_of_root() {
-    if !is_root() {
+    if !is_root_or_skip("nothing_is_left_of_root") {
         return;
     }
     let output = Command::new(std::env::current_exe().unwrap())
@@ -42,7 +43,7 @@ fn nothing_is_left_of_root() {
 
 #[test]
 fn directories_get_owners_and_modes() {
-    if !is_root() {
+    if !is_root_or_skip("directories_get_owners_and_modes") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -58,7 +59,7 @@ fn directories_get_owners_and_modes() {
 
 #[test]
 fn somebody_elses_directory_is_refused() {
-    if !is_root() {
+    if !is_root_or_skip("somebody_elses_directory_is_refused") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -79,7 +80,7 @@ fn links_are_refused() {
     symlink(&real, &link).unwrap();
     let error = prepare_state_dir(&link, None).unwrap_err();
     assert!(error.is::<Permanent>(), "{error:#}");
-    if is_root() {
+    if is_root_or_skip("links_are_refused") {
         symlink("/etc", real.join("notify")).unwrap();
         let error = prepare_state_dir(&real, Some(&role())).unwrap_err();
         assert!(error.is::<Permanent>(), "{error:#}");
@@ -89,7 +90,7 @@ fn links_are_refused() {
 
 #[test]
 fn the_files_of_a_former_account_are_handed_over_and_nothing_else() {
-    if !is_root() {
+    if !is_root_or_skip("the_files_of_a_former_account_are_handed_over_and_nothing_else") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();

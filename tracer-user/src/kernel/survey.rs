@@ -58,11 +58,7 @@ pub fn survey() -> Survey {
         Err(error) => requirements.push(kernel_types(Err(error))),
     }
     requirements.push(credential_hook());
-    Survey {
-        requirements,
-        machine: name.machine().to_string_lossy().into_owned(),
-        release,
-    }
+    Survey { requirements, machine: name.machine().to_string_lossy().into_owned(), release }
 }
 
 fn privileges() -> Requirement {
