@@ -89,3 +89,17 @@ fn a_directory_that_is_not_there_is_no_problem_yet() {
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(stdout.contains("note     not there: nothing was recorded yet"), "{stdout}");
 }
+
+#[test]
+fn a_configuration_that_the_notify_unit_cannot_read_is_noted() {
+    let state = State::with_examples();
+    let config = state.path().join("config.toml");
+    // An account that every system has, and that is not the one that writes this.
+    fs::write(&config, "[notify]\nuser = \"daemon\"\n").unwrap();
+    let check = |mode| {
+        fs::set_permissions(&config, Permissions::from_mode(mode)).unwrap();
+        state.run(&["check", "--config", config.to_str().unwrap()]).stdout()
+    };
+    assert!(check(0o600).contains("but daemon may not read it"));
+    assert!(check(0o644).contains("good     <dir>/config.toml: no problem"));
+}

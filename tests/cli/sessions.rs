@@ -17,6 +17,14 @@ fn the_table_shows_every_kind_of_session() {
 }
 
 #[test]
+fn times_are_those_of_the_hosts_clock() {
+    let state = State::with_examples();
+    assert!(state.run(&["sessions"]).stdout().contains("  2026-11-21 00:30:00  "));
+    let output = state.command(&["sessions"]).env("TZ", "Asia/Kolkata").output().unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap().contains("  2026-11-21 05:00:00  "));
+}
+
+#[test]
 fn the_table_fits_into_100_columns() {
     let state = State::empty();
     let long =
