@@ -150,4 +150,8 @@ fn a_missing_database_is_named() {
     let directory = tempdir().expect("a folder");
     let missing = Reader::open(directory.path()).expect_err("nothing to read");
     assert!(matches!(missing, StoreError::Missing { .. }));
+    // As it is for a moment, when the writer has created it and not filled it yet.
+    std::fs::write(directory.path().join("sessions.db"), "").expect("written");
+    let empty = Reader::open(directory.path()).expect_err("nothing to read");
+    assert!(matches!(empty, StoreError::Missing { .. }));
 }

@@ -1,8 +1,16 @@
 //! The risk of a session: a score, a level, and the reasons with their points. Pure: no I/O of any kind.
+//!
+//! Without anything to judge by, the level is [`Level::Unknown`] and the reason says why; it is never low because
+//! something failed.
+
+mod rules;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::config::Thresholds;
+use crate::enrich::Facts;
 
 /// What a person sees first: the colour of a session.
 ///
@@ -25,6 +33,11 @@ impl Level {
             Self::Medium => "medium",
             Self::High => "high",
         }
+    }
+
+    /// The inverse of [`Level::as_str`]; `None` for a word that is not ours.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Unknown, Self::Low, Self::Medium, Self::High].into_iter().find(|level| level.as_str() == word)
     }
 }
 
@@ -50,4 +63,94 @@ pub struct Reason {
     pub points: i16,
     /// One sentence; may hold text that strangers chose.
     pub text: String,
+}
+
+/// Rates a session by what is known about it.
+pub fn assess(facts: &Facts, thresholds: Thresholds) -> Assessment {
+    let findings = rules::reputation(facts);
+    let Some(points) = findings.points else {
+        return Assessment { level: Level::Unknown, score: None, reasons: findings.reasons };
+    };
+    // Clamped to what a u8 holds.
+    let score = points.clamp(0, 100) as u8;
+    Assessment { level: level(score, thresholds), score: Some(score), reasons: findings.reasons }
+}
+
+/// The level of a score: strictly above a threshold is the next level.
+pub fn level(score: u8, thresholds: Thresholds) -> Level {
+    if score > thresholds.high_above {
+        Level::High
+    } else if score > thresholds.medium_above {
+        Level::Medium
+    } else {
+        Level::Low
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enrich::address::Scope;
+    use crate::enrich::{Fact, Reputation, Why};
+
+    #[test]
+    fn levels_change_just_above_the_thresholds() {
+        let table = [
+            (0, Level::Low),
+            (34, Level::Low),
+            (35, Level::Medium),
+            (67, Level::Medium),
+            (68, Level::High),
+            (100, Level::High),
+        ];
+        for (score, expected) in table {
+            let rated = assess(&reputed(score, Some("Seen in a list")), Thresholds::default());
+            assert_eq!((rated.level, rated.score), (expected, Some(score)));
+            let reason = Reason { points: i16::from(score), text: "Seen in a list".to_owned() };
+            assert_eq!(rated.reasons, [reason]);
+        }
+    }
+
+    #[test]
+    fn thresholds_are_the_owners() {
+        let thresholds = Thresholds { medium_above: 0, high_above: 100 };
+        assert_eq!(level(0, thresholds), Level::Low);
+        assert_eq!(level(1, thresholds), Level::Medium);
+        assert_eq!(level(100, thresholds), Level::Medium);
+    }
+
+    #[test]
+    fn a_score_without_a_reason_has_one_still() {
+        let rated = assess(&reputed(40, None), Thresholds::default());
+        assert_eq!(rated.reasons.len(), 1);
+        assert!(!rated.reasons[0].text.is_empty());
+    }
+
+    #[test]
+    fn failure_is_unknown_and_says_why() {
+        let whys = [
+            Why::NotConfigured,
+            Why::NoAddress,
+            Why::NotPublic(Scope::Private),
+            Why::Deadline,
+            Why::Unreachable,
+            Why::Throttled,
+            Why::Denied,
+            Why::Status(500),
+            Why::Garbled,
+            Why::NoData,
+        ];
+        for why in whys {
+            let rated = assess(&Facts::unknown(why), Thresholds { medium_above: 0, high_above: 0 });
+            assert_eq!((rated.level, rated.score), (Level::Unknown, None));
+            assert_eq!(rated.reasons, [Reason { points: 0, text: why.to_string() }]);
+        }
+        let private = assess(&Facts::unknown(Why::NotPublic(Scope::Private)), Thresholds::default());
+        assert_eq!(private.reasons[0].text, "private address, not looked up");
+    }
+
+    fn reputed(score: u8, reason: Option<&str>) -> Facts {
+        let reputation = Reputation { score, reason: reason.map(str::to_owned), asn: None };
+        Facts { reputation: Fact::Known(reputation), ..Facts::unknown(Why::NoData) }
+    }
 }

@@ -1,12 +1,264 @@
-//! (in the making)
+//! The notify role: changes of sessions -> assessed, told, each to every sink.
+//!
+//! Three kinds of tasks in one thread, joined by the outbox (`delivery.db`): [`intake`] takes changes in and rates what
+//! needs nobody's answer, `rating` asks about the rest, one `worker` for each sink delivers. Every step is written down
+//! before the next one begins, so the role can die between any two; [`Step`] names them.
+//!
+//! The role runs unprivileged. It reads `sessions.db` and writes nothing but its own folder.
 
+pub mod message; // what is told
+pub mod outbox; // delivery.db
+
+pub mod intake; // sessions.db -> outbox
+mod rating; // look-ups -> assessments and messages
+mod watch; // wakes the intake
+mod worker; // outbox -> one sink
+
+pub mod backoff; // how long to wait after a failure; pure
+pub mod outcome; // what an answer means; pure
+pub mod sink; // one file for each service
+
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
 
-use crate::config::Config;
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+use rustix::fs::FlockOperation;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, watch as channel};
+use tokio::task::{JoinSet, LocalSet};
 
-pub mod outbox;
+use self::intake::Intake;
+use self::outbox::Outbox;
+use self::rating::Rating;
+use self::sink::Sink;
+use self::sink::console::Console;
+use self::sink::slack::Slack;
+use self::watch::Watch;
+use self::worker::Worker;
+use crate::config::{Config, SinkKind};
+use crate::enrich::threat_jammer::ThreatJammer;
+use crate::enrich::{Enricher, Ledger};
+use crate::store::{self, StoreError};
 
-/// (in the making)
-pub fn run(_config: &Config, _state_dir: &Path) -> anyhow::Result<()> {
-    anyhow::bail!("the notify role is not built yet")
+/// How long what is being sent may take when the role is told to end; it is sent again after the next start otherwise.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// A step of the way that has just been finished, and written down where it leaves something to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Changes, deliveries and the cursor were written.
+    Intake,
+    /// Facts were found.
+    Enrich,
+    /// The rating and the messages were written.
+    Assess,
+    /// A delivery was claimed.
+    Claim,
+    /// A sink said what came of an attempt.
+    Send,
+    /// The result was written.
+    Record,
+}
+
+/// Is told of every step; the tests end the process in there.
+pub type OnStep = Rc<dyn Fn(Step)>;
+
+type SharedOutbox = Rc<RefCell<Outbox>>;
+
+/// Runs the role until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What no waiting mends: no access to the state directory, a second notify role, a database of a newer version.
+pub fn run(config: &Config, state_dir: &Path) -> anyhow::Result<()> {
+    run_observed(config, state_dir, Rc::new(|_| {}))
+}
+
+/// [`run`], telling of every step.
+pub fn run_observed(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the notify role's runtime")?;
+    let ended = LocalSet::new().block_on(&runtime, role(config, state_dir, on_step));
+    // A name that is being resolved cannot be interrupted; the end of the role does not wait for it.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Result<()> {
+    let _lock = lock(state_dir)?;
+    // First of all: no change between here and the first look goes unnoticed.
+    let watch = Watch::new(state_dir).with_context(|| format!("cannot watch {}", state_dir.display()))?;
+    let mut outbox = open_outbox(state_dir)?;
+    let interrupted = outbox.release_claims()?;
+    if interrupted > 0 {
+        tracing::info!(
+            interrupted,
+            "deliveries were being sent when the last run ended; they are sent again"
+        );
+    }
+    if let Err(error) = outbox.forget_expired(Timestamp::now()) {
+        tracing::warn!(%error, "expired look-ups cannot be forgotten yet");
+    }
+    let names: Vec<&str> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
+    for (sink, waiting) in outbox.orphaned(&names)? {
+        tracing::warn!(%sink, waiting, "deliveries wait for a sink that is not configured");
+    }
+    let outbox = Rc::new(RefCell::new(outbox));
+    let client = client(config)?;
+    let enricher = Rc::new(enricher(config, client.as_ref(), &outbox));
+    let (stop, stopped) = channel::channel(false);
+    let mut workers = JoinSet::new();
+    let mut worker_bells = Vec::new();
+    for configured in &config.sinks {
+        let wake = Rc::new(Notify::new());
+        worker_bells.push(Rc::clone(&wake));
+        let worker = Worker {
+            name: configured.name.clone(),
+            sink: sink(&configured.kind, client.as_ref())
+                .with_context(|| format!("cannot open the sink {}", configured.name))?,
+            outbox: Rc::clone(&outbox),
+            wake,
+            stop: stopped.clone(),
+            on_step: Rc::clone(&on_step),
+        };
+        workers.spawn_local(worker.run());
+    }
+    let rating_bell = Rc::new(Notify::new());
+    let rating = Rating {
+        outbox: Rc::clone(&outbox),
+        enricher: Rc::clone(&enricher),
+        thresholds: config.thresholds,
+        wake: Rc::clone(&rating_bell),
+        wake_workers: worker_bells.clone(),
+        on_step: Rc::clone(&on_step),
+    };
+    let intake = Intake {
+        state_dir: state_dir.to_owned(),
+        outbox,
+        enricher,
+        thresholds: config.thresholds,
+        host: config.host_name.clone().unwrap_or_else(host_name),
+        sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
+        wake: worker_bells.into_iter().chain([rating_bell]).collect(),
+        on_step,
+    };
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tell_systemd(NotifyState::Ready);
+    tracing::info!(state_dir = %state_dir.display(), sinks = ?names, "the notify role is working");
+    let ended = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        ended = intake.run(watch) => ended,
+        ended = rating.run() => ended,
+        Some(ended) = workers.join_next() => ended.context("a sink's worker broke off")?,
+    };
+    tell_systemd(NotifyState::Stopping);
+    // Workers that are gone already have nobody to tell.
+    stop.send_replace(true);
+    let finish = async { while workers.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, finish).await.is_err() {
+        tracing::info!("a sink has not answered yet; what it was sent is sent again after the next start");
+    }
+    ended
+}
+
+/// Creates the role's folder where it is missing, and makes sure that nobody else works in it.
+fn lock(state_dir: &Path) -> anyhow::Result<File> {
+    let folder = state_dir.join(outbox::DIRECTORY);
+    match fs::DirBuilder::new().mode(0o750).create(&folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        created => created.with_context(|| format!("cannot create {}", folder.display()))?,
+    }
+    let path = folder.join("lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            bail!("another notify role is running with {}", state_dir.display())
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
+}
+
+/// Opens the outbox; a damaged one is set aside and a new one takes its place.
+fn open_outbox(state_dir: &Path) -> anyhow::Result<Outbox> {
+    match Outbox::open(state_dir) {
+        Err(error @ StoreError::Damaged { .. }) => {
+            let kept = store::set_aside(&outbox::path(state_dir), Timestamp::now())?;
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                kept_as = %kept.display(),
+                "delivery.db is damaged and was set aside: its assessments are lost, and so are deliveries that were \
+                 not made yet, except for changes of the last ten minutes, which are told once more"
+            );
+            Ok(Outbox::open(state_dir)?)
+        }
+        opened => Ok(opened?),
+    }
+}
+
+/// The HTTP client of everything that is configured; `None` where nothing needs the network.
+fn client(config: &Config) -> anyhow::Result<Option<reqwest::Client>> {
+    let slack = config.sinks.iter().any(|sink| matches!(sink.kind, SinkKind::Slack(_)));
+    if !slack && config.enrich.threat_jammer.is_none() {
+        return Ok(None);
+    }
+    let client = reqwest::Client::builder()
+        .user_agent(concat!("login-tracer/", env!("CARGO_PKG_VERSION")))
+        // Tokens and messages are for the configured services and for nobody they point at.
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .build()
+        .context("cannot set up HTTPS")?;
+    Ok(Some(client))
+}
+
+fn enricher(config: &Config, client: Option<&reqwest::Client>, outbox: &SharedOutbox) -> Enricher {
+    let threat_jammer = config.enrich.threat_jammer.as_ref().zip(client).map(|(service, client)| {
+        let ledger: Rc<dyn Ledger> = Rc::new(Rc::clone(outbox));
+        ThreatJammer::new(service.clone(), client.clone(), ledger)
+    });
+    Enricher::new(config.enrich.deadline, threat_jammer)
+}
+
+fn sink(kind: &SinkKind, client: Option<&reqwest::Client>) -> anyhow::Result<Box<dyn Sink>> {
+    match kind {
+        SinkKind::Console => Ok(Box::new(Console::stdout()?)),
+        SinkKind::Slack(slack) => {
+            let client = client.context("no HTTP client")?;
+            Ok(Box::new(Slack::new(slack, client.clone())))
+        }
+    }
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "systemd cannot be told");
+    }
+}
+
+/// A random number, uniform in 0 to 1, for jitter.
+fn chance() -> f64 {
+    let mut bytes = [0; 4];
+    match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
+        Ok(_) => f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX),
+        // Without chance there is no jitter; the wait is as long as it can be.
+        Err(_) => 1.0,
+    }
 }

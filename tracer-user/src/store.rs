@@ -136,7 +136,7 @@ impl Reader {
         let path = dir.join(FILE_NAME);
         let inode = inode_of(&path).map_err(|source| unreadable(&path, source))?;
         let connection = open_for_reading(&path)?;
-        migrations::check_known(&connection, &path)?;
+        migrations::check_readable(&connection, &path)?;
         Ok(Self { connection, path, inode })
     }
 
@@ -169,6 +169,11 @@ impl Reader {
     /// At most `limit` changes with an id above `cursor`, oldest first.
     pub fn changes_after(&self, cursor: i64, limit: u32) -> Result<Vec<Change>, StoreError> {
         changes::after(&self.connection, cursor, limit).map_err(|source| self.error(source))
+    }
+
+    /// The id of the newest change that happened before this time; 0 where there is none.
+    pub fn last_change_before(&self, at: Timestamp) -> Result<i64, StoreError> {
+        changes::last_before(&self.connection, at.as_microsecond()).map_err(|source| self.error(source))
     }
 
     /// The changes of one session, oldest first.

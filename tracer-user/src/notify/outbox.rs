@@ -1,14 +1,34 @@
-//! (in the making)
+//! `notify/delivery.db`: what is to be told, to whom, and what came of it. The notify role is its only writer.
+//!
+//! Promises:
+//! - A change is taken in together with its deliveries and the cursor, in one transaction that is on the disk when it
+//!   returns: after a crash it is either in the queue or will be read again.
+//! - Claim, attempt, record: an attempt counts from the moment it is claimed, its result is written with
+//!   `synchronous=FULL`. A crash between sending and recording repeats the delivery, with the same id and the same text.
+//! - An assessment is written before the first message that shows it, and stays as it was.
+//! - A claim outlives no process: there is one writer, so whatever is claimed when it starts was interrupted.
+//!
+//! What is lost with this file (it was damaged and set aside) is what the look-ups said and which deliveries had failed;
+//! sessions and changes are in `sessions.db`.
+
+mod ledger;
+mod schema;
+mod writer;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row};
 use uuid::Uuid;
 
-use crate::assess::Assessment;
+pub use self::writer::{
+    Attempt, Delivery, Due, NewAnnouncement, Outbox, Pending, Position, Rating, Recorded, TakenIn,
+};
+use crate::assess::{Assessment, Level, Reason};
 use crate::session::{ChangeKind, SessionKey};
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 
 /// Folder of the notify role within the state directory; it belongs to the account of that role.
 pub const DIRECTORY: &str = "notify";
@@ -23,13 +43,19 @@ pub fn path(state_dir: &Path) -> PathBuf {
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryState {
+    /// To be sent, now or at its next time.
     Queued,
+    /// Being sent; or it was, when the notify role died, and will be sent again.
     Claimed,
+    /// The service confirmed it.
     Delivered,
+    /// The service refused it for good; it is kept with the reason and not tried again.
     Parked,
 }
 
 impl DeliveryState {
+    const ALL: [Self; 4] = [Self::Queued, Self::Claimed, Self::Delivered, Self::Parked];
+
     /// The word in the database and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -39,38 +65,135 @@ impl DeliveryState {
             Self::Parked => "parked",
         }
     }
+
+    /// The inverse of [`DeliveryState::as_str`].
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
 }
 
 /// One change on its way to one sink, as it is shown to people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryRow {
+    /// Stable id of the delivery, the same in every repetition.
     pub id: Uuid,
+    /// Name of the sink.
     pub sink: String,
+    /// What the change says.
     pub kind: ChangeKind,
     pub state: DeliveryState,
+    /// Attempts that were begun.
     pub attempts: u32,
+    /// Why the last attempt failed; may hold text of the service.
     pub last_error: Option<String>,
+    /// When it is tried next; only while it is queued.
     pub next_at: Option<Timestamp>,
+    /// When it came to its end; only when delivered or parked.
     pub finished_at: Option<Timestamp>,
 }
 
-/// (in the making)
+/// A connection that only reads, for the command line.
 #[derive(Debug)]
-pub struct Reader;
+pub struct Reader {
+    connection: Connection,
+    path: PathBuf,
+}
 
 impl Reader {
-    /// (in the making)
+    /// Opens the database below `state_dir`, writing nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] as long as the notify role never ran: nothing was assessed or delivered yet.
     pub fn open(state_dir: &Path) -> Result<Self, StoreError> {
-        Err(StoreError::Missing { path: path(state_dir) })
+        let path = path(state_dir);
+        if let Err(source) = fs::metadata(&path) {
+            return Err(if source.kind() == io::ErrorKind::NotFound {
+                StoreError::Missing { path }
+            } else if source.kind() == io::ErrorKind::PermissionDenied {
+                StoreError::Forbidden { path }
+            } else {
+                StoreError::File { path, source }
+            });
+        }
+        let connection = store::open_for_reading(&path)?;
+        // The file is there a moment before its tables are.
+        if schema::check_known(&connection, &path)? == 0 {
+            return Err(StoreError::Missing { path });
+        }
+        Ok(Self { connection, path })
     }
 
-    /// (in the making)
-    pub fn assessments(&self, _keys: &[SessionKey]) -> Result<HashMap<SessionKey, Assessment>, StoreError> {
-        Ok(HashMap::new())
+    /// The assessments of these sessions; a session without one is not in the answer.
+    pub fn assessments(&self, keys: &[SessionKey]) -> Result<HashMap<SessionKey, Assessment>, StoreError> {
+        let read = || {
+            let mut found = HashMap::new();
+            for key in keys {
+                if let Some(assessment) = assessment_of(&self.connection, *key)? {
+                    found.insert(*key, assessment);
+                }
+            }
+            Ok(found)
+        };
+        read().map_err(|source| self.error(source))
     }
 
-    /// (in the making)
-    pub fn deliveries_of(&self, _key: SessionKey) -> Result<Vec<DeliveryRow>, StoreError> {
-        Ok(Vec::new())
+    /// The deliveries of one session, in the order of its changes, then by sink.
+    pub fn deliveries_of(&self, key: SessionKey) -> Result<Vec<DeliveryRow>, StoreError> {
+        let read = || {
+            let mut statement = self.connection.prepare_cached(
+                "SELECT d.id, d.sink, a.kind, d.state, d.attempts, d.last_error, d.next_us, d.finished_us
+                 FROM deliveries d JOIN announcements a ON a.id = d.announcement
+                 WHERE d.session_key = ?1 ORDER BY d.announcement, d.sink",
+            )?;
+            statement.query_map([key.0], delivery_row)?.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|source| self.error(source))
     }
+
+    fn error(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::sqlite(&self.path, source)
+    }
+}
+
+fn assessment_of(connection: &Connection, key: SessionKey) -> rusqlite::Result<Option<Assessment>> {
+    let mut statement =
+        connection.prepare_cached("SELECT level, score, reasons FROM assessments WHERE session_key = ?1")?;
+    let decode = |row: &Row<'_>| {
+        let level: String = row.get("level")?;
+        let reasons: String = row.get("reasons")?;
+        Ok(Assessment {
+            level: Level::parse(&level).ok_or_else(|| invalid("level"))?,
+            score: row.get("score")?,
+            reasons: serde_json::from_str::<Vec<Reason>>(&reasons).map_err(|_| invalid("reasons"))?,
+        })
+    };
+    statement.query_row([key.0], decode).optional()
+}
+
+fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
+    let (kind, state): (String, String) = (row.get("kind")?, row.get("state")?);
+    let state = DeliveryState::parse(&state).ok_or_else(|| invalid("state"))?;
+    let next_at = match state {
+        DeliveryState::Queued => Some(timestamp(row.get("next_us")?)?),
+        DeliveryState::Claimed | DeliveryState::Delivered | DeliveryState::Parked => None,
+    };
+    Ok(DeliveryRow {
+        id: row.get("id")?,
+        sink: row.get("sink")?,
+        kind: ChangeKind::parse(&kind).ok_or_else(|| invalid("kind"))?,
+        state,
+        attempts: row.get("attempts")?,
+        last_error: row.get("last_error")?,
+        next_at,
+        finished_at: row.get::<_, Option<i64>>("finished_us")?.map(timestamp).transpose()?,
+    })
+}
+
+fn timestamp(microseconds: i64) -> rusqlite::Result<Timestamp> {
+    Timestamp::from_microsecond(microseconds).map_err(|_| invalid("time"))
+}
+
+/// A value that this program never writes.
+fn invalid(column: &str) -> rusqlite::Error {
+    rusqlite::Error::InvalidColumnType(0, column.to_owned(), rusqlite::types::Type::Text)
 }

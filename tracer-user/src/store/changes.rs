@@ -1,6 +1,6 @@
 //! Rows of `changes`: append-only, in the order in which they were stored.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::sessions::{invalid, timestamp};
 use crate::session::{Change, ChangeKind};
@@ -25,6 +25,13 @@ pub(super) fn after(connection: &Connection, cursor: i64, limit: u32) -> rusqlit
     let mut statement =
         connection.prepare_cached(&format!("{COLUMNS} WHERE id > ?1 ORDER BY id LIMIT ?2"))?;
     statement.query_map(params![cursor, limit], decode)?.collect()
+}
+
+/// Walks back from the newest change, so it is quick where the newest are what is asked for.
+pub(super) fn last_before(connection: &Connection, at_us: i64) -> rusqlite::Result<i64> {
+    let mut statement =
+        connection.prepare_cached("SELECT id FROM changes WHERE at_us < ?1 ORDER BY id DESC LIMIT 1")?;
+    Ok(statement.query_row([at_us], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
 pub(super) fn of_session(connection: &Connection, session_id: i64) -> rusqlite::Result<Vec<Change>> {

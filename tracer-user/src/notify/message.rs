@@ -1,0 +1,367 @@
+//! What is told: one message, in words, for every sink. All English sentences of messages are in this file.
+//!
+//! A message is finished text: strangers' names in it went through [`crate::sanitize`], times are in the host's time
+//! zone. It is stored before it is sent, so a repetition says the same. A sink escapes for its own markup and lays it out.
+
+use std::net::SocketAddr;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::assess::{Assessment, Level};
+use crate::enrich::{Fact, Facts, Network, Place};
+use crate::sanitize;
+use crate::session::{End, Session};
+
+/// Longest name that is shown, in characters: user, host, network, city.
+const NAME_CHARS: usize = 64;
+/// Longest reason that is shown, in characters.
+const REASON_CHARS: usize = 300;
+
+/// A change that is told, with what the message needs to know of its session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    Opened(Subject),
+    Closed { subject: Subject, at: Timestamp, end: End },
+    EventsLost { host: String, at: Timestamp, count: u64 },
+}
+
+impl Event {
+    /// The session that it is about; `None` for news of the tracer itself.
+    pub fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Opened(subject) | Self::Closed { subject, .. } => Some(subject),
+            Self::EventsLost { .. } => None,
+        }
+    }
+
+    /// The same event of a session that became better known.
+    pub fn with_subject(self, known: Subject) -> Self {
+        match self {
+            Self::Opened(_) => Self::Opened(known),
+            Self::Closed { at, end, .. } => Self::Closed { subject: known, at, end },
+            Self::EventsLost { .. } => self,
+        }
+    }
+}
+
+/// Who came, to where and from where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    pub host: String,
+    pub user: Option<String>,
+    pub uid: Option<u32>,
+    pub peer: Option<SocketAddr>,
+    pub opened_at: Timestamp,
+}
+
+impl Subject {
+    pub fn of(session: &Session) -> Self {
+        Self {
+            host: session.host.clone(),
+            user: session.user.clone(),
+            uid: session.uid,
+            peer: session.peer,
+            opened_at: session.opened_at,
+        }
+    }
+}
+
+/// A message as it is stored and handed to every sink.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The whole in one sentence, for a push notification.
+    pub summary: String,
+    /// Its colour; `None` for news of the tracer itself.
+    pub level: Option<Level>,
+    /// The details, in the order in which they are shown.
+    pub lines: Vec<Line>,
+}
+
+impl Message {
+    /// The text under a label.
+    pub fn get(&self, label: Label) -> Option<&str> {
+        self.lines.iter().find(|line| line.label == label).map(|line| line.text.as_str())
+    }
+
+    /// The text under a label, unless it says why something is not known.
+    pub fn known(&self, label: Label) -> Option<&str> {
+        self.lines.iter().find(|line| line.label == label && line.known).map(|line| line.text.as_str())
+    }
+}
+
+/// One detail of a message. The text is never empty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    pub label: Label,
+    pub text: String,
+    /// Whether the text is what the label promises; otherwise it says why that is not known.
+    pub known: bool,
+}
+
+/// What a line is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Label {
+    User,
+    Host,
+    Time,
+    Opened,
+    Ended,
+    Duration,
+    Address,
+    Network,
+    Place,
+    Risk,
+    Lost,
+}
+
+impl Label {
+    /// The word that people read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "User",
+            Self::Host => "Host",
+            Self::Time => "Time",
+            Self::Opened => "Opened",
+            Self::Ended => "Ended",
+            Self::Duration => "Duration",
+            Self::Address => "Address",
+            Self::Network => "Network",
+            Self::Place => "Place",
+            Self::Risk => "Risk",
+            Self::Lost => "Lost",
+        }
+    }
+}
+
+/// Puts an event into words. `rating` is there for every event that has a session.
+pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &TimeZone) -> Message {
+    match event {
+        Event::Opened(subject) => {
+            let mut lines = who(subject);
+            lines.push(line(Label::Time, time(subject.opened_at, zone)));
+            let summary = format!("SSH login: {}", headline(subject));
+            rated(summary, lines, subject, rating)
+        }
+        Event::Closed { subject, at, end } => {
+            let lasted = duration(subject.opened_at, *at);
+            let mut lines = who(subject);
+            lines.push(line(Label::Opened, time(subject.opened_at, zone)));
+            lines.push(line(Label::Ended, time(*at, zone)));
+            lines.push(line(Label::Duration, format!("{lasted} ({})", end_words(*end))));
+            let summary = format!("SSH session ended: {} after {lasted}", headline(subject));
+            rated(summary, lines, subject, rating)
+        }
+        Event::EventsLost { host, at, count } => {
+            let host = name(Some(host), "unknown host");
+            let lost = format!(
+                "{count} {}; sessions may be missing, or stay open until the next check against the running processes",
+                if *count == 1 { "event" } else { "events" }
+            );
+            let lines = vec![
+                line(Label::Host, host.clone()),
+                line(Label::Time, time(*at, zone)),
+                line(Label::Lost, lost),
+            ];
+            Message { summary: format!("Kernel events lost on {host}: {count}"), level: None, lines }
+        }
+    }
+}
+
+fn rated(
+    summary: String,
+    mut lines: Vec<Line>,
+    subject: &Subject,
+    rating: Option<(&Assessment, &Facts)>,
+) -> Message {
+    lines.push(line(Label::Address, address(subject)));
+    let Some((assessment, facts)) = rating else {
+        return Message { summary, level: Some(Level::Unknown), lines };
+    };
+    lines.push(fact(Label::Network, &facts.network, network));
+    lines.push(fact(Label::Place, &facts.place, place));
+    lines.push(line(Label::Risk, risk(assessment)));
+    let summary = format!("{summary}, risk {}", score(assessment));
+    Message { summary, level: Some(assessment.level), lines }
+}
+
+fn who(subject: &Subject) -> Vec<Line> {
+    vec![line(Label::User, user(subject)), line(Label::Host, name(Some(&subject.host), "unknown"))]
+}
+
+/// `alice on web-1 from 193.146.30.1`
+fn headline(subject: &Subject) -> String {
+    let host = name(Some(&subject.host), "unknown host");
+    match subject.peer {
+        Some(peer) => format!("{} on {host} from {}", user(subject), peer.ip()),
+        None => format!("{} on {host}", user(subject)),
+    }
+}
+
+fn user(subject: &Subject) -> String {
+    match (&subject.user, subject.uid) {
+        (None, Some(uid)) => format!("uid {uid}"),
+        (user, _) => name(user.as_deref(), "unknown user"),
+    }
+}
+
+fn address(subject: &Subject) -> String {
+    subject
+        .peer
+        .map_or_else(|| "none: sshd has no network connection".to_owned(), |peer| peer.ip().to_string())
+}
+
+/// `AS15704 NAME - description`
+fn network(network: &Network) -> String {
+    let mut text = format!("AS{}", network.asn);
+    if let Some(known) = &network.name {
+        text.push(' ');
+        text.push_str(&sanitize::text(known, NAME_CHARS));
+    }
+    if let Some(description) = &network.description {
+        text.push_str(" - ");
+        text.push_str(&sanitize::text(description, NAME_CHARS));
+    }
+    text
+}
+
+/// `City - Region (CC)`, as much of it as is known.
+fn place(place: &Place) -> String {
+    let names: Vec<String> = [&place.city, &place.region]
+        .into_iter()
+        .flatten()
+        .map(|part| sanitize::text(part, NAME_CHARS))
+        .collect();
+    let country = place.country_code.as_ref().map(|code| sanitize::text(code, NAME_CHARS));
+    match (names.is_empty(), country) {
+        (true, country) => country.unwrap_or_else(|| "unknown".to_owned()),
+        (false, None) => names.join(" - "),
+        (false, Some(country)) => format!("{} ({country})", names.join(" - ")),
+    }
+}
+
+fn fact<T>(label: Label, fact: &Fact<T>, words: impl Fn(&T) -> String) -> Line {
+    match fact {
+        Fact::Known(value) => line(label, words(value)),
+        Fact::Unknown { why } => Line { label, text: format!("unknown - {why}"), known: false },
+    }
+}
+
+/// `score (LEVEL) - reason`
+fn risk(assessment: &Assessment) -> String {
+    let reasons: Vec<&str> = assessment.reasons.iter().map(|reason| reason.text.as_str()).collect();
+    let reasons = sanitize::text(&reasons.join("; "), REASON_CHARS);
+    if reasons.is_empty() { score(assessment) } else { format!("{} - {reasons}", score(assessment)) }
+}
+
+fn score(assessment: &Assessment) -> String {
+    match assessment.score {
+        Some(score) => format!("{score} ({})", assessment.level.as_str().to_uppercase()),
+        None => assessment.level.to_string(),
+    }
+}
+
+fn end_words(end: End) -> &'static str {
+    match end {
+        End::Logout => "logout",
+        End::Killed => "sshd was killed",
+        End::HostRestarted => "host restarted",
+        End::Unseen => "ended while nothing watched",
+    }
+}
+
+fn time(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+}
+
+/// The two largest units: `4.2 s`, `27 min 37 s`, `3 h 5 min`, `2 d 7 h`.
+fn duration(from: Timestamp, to: Timestamp) -> String {
+    let seconds = to.duration_since(from).as_secs_f64().max(0.0);
+    if seconds < 10.0 {
+        // Cut, not rounded: 9.96 is not 10.0.
+        return format!("{:.1} s", (seconds * 10.0).floor() / 10.0);
+    }
+    let seconds = seconds as u64;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    if minutes == 0 {
+        format!("{seconds} s")
+    } else if hours == 0 {
+        format!("{minutes} min {} s", seconds % 60)
+    } else if days == 0 {
+        format!("{hours} h {} min", minutes % 60)
+    } else {
+        format!("{days} d {} h", hours % 24)
+    }
+}
+
+fn name(text: Option<&str>, otherwise: &str) -> String {
+    let text = text.map(|text| sanitize::text(text, NAME_CHARS)).unwrap_or_default();
+    if text.trim().is_empty() { otherwise.to_owned() } else { text }
+}
+
+fn line(label: Label, text: String) -> Line {
+    Line { label, text, known: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn durations_in_two_units() {
+        let table = [
+            (-5_000, "0.0 s"),
+            (0, "0.0 s"),
+            (4_260, "4.2 s"),
+            (9_999, "9.9 s"),
+            (10_000, "10 s"),
+            (59_999, "59 s"),
+            (60_000, "1 min 0 s"),
+            (1_657_000, "27 min 37 s"),
+            (11_100_000, "3 h 5 min"),
+            (198_000_000, "2 d 7 h"),
+        ];
+        let from = Timestamp::UNIX_EPOCH;
+        for (milliseconds, expected) in table {
+            assert_eq!(duration(from, from + SignedDuration::from_millis(milliseconds)), expected);
+        }
+    }
+
+    #[test]
+    fn places_with_what_is_known() {
+        let table = [
+            (Some("Madrid"), Some("Madrid"), Some("ES"), "Madrid - Madrid (ES)"),
+            (None, Some("Bavaria"), Some("DE"), "Bavaria (DE)"),
+            (None, None, Some("DE"), "DE"),
+            (Some("Paris"), None, None, "Paris"),
+        ];
+        for (city, region, country, expected) in table {
+            let owned = |text: Option<&str>| text.map(str::to_owned);
+            let known = Place { city: owned(city), region: owned(region), country_code: owned(country) };
+            assert_eq!(place(&known), expected);
+        }
+    }
+
+    #[test]
+    fn a_user_who_is_not_known_yet() {
+        let mut subject = Subject {
+            host: "h".to_owned(),
+            user: None,
+            uid: None,
+            peer: None,
+            opened_at: Timestamp::UNIX_EPOCH,
+        };
+        assert_eq!(user(&subject), "unknown user");
+        subject.uid = Some(1000);
+        assert_eq!(user(&subject), "uid 1000");
+        subject.user = Some(" ".to_owned());
+        assert_eq!(user(&subject), "unknown user");
+        subject.user = Some("alice".to_owned());
+        assert_eq!(user(&subject), "alice");
+    }
+}

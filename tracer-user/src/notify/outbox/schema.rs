@@ -1,0 +1,109 @@
+//! The schema of `delivery.db`, as a list of steps that is only ever appended to.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::store::StoreError;
+
+/// Each step takes the database from the version of its index to the next; `PRAGMA user_version` counts them.
+///
+/// Times are microseconds since 1970 UTC. `claimed` rows carry no time limit: see the promises of [`super`].
+const STEPS: &[&str] = &["
+    -- How far each sessions.db was read. Row numbers of another store mean something else.
+    CREATE TABLE cursors (store_id BLOB PRIMARY KEY, change_id INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    -- The changes that are told. `subject` names what they are about for ever: the session key, or store and row.
+    -- `event` is what the message needs of the session, `message` the finished message; NULL until it is assessed.
+    CREATE TABLE announcements (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        session_key BLOB,
+        subject TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        event TEXT NOT NULL,
+        message TEXT,
+        UNIQUE (subject, kind, seq)
+    ) STRICT;
+    CREATE INDEX announcements_unfinished ON announcements (id) WHERE message IS NULL;
+    CREATE TABLE deliveries (
+        id BLOB PRIMARY KEY,
+        announcement INTEGER NOT NULL REFERENCES announcements (id),
+        session_key BLOB,
+        sink TEXT NOT NULL,
+        state TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        next_us INTEGER NOT NULL,
+        last_error TEXT,
+        finished_us INTEGER
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX deliveries_queue ON deliveries (sink, next_us, announcement) WHERE state = 'queued';
+    CREATE INDEX deliveries_claimed ON deliveries (id) WHERE state = 'claimed';
+    CREATE INDEX deliveries_of_session ON deliveries (session_key, sink, announcement);
+    -- Every attempt that came to a result.
+    CREATE TABLE attempts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        delivery BLOB NOT NULL REFERENCES deliveries (id),
+        number INTEGER NOT NULL,
+        started_us INTEGER NOT NULL,
+        duration_us INTEGER NOT NULL,
+        result TEXT NOT NULL,
+        status INTEGER,
+        detail TEXT
+    ) STRICT;
+    CREATE INDEX attempts_of_delivery ON attempts (delivery, number);
+    CREATE TABLE assessments (
+        session_key BLOB PRIMARY KEY,
+        level TEXT NOT NULL,
+        score INTEGER,
+        reasons TEXT NOT NULL,
+        facts TEXT NOT NULL,
+        at_us INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    -- Answers of look-up services, good and bad, until they expire.
+    CREATE TABLE answers (
+        source TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        answer TEXT NOT NULL,
+        expires_us INTEGER NOT NULL,
+        PRIMARY KEY (source, subject)
+    ) STRICT, WITHOUT ROWID;
+    -- The requests of the last minute, and how many there were in each month (UTC), for the quotas.
+    CREATE TABLE requests (id INTEGER PRIMARY KEY, source TEXT NOT NULL, at_us INTEGER NOT NULL) STRICT;
+    CREATE TABLE requests_by_month (
+        source TEXT NOT NULL,
+        month TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        PRIMARY KEY (source, month)
+    ) STRICT, WITHOUT ROWID;
+"];
+
+/// Brings the schema up to date, all missing steps in one exclusive transaction.
+pub(super) fn apply(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let taken = usize::try_from(check_known(connection, path)?).unwrap_or(0);
+    let migrate = || {
+        if taken == STEPS.len() {
+            return Ok(());
+        }
+        connection.execute_batch("BEGIN EXCLUSIVE")?;
+        for step in STEPS.iter().skip(taken) {
+            connection.execute_batch(step)?;
+        }
+        connection.pragma_update(None, "user_version", STEPS.len() as i64)?;
+        connection.execute_batch("COMMIT")
+    };
+    migrate().map_err(|source| StoreError::sqlite(path, source))
+}
+
+/// The version of the schema; refuses a database that a newer program wrote.
+pub(super) fn check_known(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let known = STEPS.len() as i64;
+    let found = version(connection).map_err(|source| StoreError::sqlite(path, source))?;
+    if found > known {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+    }
+    Ok(found)
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}

@@ -1,0 +1,462 @@
+//! The one connection that writes: taking in, rating, claiming and recording.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, TransactionBehavior, params};
+use uuid::Uuid;
+
+use super::{DeliveryState, assessment_of, invalid, schema};
+use crate::assess::Assessment;
+use crate::enrich::{Facts, Why};
+use crate::notify::message::{Event, Message, Subject};
+use crate::session::{ChangeKind, SessionKey};
+use crate::store::{self, StoreError};
+
+/// Longest time that a delivery can wait for its next attempt, in microseconds: what a service may ask for, and an hour.
+const FARTHEST_US: i64 = 25 * 3600 * 1_000_000;
+
+/// The one connection that writes `delivery.db`.
+#[derive(Debug)]
+pub struct Outbox {
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
+}
+
+/// How far a `sessions.db` was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    /// Up to this change.
+    After(i64),
+    /// This one was never read, but another one was: it took that one's place, and all of it is new.
+    NewStore,
+    /// None was ever read.
+    Never,
+}
+
+/// A rating together with what it was made from.
+pub type Rating = (Assessment, Facts);
+
+/// A batch of changes and the position after them.
+#[derive(Debug)]
+pub struct TakenIn {
+    pub store_id: Uuid,
+    pub cursor: i64,
+    /// Ratings that could be made at once.
+    pub ratings: Vec<(SessionKey, Rating)>,
+    pub announcements: Vec<NewAnnouncement>,
+    /// Sessions that became better known; for their messages that are not written yet.
+    pub better_known: Vec<(SessionKey, Subject)>,
+}
+
+/// A change that is to be told.
+#[derive(Debug)]
+pub struct NewAnnouncement {
+    /// The session; `None` for news of the tracer itself.
+    pub session: Option<SessionKey>,
+    /// What it is about, for ever; see the schema.
+    pub subject: String,
+    pub kind: ChangeKind,
+    pub seq: u32,
+    pub event: Event,
+    /// The finished message; `None` if the session must be rated first.
+    pub message: Option<Message>,
+    /// Id and sink of each delivery.
+    pub deliveries: Vec<(Uuid, String)>,
+}
+
+/// An announcement whose session is not rated yet.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    pub id: i64,
+    pub session: SessionKey,
+    pub event: Event,
+}
+
+/// What a sink has to do.
+#[derive(Debug)]
+pub enum Due {
+    Now(Delivery),
+    /// Nothing before this time.
+    At(Timestamp),
+    Nothing,
+}
+
+/// A delivery to be sent.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub id: Uuid,
+    /// Number of the attempt that comes next, from 1.
+    pub attempt: u32,
+    pub message: Message,
+}
+
+/// An attempt that came to a result.
+#[derive(Debug)]
+pub struct Attempt {
+    pub delivery: Uuid,
+    pub number: u32,
+    pub started: Timestamp,
+    pub took: Duration,
+    /// HTTP status of the answer, where there was one.
+    pub status: Option<u16>,
+    pub result: Recorded,
+}
+
+/// What is written about an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    Delivered,
+    Retry { at: Timestamp, why: String },
+    Parked { why: String },
+}
+
+impl Outbox {
+    /// Opens the database below `state_dir`, creates it where it is missing and brings it up to date. Its group is
+    /// that of this process, whose members may read it.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] for a file that [`store::set_aside`] should move away.
+    pub fn open(state_dir: &Path) -> Result<Self, StoreError> {
+        let path = super::path(state_dir);
+        let file_error = |source| StoreError::File { path: path.clone(), source };
+        store::create_file(&path, Some(rustix::process::getegid().as_raw())).map_err(file_error)?;
+        let connection =
+            store::open_for_writing(&path).map_err(|source| StoreError::sqlite(&path, source))?;
+        store::check_integrity(&connection).map_err(|source| StoreError::sqlite(&path, source))?;
+        schema::apply(&connection, &path)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(Self { connection, path })
+    }
+
+    /// How far the store of this id was read.
+    pub fn position(&self, store_id: Uuid) -> Result<Position, StoreError> {
+        let read = || {
+            let cursor = "SELECT change_id FROM cursors WHERE store_id = ?1";
+            let found =
+                self.connection.prepare_cached(cursor)?.query_row([store_id], |row| row.get(0)).optional()?;
+            if let Some(change) = found {
+                return Ok(Position::After(change));
+            }
+            let others: i64 =
+                self.connection.query_row("SELECT count(*) FROM cursors", [], |row| row.get(0))?;
+            Ok(if others == 0 { Position::Never } else { Position::NewStore })
+        };
+        read().map_err(|source| self.error(source))
+    }
+
+    /// Writes a batch and the cursor in one transaction and makes it durable. What was taken in before (from another
+    /// store that knew the same sessions) is not taken in again.
+    pub fn take_in(&mut self, batch: &TakenIn, now: Timestamp) -> Result<(), StoreError> {
+        self.write(|connection| {
+            for (session, rating) in &batch.ratings {
+                insert_rating(connection, *session, rating, now)?;
+            }
+            for announcement in &batch.announcements {
+                insert_announcement(connection, announcement, now)?;
+            }
+            for (session, known) in &batch.better_known {
+                refresh(connection, *session, known)?;
+            }
+            connection
+                .prepare_cached(
+                    "INSERT INTO cursors (store_id, change_id) VALUES (?1, ?2)
+                     ON CONFLICT (store_id) DO UPDATE SET change_id = excluded.change_id",
+                )?
+                .execute(params![batch.store_id, batch.cursor])
+                .map(drop)
+        })
+    }
+
+    /// The rating of a session.
+    pub fn rating(&self, session: SessionKey) -> Result<Option<Rating>, StoreError> {
+        let read = || {
+            let Some(assessment) = assessment_of(&self.connection, session)? else { return Ok(None) };
+            let facts: String = self
+                .connection
+                .prepare_cached("SELECT facts FROM assessments WHERE session_key = ?1")?
+                .query_row([session.0], |row| row.get(0))?;
+            // Facts as another version wrote them cost the details of a closing message, not the message.
+            let facts = serde_json::from_str(&facts).unwrap_or(Facts::unknown(Why::NoData));
+            Ok(Some((assessment, facts)))
+        };
+        read().map_err(|source| self.error(source))
+    }
+
+    /// The announcements with an id above this one that wait for a rating, oldest first.
+    pub fn pending(&self, above: i64) -> Result<Vec<Pending>, StoreError> {
+        let query = "SELECT id, session_key, event FROM announcements
+                     WHERE message IS NULL AND id > ?1 AND session_key IS NOT NULL ORDER BY id";
+        self.read_pending(query, &above)
+    }
+
+    /// The announcements of a session that wait for its rating, oldest first.
+    pub fn pending_of(&self, session: SessionKey) -> Result<Vec<Pending>, StoreError> {
+        let query = "SELECT id, session_key, event FROM announcements
+                     WHERE message IS NULL AND session_key = ?1 ORDER BY id";
+        self.read_pending(query, &session.0)
+    }
+
+    fn read_pending(&self, query: &str, value: &dyn ToSql) -> Result<Vec<Pending>, StoreError> {
+        let read = || {
+            let decode = |row: &Row<'_>| {
+                let event: String = row.get("event")?;
+                let event = serde_json::from_str(&event).map_err(|_| invalid("event"))?;
+                Ok(Pending { id: row.get("id")?, session: SessionKey(row.get("session_key")?), event })
+            };
+            let mut statement = self.connection.prepare_cached(query)?;
+            statement.query_map([value], decode)?.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|source| self.error(source))
+    }
+
+    /// Writes a rating together with the messages that show it.
+    pub fn rate(
+        &mut self,
+        session: SessionKey,
+        rating: &Rating,
+        messages: &[(i64, Message)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(|connection| {
+            insert_rating(connection, session, rating, now)?;
+            for (announcement, message) in messages {
+                connection
+                    .prepare_cached("UPDATE announcements SET message = ?2 WHERE id = ?1")?
+                    .execute(params![announcement, json(message)?])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The next delivery of a sink. A session's changes go to a sink in their order: none before the ones
+    /// before it are delivered or parked. A message that cannot be read any more is parked on the way.
+    pub fn due(&mut self, sink: &str, now: Timestamp) -> Result<Due, StoreError> {
+        loop {
+            let Some((id, attempts, message)) =
+                self.first_due(sink, now).map_err(|source| self.error(source))?
+            else {
+                return self.next_time(sink, now).map_err(|source| self.error(source));
+            };
+            match serde_json::from_str(&message) {
+                Ok(message) => {
+                    return Ok(Due::Now(Delivery { id, attempt: attempts.saturating_add(1), message }));
+                }
+                Err(error) => {
+                    tracing::error!(delivery = %id, %error, "a stored message cannot be read; it is parked");
+                    let result = Recorded::Parked { why: "its stored message cannot be read".to_owned() };
+                    let (number, took) = (attempts, Duration::ZERO);
+                    self.record(&Attempt { delivery: id, number, started: now, took, status: None, result })?;
+                }
+            }
+        }
+    }
+
+    fn first_due(&self, sink: &str, now: Timestamp) -> rusqlite::Result<Option<(Uuid, u32, String)>> {
+        self.connection
+            .prepare_cached(
+                "SELECT d.id, d.attempts, a.message FROM deliveries d JOIN announcements a ON a.id = d.announcement
+                 WHERE d.sink = ?1 AND d.state = 'queued' AND d.next_us <= ?2 AND a.message IS NOT NULL
+                     AND NOT EXISTS (
+                         SELECT 1 FROM deliveries e
+                         WHERE e.session_key = d.session_key AND e.sink = d.sink
+                             AND e.announcement < d.announcement AND e.state IN ('queued', 'claimed'))
+                 ORDER BY d.next_us, d.announcement LIMIT 1",
+            )?
+            .query_row(params![sink, now.as_microsecond()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()
+    }
+
+    fn next_time(&self, sink: &str, now: Timestamp) -> rusqlite::Result<Due> {
+        let now_us = now.as_microsecond();
+        let later: Option<i64> = self
+            .connection
+            .prepare_cached(
+                "SELECT min(next_us) FROM deliveries WHERE sink = ?1 AND state = 'queued' AND next_us > ?2",
+            )?
+            .query_row(params![sink, now_us], |row| row.get(0))?;
+        let Some(later) = later else { return Ok(Due::Nothing) };
+        if later - now_us > FARTHEST_US {
+            // No wait is that long: the clock was set back. What was due then is due now.
+            let bring_back =
+                "UPDATE deliveries SET next_us = ?2 WHERE sink = ?1 AND state = 'queued' AND next_us > ?2";
+            self.connection.execute(bring_back, params![sink, now_us])?;
+            return Ok(Due::At(now));
+        }
+        Ok(Due::At(Timestamp::from_microsecond(later).unwrap_or(now)))
+    }
+
+    /// Marks a delivery as being sent and counts the attempt.
+    ///
+    /// This is the one write that is not synced: a power cut that undoes it costs one number, and an attempt must not
+    /// wait for a disk.
+    pub fn claim(&mut self, delivery: Uuid) -> Result<(), StoreError> {
+        let claim = |connection: &Connection| {
+            connection.pragma_update(None, "synchronous", "normal")?;
+            let claimed = connection
+                .prepare_cached(
+                    "UPDATE deliveries SET state = 'claimed', attempts = attempts + 1 WHERE id = ?1",
+                )
+                .and_then(|mut statement| statement.execute([delivery]));
+            connection.pragma_update(None, "synchronous", "full")?;
+            claimed.map(drop)
+        };
+        claim(&self.connection).map_err(|source| self.error(source))
+    }
+
+    /// Writes the result of an attempt and makes it durable.
+    pub fn record(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
+        let ended = attempt.started.as_microsecond().saturating_add(micros(attempt.took));
+        let (state, next, finished, why) = match &attempt.result {
+            Recorded::Delivered => (DeliveryState::Delivered, None, Some(ended), None),
+            Recorded::Retry { at, why } => {
+                (DeliveryState::Queued, Some(at.as_microsecond()), None, Some(why))
+            }
+            Recorded::Parked { why } => (DeliveryState::Parked, None, Some(ended), Some(why)),
+        };
+        self.write(|connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE deliveries SET state = ?2, next_us = coalesce(?3, next_us), finished_us = ?4,
+                         last_error = ?5 WHERE id = ?1",
+                )?
+                .execute(params![attempt.delivery, state.as_str(), next, finished, why])?;
+            let result = match state {
+                DeliveryState::Queued => "failed",
+                DeliveryState::Claimed | DeliveryState::Delivered | DeliveryState::Parked => state.as_str(),
+            };
+            connection
+                .prepare_cached(
+                    "INSERT INTO attempts (delivery, number, started_us, duration_us, result, status, detail)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
+                .execute(params![
+                    attempt.delivery,
+                    attempt.number,
+                    attempt.started.as_microsecond(),
+                    micros(attempt.took),
+                    result,
+                    attempt.status,
+                    why
+                ])
+                .map(drop)
+        })
+    }
+
+    /// Puts back into the queue what was being sent when the last process ended, due at once; says how many.
+    pub fn release_claims(&mut self) -> Result<usize, StoreError> {
+        let release = "UPDATE deliveries SET state = 'queued' WHERE state = 'claimed'";
+        self.connection.execute(release, []).map_err(|source| self.error(source))
+    }
+
+    /// How many deliveries wait in the queue for sinks that are not in the list.
+    pub fn orphaned(&self, sinks: &[&str]) -> Result<Vec<(String, u64)>, StoreError> {
+        let read = || {
+            let mut statement = self.connection.prepare(
+                "SELECT sink, count(*) FROM deliveries WHERE state = 'queued' GROUP BY sink ORDER BY sink",
+            )?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<Vec<(String, u64)>>>()
+        };
+        let mut waiting = read().map_err(|source| self.error(source))?;
+        waiting.retain(|(sink, _)| !sinks.contains(&sink.as_str()));
+        Ok(waiting)
+    }
+
+    fn write(&mut self, statements: impl Fn(&Connection) -> rusqlite::Result<()>) -> Result<(), StoreError> {
+        let path = &self.path;
+        let run = |connection: &mut Connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            statements(&transaction)?;
+            transaction.commit()
+        };
+        run(&mut self.connection).map_err(|source| StoreError::sqlite(path, source))
+    }
+
+    pub(super) fn error(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::sqlite(&self.path, source)
+    }
+}
+
+fn insert_rating(
+    connection: &Connection,
+    session: SessionKey,
+    (assessment, facts): &Rating,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO assessments (session_key, level, score, reasons, facts, at_us)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (session_key) DO NOTHING",
+        )?
+        .execute(params![
+            session.0,
+            assessment.level.as_str(),
+            assessment.score,
+            json(&assessment.reasons)?,
+            json(facts)?,
+            now.as_microsecond()
+        ])
+        .map(drop)
+}
+
+fn insert_announcement(
+    connection: &Connection,
+    announcement: &NewAnnouncement,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let session = announcement.session.map(|session| session.0);
+    let message = announcement.message.as_ref().map(json).transpose()?;
+    let id: Option<i64> = connection
+        .prepare_cached(
+            "INSERT INTO announcements (session_key, subject, kind, seq, event, message)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (subject, kind, seq) DO NOTHING RETURNING id",
+        )?
+        .query_row(
+            params![
+                session,
+                announcement.subject,
+                announcement.kind.as_str(),
+                announcement.seq,
+                json(&announcement.event)?,
+                message
+            ],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let Some(id) = id else { return Ok(()) };
+    for (delivery, sink) in &announcement.deliveries {
+        connection
+            .prepare_cached(
+                "INSERT INTO deliveries (id, announcement, session_key, sink, state, attempts, next_us)
+                 VALUES (?1, ?2, ?3, ?4, 'queued', 0, ?5)",
+            )?
+            .execute(params![delivery, id, session, sink, now.as_microsecond()])?;
+    }
+    Ok(())
+}
+
+/// Puts what is known now into the announcements of a session that have no message yet.
+fn refresh(connection: &Connection, session: SessionKey, known: &Subject) -> rusqlite::Result<()> {
+    let mut waiting = connection
+        .prepare_cached("SELECT id, event FROM announcements WHERE session_key = ?1 AND message IS NULL")?;
+    let waiting: Vec<(i64, String)> = waiting
+        .query_map([session.0], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (id, event) in waiting {
+        let event: Event = serde_json::from_str(&event).map_err(|_| invalid("event"))?;
+        connection
+            .prepare_cached("UPDATE announcements SET event = ?2 WHERE id = ?1")?
+            .execute(params![id, json(&event.with_subject(known.clone()))?])?;
+    }
+    Ok(())
+}
+
+fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

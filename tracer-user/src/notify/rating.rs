@@ -1,0 +1,144 @@
+//! Rates the sessions that somebody must be asked about, and writes their messages.
+//!
+//! Each address is asked about once at a time, all addresses beside each other: one slow look-up holds up only the
+//! sessions from its own address, and those for the deadline at most.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::outbox::Pending;
+use super::{OnStep, SharedOutbox, Step, backoff, chance, message};
+use crate::assess::assess;
+use crate::config::Thresholds;
+use crate::enrich::{Enricher, Facts};
+use crate::session::SessionKey;
+use crate::store::StoreError;
+
+/// The task that rates.
+pub(super) struct Rating {
+    pub(super) outbox: SharedOutbox,
+    pub(super) enricher: Rc<Enricher>,
+    pub(super) thresholds: Thresholds,
+    /// Rings when there is something to rate.
+    pub(super) wake: Rc<Notify>,
+    /// Those who send.
+    pub(super) wake_workers: Vec<Rc<Notify>>,
+    pub(super) on_step: OnStep,
+}
+
+/// Sessions that wait for the facts of their address.
+type Waiting = HashMap<IpAddr, Vec<SessionKey>>;
+
+impl Rating {
+    /// Runs until the role ends.
+    ///
+    /// # Errors
+    /// The outbox is damaged.
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let mut waiting = Waiting::new();
+        let mut asked = JoinSet::new();
+        let mut seen = 0;
+        loop {
+            match self.begin(&mut seen, &mut waiting, &mut asked) {
+                Ok(()) => {}
+                Err(error) => pause_or_give_up(error, 1).await?,
+            }
+            tokio::select! {
+                () = self.wake.notified() => {}
+                Some(done) = asked.join_next() => match done {
+                    Ok((address, facts)) => {
+                        (self.on_step)(Step::Enrich);
+                        for session in waiting.remove(&address).unwrap_or_default() {
+                            self.settle(session, &facts).await?;
+                        }
+                    }
+                    Err(error) => tracing::error!(%error, "a look-up broke off"),
+                },
+            }
+        }
+    }
+
+    /// Begins to ask for everything that is new.
+    fn begin(
+        &self,
+        seen: &mut i64,
+        waiting: &mut Waiting,
+        asked: &mut JoinSet<(IpAddr, Facts)>,
+    ) -> Result<(), StoreError> {
+        let pending = self.outbox.borrow().pending(*seen)?;
+        for announcement in pending {
+            *seen = announcement.id;
+            let Some(address) = address(&announcement) else {
+                continue;
+            };
+            let sessions = waiting.entry(address).or_insert_with(|| {
+                let enricher = Rc::clone(&self.enricher);
+                asked.spawn_local(async move {
+                    let at_hand = enricher.at_hand(Some(address), Timestamp::now());
+                    let facts = match at_hand {
+                        Some(facts) => facts,
+                        None => enricher.ask(address).await,
+                    };
+                    (address, facts)
+                });
+                Vec::new()
+            });
+            if !sessions.contains(&announcement.session) {
+                sessions.push(announcement.session);
+            }
+        }
+        Ok(())
+    }
+
+    /// Rates a session and writes all messages that wait for it, until that succeeds.
+    async fn settle(&self, session: SessionKey, facts: &Facts) -> anyhow::Result<()> {
+        let mut failures = 0;
+        while let Err(error) = self.write(session, facts) {
+            failures += 1;
+            pause_or_give_up(error, failures).await?;
+        }
+        (self.on_step)(Step::Assess);
+        for wake in &self.wake_workers {
+            wake.notify_one();
+        }
+        Ok(())
+    }
+
+    fn write(&self, session: SessionKey, facts: &Facts) -> Result<(), StoreError> {
+        let mut outbox = self.outbox.borrow_mut();
+        // A rating that exists stays: every message about a session says the same.
+        let rating = match outbox.rating(session)? {
+            Some(rating) => rating,
+            None => (assess(facts, self.thresholds), facts.clone()),
+        };
+        let zone = TimeZone::system();
+        let words = |announcement: Pending| {
+            let message = message::compose(&announcement.event, Some((&rating.0, &rating.1)), &zone);
+            (announcement.id, message)
+        };
+        let messages: Vec<_> = outbox.pending_of(session)?.into_iter().map(words).collect();
+        outbox.rate(session, &rating, &messages, Timestamp::now())
+    }
+}
+
+/// The address to ask about. A session without one is rated when it is taken in.
+fn address(announcement: &Pending) -> Option<IpAddr> {
+    announcement.event.subject()?.peer.as_ref().map(SocketAddr::ip)
+}
+
+/// Waits after a failure that may pass; a damaged outbox is for the next start.
+async fn pause_or_give_up(error: StoreError, failures: u32) -> anyhow::Result<()> {
+    if matches!(error, StoreError::Damaged { .. }) {
+        return Err(error.into());
+    }
+    let pause = backoff::delay(failures, None, chance());
+    tracing::warn!(error = &error as &dyn std::error::Error, ?pause, "ratings cannot be written yet");
+    tokio::time::sleep(pause).await;
+    Ok(())
+}
