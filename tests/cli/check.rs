@@ -59,7 +59,7 @@ fn what_is_wrong_is_a_problem_and_says_what_to_do() {
         "problem  directory: mode 0777, owner",
         "-> run `chmod 0750 <dir>`",
         "good     sessions.db: readable and whole",
-        "note     delivery.db: not there yet",
+        "good     delivery.db: readable",
         "note     trace role: does not run",
         "note     sessions.db.damaged-20261120T000000.000000Z: was damaged and set aside",
     ] {

@@ -7,10 +7,14 @@ use std::process::{Command, Output};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use login_tracer::assess::{Assessment, Level, Reason};
+use login_tracer::enrich::{Facts, Why};
+use login_tracer::notify::outbox;
 use login_tracer::output::View;
 use login_tracer::session::{Closed, End, Opening, SessionKey, Sshd, Update};
 use login_tracer::store::Writer;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 /// A moment at which sessions are looked at; they were opened in the days before.
 pub(crate) const NOW: &str = "2026-11-21T09:30:00Z";
@@ -27,9 +31,34 @@ impl State {
 
     /// Every kind of session that a list can show, oldest first.
     pub(crate) fn with_examples() -> Self {
+        let state = Self::unrated();
+        state.rate(200, Level::High, Some(72), &[(80, "reputation: 80"), (-8, "seen\u{1b}[2J before")]);
+        state.rate(300, Level::Medium, Some(40), &[(40, "reputation: 40")]);
+        state.rate(400, Level::Unknown, None, &[(0, "no answer in 3 s")]);
+        state.rate(600, Level::Low, Some(0), &[]);
+        state
+    }
+
+    /// The same before the notify role ever ran.
+    pub(crate) fn unrated() -> Self {
         let state = Self::empty();
         state.write(&examples());
         state
+    }
+
+    fn rate(&self, pid: u32, level: Level, score: Option<u8>, reasons: &[(i16, &str)]) {
+        fs::create_dir_all(self.path().join(outbox::DIRECTORY)).unwrap();
+        let reasons =
+            reasons.iter().map(|(points, text)| Reason { points: *points, text: (*text).to_owned() });
+        let assessment = Assessment { level, score, reasons: reasons.collect() };
+        let taken_in = outbox::TakenIn {
+            store_id: Uuid::nil(),
+            cursor: 0,
+            ratings: vec![(key(pid), (assessment, Facts::unknown(Why::NotConfigured)))],
+            announcements: Vec::new(),
+            better_known: Vec::new(),
+        };
+        outbox::Outbox::open(self.path()).unwrap().take_in(&taken_in, time(NOW)).unwrap();
     }
 
     pub(crate) fn write(&self, updates: &[Update]) {
@@ -98,7 +127,7 @@ pub(crate) fn view(has_colour: bool) -> View {
 
 pub(crate) fn opening(pid: u32, at: &str) -> Opening {
     Opening {
-        key: SessionKey::new("machine", "boot", pid, 1_000),
+        key: key(pid),
         host: "web-1".to_owned(),
         boot_id: "boot".to_owned(),
         user: Some("alice".to_owned()),
@@ -111,6 +140,10 @@ pub(crate) fn opening(pid: u32, at: &str) -> Opening {
     }
 }
 
+pub(crate) fn key(pid: u32) -> SessionKey {
+    SessionKey::new("machine", "boot", pid, 1_000)
+}
+
 pub(crate) fn opened(opening: Opening) -> Update {
     Update::Opened(Box::new(opening))
 }
@@ -120,12 +153,12 @@ pub(crate) fn time(text: &str) -> Timestamp {
 }
 
 pub(crate) fn terminal(pid: u32, at: &str, tty: &str) -> Update {
-    let key = SessionKey::new("machine", "boot", pid, 1_000);
+    let key = key(pid);
     Update::Identified { key, at: time(at), user: None, uid: None, tty: Some(tty.to_owned()) }
 }
 
 pub(crate) fn closed(pid: u32, at: &str, end: End) -> Update {
-    let key = SessionKey::new("machine", "boot", pid, 1_000);
+    let key = key(pid);
     Update::Closed { key, closed: Closed { at: time(at), end } }
 }
 

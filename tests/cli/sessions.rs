@@ -2,18 +2,34 @@
 
 use clap::Parser as _;
 use expect_test::{expect, expect_file};
-use login_tracer::assess::{Assessment, Level, Reason};
 use login_tracer::cli::{Cli, Command};
 use login_tracer::commands;
-use login_tracer::output::session;
 use login_tracer::session::Update;
-use login_tracer::store::{Filter, Reader};
 
 use crate::fixture::{State, opened, opening, view};
 
 #[test]
 fn the_table_shows_every_kind_of_session() {
     expect_file!["../goldens/sessions.txt"].assert_eq(&table(&State::with_examples(), &[]));
+}
+
+#[test]
+fn sessions_are_listed_without_their_assessments_where_those_cannot_be_read() {
+    let missing = State::unrated().run(&["sessions", "--json"]);
+    assert_eq!((missing.code(), missing.stderr().as_str()), (Some(0), ""));
+    assert_eq!(missing.stdout().matches("\"assessment\":null").count(), 6);
+
+    let damaged = State::with_examples();
+    let notify = damaged.path().join("notify");
+    // Without its log, from which it would be read otherwise.
+    std::fs::remove_file(notify.join("delivery.db-wal")).unwrap();
+    std::fs::write(notify.join("delivery.db"), "this is no database at all, not even a small one").unwrap();
+    let run = damaged.run(&["sessions"]);
+    assert_eq!((run.code(), run.stdout().lines().count()), (Some(0), 7), "{}", run.shown());
+    assert!(run.stderr().starts_with("login-tracer: cannot read the assessments: "), "{}", run.shown());
+    // A question about them cannot be answered then.
+    let run = damaged.run(&["sessions", "--level", "high"]);
+    assert_eq!((run.code(), run.stdout().as_str()), (Some(1), ""), "{}", run.shown());
 }
 
 #[test]
@@ -37,27 +53,7 @@ fn the_table_fits_into_100_columns() {
 
 #[test]
 fn risk_is_coloured_on_a_terminal() {
-    let state = State::with_examples();
-    let sessions = Reader::open(state.path()).unwrap().sessions(&Filter::default()).unwrap();
-    let rated = |level, score| {
-        Some(Assessment { level, score, reasons: vec![Reason { points: 1, text: "a reason".to_owned() }] })
-    };
-    let ratings = [
-        rated(Level::Low, Some(0)),
-        rated(Level::Medium, Some(40)),
-        rated(Level::High, Some(100)),
-        rated(Level::Unknown, None),
-        None,
-    ];
-    let mut output = Vec::new();
-    let (view, mut table) = (view(true), session::table());
-    let rows: Vec<_> = sessions
-        .iter()
-        .zip(&ratings)
-        .map(|(session, rating)| session::row(&view, session, rating.as_ref()))
-        .collect();
-    table.write(&mut output, &view, &rows).unwrap();
-    let shown = String::from_utf8(output).unwrap().replace('\u{1b}', "<ESC>");
+    let shown = shown(&State::with_examples(), &[], true).replace('\u{1b}', "<ESC>");
     expect_file!["../goldens/sessions-coloured.txt"].assert_eq(&shown);
 }
 
@@ -76,8 +72,13 @@ fn filters_leave_what_they_say() {
     assert_eq!(ids(&["--since", "2026-11-21"]), [6, 5, 4, 3, 2]);
     assert_eq!(ids(&["--since", "2026-11-21T07:00:00Z"]), [6, 5, 4]);
     assert_eq!(ids(&["--since", "1d", "--user", "root"]), [2]);
-    assert_eq!(ids(&["--level", "high"]), [0; 0]);
-    assert_eq!(ids(&["--level", "unknown", "--limit", "2"]), [6, 5]);
+    assert_eq!(ids(&["--level", "high"]), [2]);
+    assert_eq!(ids(&["--level", "medium"]), [3]);
+    assert_eq!(ids(&["--level", "low"]), [6]);
+    // Not rated is not known.
+    assert_eq!(ids(&["--level", "unknown"]), [5, 4, 1]);
+    assert_eq!(ids(&["--level", "unknown", "--limit", "2"]), [5, 4]);
+    assert_eq!(ids(&["--level", "high", "--user", "alice"]), [0; 0]);
     assert_eq!(ids(&["--limit", "0"]), [6, 5, 4, 3, 2, 1]);
 }
 
@@ -109,10 +110,14 @@ fn long_lists_come_page_by_page_and_complete() {
 
 /// What a person sees at a fixed time.
 fn table(state: &State, arguments: &[&str]) -> String {
+    shown(state, arguments, false)
+}
+
+fn shown(state: &State, arguments: &[&str], has_colour: bool) -> String {
     let line = ["login-tracer", "sessions"].iter().chain(arguments);
     let Command::Sessions(arguments) = Cli::try_parse_from(line).unwrap().command else { unreachable!() };
     let mut output = Vec::new();
-    commands::sessions::write(&arguments, state.path(), &view(false), &mut output).unwrap();
+    commands::sessions::write(&arguments, state.path(), &view(has_colour), &mut output).unwrap();
     String::from_utf8(output).unwrap()
 }
 

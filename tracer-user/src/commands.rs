@@ -70,7 +70,7 @@ pub struct Usage(pub String);
 /// Does what the command line says.
 pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let global = &cli.global;
-    output::log::start(&global.log).map_err(|error| Usage(format!("{error:#}")))?;
+    output::log::start(global.log_filter()).map_err(|error| Usage(format!("{error:#}")))?;
     // The roles change their user and the supervisor hands the path on: it must mean the same everywhere.
     let state_dir = absolute(&global.state_dir)?;
     match &cli.command {
