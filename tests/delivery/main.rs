@@ -3,6 +3,8 @@
 //! The notify role runs as a process of its own (this test binary, started again), reads a `sessions.db` that is written
 //! here through the store, and talks to doubles of Slack and Threat Jammer on loopback. Nothing leaves the machine.
 
+mod console;
+mod disk;
 #[path = "../doubles/http.rs"]
 mod http;
 mod kills;

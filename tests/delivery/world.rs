@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::rc::Rc;
@@ -95,14 +96,22 @@ impl World {
 /// The role as a process; killed when dropped. What it logs is kept.
 pub(crate) struct Role {
     child: Child,
-    log: PathBuf,
+    /// Kept open: it can be read even when the state directory is gone.
+    log: fs::File,
 }
 
 impl Role {
     fn start(state_dir: &Path, setup: &Setup) -> Self {
-        let log = state_dir.join("role.log");
-        let file = fs::File::options().create(true).append(true).open(&log).unwrap();
-        let child = Command::new(env::current_exe().unwrap())
+        Self::start_in(Command::new("env"), state_dir, setup)
+    }
+
+    /// Starts it through another program that runs its arguments.
+    pub(crate) fn start_in(mut wrapper: Command, state_dir: &Path, setup: &Setup) -> Self {
+        let path = state_dir.join("role.log");
+        let file = fs::File::options().create(true).append(true).open(&path).unwrap();
+        let log = fs::File::open(path).unwrap();
+        let child = wrapper
+            .arg(env::current_exe().unwrap())
             .args(["--exact", "world::role", "--ignored", "--nocapture"])
             .env("DELIVERY_TEST_STATE_DIR", state_dir)
             .env("DELIVERY_TEST_SETUP", serde_json::to_string(setup).unwrap())
@@ -116,7 +125,14 @@ impl Role {
     }
 
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
+        let mut bytes = vec![0; usize::try_from(self.log.metadata().unwrap().len()).unwrap()];
+        self.log.read_exact_at(&mut bytes, 0).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    /// The file system as the role sees it.
+    pub(crate) fn root(&self) -> PathBuf {
+        format!("/proc/{}/root", self.child.id()).into()
     }
 
     /// Whether it has ended, and how.
