@@ -10,7 +10,7 @@ use login_tracer::notify::outbox::Delivery;
 use login_tracer::notify::outcome::Outcome;
 use login_tracer::notify::sink::console::Console;
 use login_tracer::notify::sink::slack::Slack;
-use login_tracer::notify::sink::{Report, Sink};
+use login_tracer::notify::sink::{Report, Sink as _};
 use uuid::Uuid;
 
 use crate::world::{World, closed, eventually, key, opened};

@@ -8,7 +8,7 @@ use std::{fs, thread};
 use crate::slack::Slack;
 use crate::world::{Role, World, eventually, opened};
 
-/// The role with its folder on a file system of two megabytes, in a mount namespace of its own. Needs root.
+/// The role with its folder on a file system of 16 MiB, in a mount namespace of its own. Needs root.
 #[test]
 fn a_full_disk_loses_nothing() {
     if !rustix::process::geteuid().is_root() {
@@ -19,7 +19,7 @@ fn a_full_disk_loses_nothing() {
     let mut world = World::with_slack(&slack);
     let folder = world.path().join("notify");
     fs::create_dir(&folder).unwrap();
-    let mount = format!("mount -t tmpfs -o size=2m tmpfs '{}' && exec \"$0\" \"$@\"", folder.display());
+    let mount = format!("mount -t tmpfs -o size=16m tmpfs '{}' && exec \"$0\" \"$@\"", folder.display());
     let mut wrapper = Command::new("unshare");
     wrapper.args(["--mount", "--propagation", "private", "sh", "-c", &mount]);
     let mut role = Role::start_in(wrapper, world.path(), &world.setup);
@@ -31,7 +31,7 @@ fn a_full_disk_loses_nothing() {
     assert_ne!(fs::metadata(&inside).unwrap().dev(), fs::metadata(&folder).unwrap().dev());
 
     let filler = inside.join("filler");
-    let mut size = 4 << 20;
+    let mut size = 32 << 20;
     while size > 0 {
         // Fills what is left, down to single pages.
         let file = fs::File::options().create(true).append(true).open(&filler).unwrap();

@@ -3,6 +3,8 @@
 //! The notify role runs as a process of its own (this test binary, started again), reads a `sessions.db` that is written
 //! here through the store, and talks to doubles of Slack and Threat Jammer on loopback. Nothing leaves the machine.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod console;
 mod disk;
 #[path = "../doubles/http.rs"]

@@ -2,7 +2,7 @@
 //!
 //! One connection, one request, one reply. What it was asked is kept with the time when it was asked.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -24,7 +24,7 @@ pub(crate) enum Reply {
     /// Answers.
     Answer { status: u16, headers: Vec<(&'static str, String)>, body: String },
     /// Answers so much later.
-    Slow(Duration, Box<Reply>),
+    Slow(Duration, Box<Self>),
     /// Closes the connection with a reset, before any answer.
     Reset,
     /// Begins an answer and resets the connection in the middle of its body.

@@ -3,6 +3,8 @@
 //! `UPDATE_EXPECT=1 cargo test --test messages` writes the goldens anew; that only makes a change of the output
 //! deliberate.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 #[path = "../doubles/http.rs"]
 #[allow(dead_code, reason = "the double's server is not needed for its rules")]
 mod http;
@@ -214,7 +216,7 @@ fn indented(json: &str) -> String {
             escaped = character == '\\' && !escaped;
             continue;
         }
-        let mut new_line = |output: &mut String, depth: usize| {
+        let new_line = |output: &mut String, depth: usize| {
             output.push('\n');
             output.push_str(&"  ".repeat(depth));
         };
