@@ -1,1 +1,89 @@
-//! (in the making)
+//! One thin file per verb: take the arguments, call the library, print.
+
+pub mod check;
+mod notify;
+mod run;
+pub mod sessions;
+pub mod show;
+mod trace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use thiserror::Error;
+
+use crate::cli::{Cli, Command};
+use crate::config::ConfigError;
+use crate::output;
+use crate::supervise::Permanent;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was told.
+    Success,
+    /// It did not; trying again may help. `check` found something.
+    Failure,
+    /// The command line makes no sense.
+    Usage,
+    /// It cannot work until somebody changes configuration, permissions or kernel: `EX_CONFIG` of `sysexits(3)`.
+    /// A supervisor must not start it again.
+    Permanent,
+}
+
+impl Exit {
+    /// What an error means for whoever started the program.
+    pub fn of(error: &anyhow::Error) -> Self {
+        for cause in error.chain() {
+            if cause.is::<Usage>() {
+                return Self::Usage;
+            }
+            if cause.is::<Permanent>() || cause.is::<ConfigError>() {
+                return Self::Permanent;
+            }
+        }
+        if error.is::<Permanent>() { Self::Permanent } else { Self::Failure }
+    }
+
+    /// The number that the parent process sees.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Failure => 1,
+            Self::Usage => 2,
+            Self::Permanent => 78,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// An argument that only turned out to make no sense after the command line was read.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Does what the command line says.
+pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
+    let global = &cli.global;
+    output::log::start(&global.log).map_err(|error| Usage(format!("{error:#}")))?;
+    // The roles change their user and the supervisor hands the path on: it must mean the same everywhere.
+    let state_dir = absolute(&global.state_dir)?;
+    match &cli.command {
+        Command::Run => run::run(global, &state_dir),
+        Command::Trace(args) => trace::run(args, global, &state_dir),
+        Command::Notify => notify::run(global, &state_dir),
+        Command::Sessions(args) => sessions::run(args, &state_dir),
+        Command::Show(args) => show::run(args, &state_dir),
+        Command::Check => check::run(global, &state_dir),
+    }
+}
+
+fn absolute(path: &std::path::Path) -> anyhow::Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("cannot use the directory {}", path.display()))
+}

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub mod file;
 pub mod parse;
 
+pub use self::file::{ConfigError, Secrets, load};
+
 /// Where the configuration is read from when `--config` does not say otherwise.
 pub const DEFAULT_PATH: &str = "/etc/login-tracer/config.toml";
 /// Where the databases live when `--state-dir` does not say otherwise.
@@ -89,6 +91,16 @@ pub struct Sink {
     pub kind: SinkKind,
 }
 
+impl ThreatJammer {
+    /// The service's own address.
+    pub const DEFAULT_BASE_URL: &'static str = "https://dublin.api.threatjammer.com";
+    pub const DEFAULT_CACHE_TTL: Duration = Duration::from_secs(24 * 3600);
+    /// What the free plan allows.
+    pub const DEFAULT_REQUESTS_PER_MINUTE: u32 = 10;
+    /// What the free plan allows.
+    pub const DEFAULT_REQUESTS_PER_MONTH: u32 = 5_000;
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SinkKind {
     /// Coloured lines on standard output.
@@ -103,6 +115,10 @@ pub struct Slack {
     pub webhook_url: Secret,
     /// How long one request may take.
     pub timeout: Duration,
+}
+
+impl Slack {
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 }
 
 impl Default for Config {

@@ -4,7 +4,8 @@ pub mod config; // what the owner wants
 
 pub mod event; // what the kernel reports
 pub mod kernel; // kernel -> events
-pub mod tracker; // events -> changes of sessions; pure
+pub mod reconcile;
+pub mod tracker; // events -> findings about sessions; pure // /proc against what events said
 
 pub mod session; // what is stored
 pub mod store; // sessions.db, written by the trace role

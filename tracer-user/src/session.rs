@@ -104,7 +104,7 @@ pub enum End {
     /// The monitor was ended by a signal.
     #[serde(rename = "killed")]
     Killed,
-    /// The host was restarted while the session was open; the time is that of the last sign of life.
+    /// The host was restarted while the session was open; the time is the start of the next boot.
     #[serde(rename = "host restarted")]
     HostRestarted,
     /// It ended while nothing watched; the time is when that was noticed.

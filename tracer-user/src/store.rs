@@ -134,13 +134,9 @@ impl Reader {
     /// Opens the database in `dir`, writing nothing.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let path = dir.join(FILE_NAME);
-        let inode = inode_of(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => StoreError::Missing { path: path.clone() },
-            io::ErrorKind::PermissionDenied => StoreError::Forbidden { path: path.clone() },
-            _ => StoreError::File { path: path.clone(), source },
-        })?;
+        let inode = inode_of(&path).map_err(|source| unreadable(&path, source))?;
         let connection = open_for_reading(&path)?;
-        migrations::check_known(&connection, &path)?;
+        migrations::check_readable(&connection, &path)?;
         Ok(Self { connection, path, inode })
     }
 
@@ -183,6 +179,14 @@ impl Reader {
     /// The changes of one session, oldest first.
     pub fn changes_of(&self, session_id: i64) -> Result<Vec<Change>, StoreError> {
         changes::of_session(&self.connection, session_id).map_err(|source| self.error(source))
+    }
+
+    /// Whether the structure of the whole file is sound; reads all of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] with the first finding.
+    pub fn check(&self) -> Result<(), StoreError> {
+        check_integrity(&self.connection).map_err(|source| self.error(source))
     }
 
     fn error(&self, source: rusqlite::Error) -> StoreError {
@@ -271,6 +275,17 @@ pub(crate) fn check_integrity(connection: &Connection) -> rusqlite::Result<()> {
     }
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
     Err(rusqlite::Error::SqliteFailure(code, Some(finding)))
+}
+
+fn unreadable(path: &Path, source: io::Error) -> StoreError {
+    let path = path.to_owned();
+    if source.kind() == io::ErrorKind::NotFound {
+        StoreError::Missing { path }
+    } else if source.kind() == io::ErrorKind::PermissionDenied {
+        StoreError::Forbidden { path }
+    } else {
+        StoreError::File { path, source }
+    }
 }
 
 fn inode_of(path: &Path) -> io::Result<(u64, u64)> {

@@ -1,1 +1,238 @@
-//! (in the making)
+//! From TOML to [`Config`]: every value is checked, and all problems are found in one pass.
+//!
+//! A value that is wrong is reported and replaced by its default for the rest of the pass; a pass with any problem
+//! gives no configuration.
+
+mod section;
+mod values;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use self::section::Section;
+use super::file::{Problem, Secrets, Source};
+use super::{Config, Enrich, Notify, ProbeLog, Sink, SinkKind, Slack, ThreatJammer, Thresholds, Trace};
+
+/// Every section with its keys. The shipped file must show all of them.
+pub const SECTIONS: &[(&str, &[&str])] = &[
+    ("host", &["name"]),
+    ("trace", &["ring_buffer", "probe_log"]),
+    ("notify", &["user"]),
+    ("enrich", &["deadline", "threat_jammer"]),
+    (
+        "enrich.threat_jammer",
+        &[
+            "token",
+            "token_file",
+            "token_env",
+            "base_url",
+            "cache_ttl",
+            "requests_per_minute",
+            "requests_per_month",
+        ],
+    ),
+    ("risk", &["medium_above", "high_above"]),
+    ("sinks.console", &["type"]),
+    ("sinks.slack", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout"]),
+];
+
+/// Top-level names; `sinks` holds one section for each sink.
+const TOP_LEVEL: &[&str] = &["host", "trace", "notify", "enrich", "risk", "sinks"];
+
+const SINK_TYPES: &[&str] = &["console", "slack"];
+
+/// Whether the value of a key may be a secret that no message may repeat.
+pub(super) fn may_hold_secret(key: &str) -> bool {
+    ["token", "webhook", "secret", "password", "url"].iter().any(|word| key.contains(word))
+}
+
+/// Checks the text of a configuration file.
+///
+/// # Errors
+/// All problems, in the order of their lines.
+pub fn config(source: &Source, secrets: Secrets) -> Result<Config, Vec<Problem>> {
+    let table = source.table()?;
+    let mut problems = Problems { source, secrets, found: Vec::new() };
+    let config = root(&table, &mut problems);
+    if problems.found.is_empty() {
+        return Ok(config);
+    }
+    problems.found.sort();
+    Err(problems.found)
+}
+
+/// What the pass has found so far.
+struct Problems<'a> {
+    source: &'a Source,
+    secrets: Secrets,
+    found: Vec<Problem>,
+}
+
+impl Problems<'_> {
+    /// `offset` is the byte of the file that the problem is about.
+    fn add(&mut self, offset: usize, text: &str) {
+        self.found
+            .push(Problem { line: Some(self.source.line_of(offset)), text: crate::sanitize::line(text) });
+    }
+}
+
+fn root(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Config {
+    let default = Config::default();
+    for (key, value) in table {
+        if !TOP_LEVEL.contains(&key.get_ref().as_ref()) {
+            let name = section::shown_key(key.get_ref());
+            let hint = section::nearest(key.get_ref(), TOP_LEVEL)
+                .map_or(String::new(), |known| format!("; did you mean [{known}]?"));
+            let text = if value.get_ref().is_table() {
+                format!("[{name}]: unknown section{hint}")
+            } else {
+                format!("{name}: stands outside of any section{hint}")
+            };
+            problems.add(key.span().start, &text);
+        }
+    }
+    Config {
+        host_name: with_section(table, "host", problems, host).flatten(),
+        trace: with_section(table, "trace", problems, trace).unwrap_or(default.trace),
+        notify: with_section(table, "notify", problems, notify).unwrap_or(default.notify),
+        enrich: with_section(table, "enrich", problems, enrich).unwrap_or(default.enrich),
+        thresholds: with_section(table, "risk", problems, risk).unwrap_or(default.thresholds),
+        sinks: sinks(table, problems).filter(|sinks| !sinks.is_empty()).unwrap_or(default.sinks),
+    }
+}
+
+/// Reads one top-level section, if it is there.
+fn with_section<T>(
+    table: &DeTable<'_>,
+    name: &'static str,
+    problems: &mut Problems<'_>,
+    read: impl FnOnce(&mut Section<'_, '_>) -> T,
+) -> Option<T> {
+    let value = table.get(name)?;
+    let mut section = Section::open(name.to_owned(), known_keys(name), value, problems)?;
+    Some(read(&mut section))
+}
+
+fn host(section: &mut Section<'_, '_>) -> Option<String> {
+    section.text("name", values::host_name)
+}
+
+fn trace(section: &mut Section<'_, '_>) -> Trace {
+    let default = Config::default().trace;
+    Trace {
+        ring_buffer_bytes: section.size("ring_buffer").unwrap_or(default.ring_buffer_bytes),
+        probe_log: section
+            .text("probe_log", |text| {
+                values::one_of(
+                    text,
+                    &[("off", ProbeLog::Off), ("warn", ProbeLog::Warn), ("debug", ProbeLog::Debug)],
+                )
+            })
+            .unwrap_or(default.probe_log),
+    }
+}
+
+fn notify(section: &mut Section<'_, '_>) -> Notify {
+    Notify { user: section.text("user", values::account).unwrap_or(Config::default().notify.user) }
+}
+
+fn enrich(section: &mut Section<'_, '_>) -> Enrich {
+    let default = Config::default().enrich;
+    Enrich {
+        deadline: section.duration("deadline", values::WAIT).unwrap_or(default.deadline),
+        threat_jammer: section
+            .subsection("threat_jammer", known_keys("enrich.threat_jammer"))
+            .map(|mut section| threat_jammer(&mut section)),
+    }
+}
+
+fn threat_jammer(section: &mut Section<'_, '_>) -> ThreatJammer {
+    ThreatJammer {
+        token: section.secret(["token", "token_file", "token_env"], values::token),
+        base_url: section
+            .text("base_url", values::base_url)
+            .unwrap_or_else(|| ThreatJammer::DEFAULT_BASE_URL.to_owned()),
+        cache_ttl: section.duration("cache_ttl", values::CACHE).unwrap_or(ThreatJammer::DEFAULT_CACHE_TTL),
+        requests_per_minute: section
+            .integer("requests_per_minute", 1, 1_000_000)
+            .unwrap_or(ThreatJammer::DEFAULT_REQUESTS_PER_MINUTE),
+        requests_per_month: section
+            .integer("requests_per_month", 1, 1_000_000_000)
+            .unwrap_or(ThreatJammer::DEFAULT_REQUESTS_PER_MONTH),
+    }
+}
+
+fn risk(section: &mut Section<'_, '_>) -> Thresholds {
+    let default = Thresholds::default();
+    let medium = section.integer("medium_above", 0, 100);
+    let high = section.integer("high_above", 0, 100);
+    let thresholds = Thresholds {
+        medium_above: medium.unwrap_or(default.medium_above),
+        high_above: high.unwrap_or(default.high_above),
+    };
+    if thresholds.medium_above >= thresholds.high_above {
+        let Thresholds { medium_above, high_above } = thresholds;
+        let key = if medium.is_some() { "medium_above" } else { "high_above" };
+        section.problem(
+            key,
+            &format!("medium_above ({medium_above}) must be lower than high_above ({high_above})"),
+        );
+    }
+    thresholds
+}
+
+/// One section for each sink, in the order of their names.
+fn sinks(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Option<Vec<Sink>> {
+    let value = table.get("sinks")?;
+    let DeValue::Table(entries) = value.get_ref() else {
+        problems.add(value.span().start, "[sinks]: must be sections such as [sinks.ops]");
+        return None;
+    };
+    Some(entries.iter().filter_map(|(key, value)| sink(key, value, problems)).collect())
+}
+
+fn sink(
+    key: &Spanned<toml::de::DeString<'_>>,
+    value: &Spanned<DeValue<'_>>,
+    problems: &mut Problems<'_>,
+) -> Option<Sink> {
+    let name = key.get_ref();
+    let path = format!("sinks.{}", section::shown_key(name));
+    if let Err(text) = values::sink_name(name) {
+        problems.add(key.span().start, &format!("[{path}]: {text}"));
+    }
+    let DeValue::Table(_) = value.get_ref() else {
+        let text = format!("[sinks] {}: must be a section of its own: [{path}]", section::shown_key(name));
+        problems.add(key.span().start, &text);
+        return None;
+    };
+    // The type decides which keys there are; without one, nothing else can be judged.
+    let mut section = Section::open(path, &[], value, problems)?;
+    let found = section.text("type", |text| {
+        values::one_of(text, &SINK_TYPES.iter().map(|word| (*word, *word)).collect::<Vec<_>>())
+    });
+    let Some(kind) = found else {
+        if !section.has("type") {
+            section.problem_of_section("type is missing; add type = \"slack\" or type = \"console\"");
+        }
+        section.accept_everything();
+        return None;
+    };
+    section.expect(known_keys(&format!("sinks.{kind}")));
+    let kind = match kind {
+        "slack" => SinkKind::Slack(slack(&mut section)),
+        _ => SinkKind::Console,
+    };
+    Some(Sink { name: name.to_string(), kind })
+}
+
+fn slack(section: &mut Section<'_, '_>) -> Slack {
+    Slack {
+        webhook_url: section.secret(["webhook_url", "webhook_url_file", "webhook_url_env"], values::webhook),
+        timeout: section.duration("timeout", values::WAIT).unwrap_or(Slack::DEFAULT_TIMEOUT),
+    }
+}
+
+fn known_keys(section: &str) -> &'static [&'static str] {
+    SECTIONS.iter().find(|(name, _)| *name == section).map_or(&[], |(_, keys)| keys)
+}

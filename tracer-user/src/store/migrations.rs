@@ -72,13 +72,22 @@ pub(super) fn apply(connection: &Connection, path: &Path) -> Result<(), StoreErr
 }
 
 /// Refuses a database that a newer version wrote.
-pub(super) fn check_known(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+fn check_known(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let known = STEPS.len() as i64;
     let found = version(connection).map_err(|source| StoreError::sqlite(path, source))?;
     if found > known {
         return Err(StoreError::Newer { path: path.to_owned(), found, known });
     }
-    Ok(())
+    Ok(found)
+}
+
+/// Refuses a database that cannot be read with this program's queries: the writer has created it, but not filled it
+/// yet, or a newer version wrote it.
+pub(super) fn check_readable(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    match check_known(connection, path)? {
+        0 => Err(StoreError::Missing { path: path.to_owned() }),
+        _ => Ok(()),
+    }
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<i64> {

@@ -48,7 +48,9 @@ pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Resul
             let mut statement = connection.prepare_cached(
                 "UPDATE sessions SET user = coalesce(?2, user), uid = coalesce(?3, uid), tty = coalesce(?4, tty),
                      last_seq = last_seq + 1
-                 WHERE key = ?1 RETURNING id, last_seq",
+                 WHERE key = ?1 AND (coalesce(?2, user) IS NOT user OR coalesce(?3, uid) IS NOT uid
+                     OR coalesce(?4, tty) IS NOT tty)
+                 RETURNING id, last_seq",
             )?;
             let row = statement.query_row(params![key.0, user, uid, tty], id_and_seq).optional()?;
             record(connection, row, ChangeKind::Identified, *at)

@@ -1,0 +1,120 @@
+//! What the configuration may not say: each case with everything that a person is told about it.
+
+use std::fmt::Write as _;
+
+use expect_test::expect_file;
+
+use crate::ConfigFile;
+
+/// Part of every secret below; must not be in anything that is said.
+const MARK: &str = "S3CRET";
+
+const CASES: &[(&str, &str)] = &[
+    (
+        "unknown keys and sections",
+        "colour = true\n[host]\nnane = \"a\"\n[notfy]\nuser = \"x\"\n[trace]\nzzz = 1\n",
+    ),
+    (
+        "wrong types",
+        "[host]\nname = 7\n[trace]\nring_buffer = true\nprobe_log = []\n[enrich]\ndeadline = 3\n[risk]\nmedium_above = \"34\"\nhigh_above = 1.5\n",
+    ),
+    ("a section that is none, and a list of sections", "host = \"web-1\"\nsinks = 3\n[[trace]]\n"),
+    (
+        "wrong values",
+        "[host]\nname = \"\"\n[trace]\nring_buffer = \"3 MiB\"\nprobe_log = \"wran\"\n[notify]\nuser = \"root\"\n[enrich]\ndeadline = \"soon\"\n",
+    ),
+    (
+        "values out of range",
+        "[trace]\nring_buffer = 1024\n[enrich]\ndeadline = \"1h\"\n[risk]\nmedium_above = 101\nhigh_above = -1\n",
+    ),
+    ("bands that overlap", "[risk]\nmedium_above = 67\n"),
+    ("bands that overlap the other way", "[risk]\nhigh_above = 20\n"),
+    ("sizes that make no sense", "[trace]\nring_buffer = \"1 GiB\"\n"),
+    ("more sizes", "[trace]\nring_buffer = \"99999999999999999999 MiB\"\n"),
+    ("accounts that cannot be", "[notify]\nuser = \"a b\"\n"),
+    ("sinks without a type", "[sinks.ops]\nwebhook_url_env = \"X\"\nsurprise = 1\n"),
+    ("sinks of an unknown type", "[sinks.ops]\ntype = \"slak\"\n"),
+    ("sinks that are no section", "[sinks]\nops = \"slack\"\n"),
+    ("names that cannot be", "[sinks.\"a b\"]\ntype = \"console\"\n"),
+    ("keys of another type of sink", "[sinks.tty]\ntype = \"console\"\nwebhook_url = \"S3CRET\"\n"),
+    ("no secret", "[sinks.ops]\ntype = \"slack\"\n[enrich.threat_jammer]\ncache_ttl = \"1h\"\n"),
+    (
+        "two secrets",
+        "[sinks.ops]\ntype = \"slack\"\nwebhook_url = \"https://example.org/S3CRET\"\nwebhook_url_file = \"/x\"\n",
+    ),
+    (
+        "a key that is nearly right",
+        "[sinks.ops]\ntype = \"slack\"\nwebhok_url = \"https://example.org/S3CRET\"\n",
+    ),
+    (
+        "a webhook in the clear",
+        "[sinks.ops]\ntype = \"slack\"\nwebhook_url = \"http://hooks.slack.com/S3CRET\"\n",
+    ),
+    ("a webhook that is no URL", "[sinks.ops]\ntype = \"slack\"\nwebhook_url = \"hooks.slack.com/S3CRET\"\n"),
+    ("a webhook of the wrong type", "[sinks.ops]\ntype = \"slack\"\nwebhook_url = [\"https://a/S3CRET\"]\n"),
+    (
+        "a token that cannot be sent, and a base with more than an address",
+        "[enrich.threat_jammer]\ntoken = \"S3CRET\\n\"\nbase_url = \"https://user:S3CRET@example.org\"\nrequests_per_minute = 0\n",
+    ),
+    ("secrets that are not there", "[sinks.ops]\ntype = \"slack\"\nwebhook_url_file = \"<dir>/none\"\n"),
+    ("secrets with a relative path", "[sinks.ops]\ntype = \"slack\"\nwebhook_url_file = \"hook\"\n"),
+    (
+        "secrets that everybody may read",
+        "[sinks.ops]\ntype = \"slack\"\nwebhook_url_file = \"<dir>/public\"\n",
+    ),
+    ("secrets that are empty", "[sinks.ops]\ntype = \"slack\"\nwebhook_url_file = \"<dir>/empty\"\n"),
+    ("secrets that are a directory", "[sinks.ops]\ntype = \"slack\"\nwebhook_url_file = \"<dir>\"\n"),
+    ("variables that are not set", "[enrich.threat_jammer]\ntoken_env = \"LOGIN_TRACER_TEST_NOT_SET\"\n"),
+    ("variables that cannot be", "[enrich.threat_jammer]\ntoken_env = \"tj_S3CRET\"\n"),
+    (
+        "a secret in the place of its path",
+        "[sinks.ops]\ntype = \"slack\"\nwebhook_url_file = \"https://a/S3CRET\"\n",
+    ),
+    ("a text without an end", "[sinks.ops]\ntype = \"slack\"\nwebhook_url = \"https://example.org/S3CRET\n"),
+    ("a text without a beginning", "[enrich.threat_jammer]\ntoken = S3CRET\n"),
+    ("a line without a key", "[host]\nhttps://hooks.slack.com/S3CRET\n"),
+    ("a section without an end", "[host\nname = \"a\"\n"),
+    ("a key twice", "[host]\nname = \"a\"\nname = \"b\"\n"),
+    (
+        "a text with a colour",
+        "[host]\nname = \"\\u001b[31mred\"\n[notify]\nuser = \"\\u202egro\"\n\"\\u001b[2J\" = 1\n",
+    ),
+];
+
+#[test]
+fn every_problem_is_told_with_its_line_and_its_remedy() {
+    let mut golden = String::new();
+    for (title, text) in CASES {
+        let file = ConfigFile::new(text)
+            .with("public", "https://example.org/S3CRET\n", 0o644)
+            .with("empty", "\n", 0o600);
+        let problems = file.problems();
+        assert!(!problems.contains(MARK), "{title} shows a secret:\n{problems}");
+        assert_ne!(problems, "no problem\n", "{title} is accepted");
+        writeln!(golden, "## {title}\n{problems}").unwrap();
+    }
+    expect_file!["../goldens/config-errors.txt"].assert_eq(&golden);
+}
+
+#[test]
+fn a_secret_in_a_file_that_everybody_may_read_is_refused() {
+    let file = ConfigFile::new("");
+    file.write("config.toml", "[sinks.ops]\ntype = \"slack\"\nwebhook_url = \"https://a/S3CRET\"\n", 0o644);
+    let problems = file.problems();
+    assert!(problems.contains("every account can read") && !problems.contains(MARK), "{problems}");
+    file.write("config.toml", "[sinks.ops]\ntype = \"console\"\n", 0o644);
+    file.config();
+}
+
+#[test]
+fn what_is_no_file_is_refused() {
+    let file = ConfigFile::new("");
+    for (path, reason) in [("/dev/zero", "regular file"), ("/proc/self/mem", ""), ("/", "regular file")] {
+        let error =
+            login_tracer::config::load(Some(path.as_ref()), login_tracer::config::Secrets::Read).unwrap_err();
+        let text = format!("{:#}", anyhow::Error::from(error));
+        assert!(text.contains("cannot read") && text.contains(reason), "{text}");
+    }
+    std::fs::write(file.path(), b"[host]\nname = \"\xff\"\n").unwrap();
+    assert!(file.problems().contains("cannot read"));
+}

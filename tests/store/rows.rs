@@ -1,0 +1,157 @@
+//! What updates leave behind, and what filters find.
+
+use login_tracer::session::{ChangeKind, Opening, Update};
+use login_tracer::store::{Filter, Reader, StoreError, Writer};
+use tempfile::tempdir;
+
+use crate::{at, closed, opened, opening};
+
+#[test]
+fn a_session_goes_through_its_changes() {
+    let directory = tempdir().expect("a folder");
+    let mut writer = Writer::open(directory.path(), None).expect("a writer");
+    let opening = opening(7);
+    let identified =
+        Update::Identified { key: opening.key, at: at(1), user: None, uid: None, tty: Some("pts/1".into()) };
+    writer.commit(&[opened(&opening), identified]).expect("written");
+
+    let reader = Reader::open(directory.path()).expect("a reader");
+    let session = reader.session(1).expect("read").expect("there");
+    assert_eq!((session.key, session.user.as_deref(), session.uid), (opening.key, Some("alice"), Some(1001)));
+    assert_eq!((session.peer, session.local, &session.sshd), (opening.peer, opening.local, &opening.sshd));
+    assert_eq!((session.tty.as_deref(), session.closed, session.opened_at), (Some("pts/1"), None, at(0)));
+
+    writer.commit(&[closed(&opening, 90)]).expect("written");
+    let session = reader.session_by_key(opening.key).expect("read").expect("there");
+    assert_eq!(session.duration_s(), Some(90.0));
+    let changes = reader.changes_of(session.id).expect("read");
+    let kinds: Vec<_> = changes.iter().map(|change| (change.seq, change.kind)).collect();
+    assert_eq!(kinds, [(1, ChangeKind::Opened), (2, ChangeKind::Identified), (3, ChangeKind::Closed)]);
+    assert_eq!(reader.changes_after(changes[0].id, 10).expect("read").len(), 2);
+}
+
+#[test]
+fn updates_are_idempotent() {
+    let directory = tempdir().expect("a folder");
+    let mut writer = Writer::open(directory.path(), None).expect("a writer");
+    let opening = opening(7);
+    let same = Update::Identified { key: opening.key, at: at(1), user: None, uid: Some(1001), tty: None };
+    let batch = [opened(&opening), same, closed(&opening, 5)];
+    for _ in 0..3 {
+        writer.commit(&batch).expect("written");
+    }
+    let reader = Reader::open(directory.path()).expect("a reader");
+    let kinds: Vec<_> = reader.changes_of(1).expect("read").iter().map(|change| change.kind).collect();
+    assert_eq!(kinds, [ChangeKind::Opened, ChangeKind::Closed], "what is known already is no change");
+    assert_eq!(reader.sessions(&Filter::default()).expect("read").len(), 1);
+}
+
+#[test]
+fn an_end_without_a_beginning_is_no_change() {
+    let directory = tempdir().expect("a folder");
+    let mut writer = Writer::open(directory.path(), None).expect("a writer");
+    writer.commit(&[closed(&opening(7), 5)]).expect("written");
+    let reader = Reader::open(directory.path()).expect("a reader");
+    assert!(reader.changes_after(0, 10).expect("read").is_empty());
+}
+
+#[test]
+fn losses_are_changes_of_no_session() {
+    let directory = tempdir().expect("a folder");
+    let mut writer = Writer::open(directory.path(), None).expect("a writer");
+    writer.commit(&[Update::EventsLost { at: at(0), count: 42 }]).expect("written");
+    let reader = Reader::open(directory.path()).expect("a reader");
+    let changes = reader.changes_after(0, 10).expect("read");
+    assert_eq!(
+        (changes[0].kind, changes[0].session_id, changes[0].count),
+        (ChangeKind::EventsLost, None, Some(42))
+    );
+}
+
+#[test]
+fn filters_select() {
+    let directory = tempdir().expect("a folder");
+    let mut writer = Writer::open(directory.path(), None).expect("a writer");
+    let make = |pid: u32, user: &str, peer: &str, seconds: i64| Opening {
+        user: Some(user.into()),
+        peer: Some(peer.parse().expect("an address")),
+        at: at(seconds),
+        ..opening(pid)
+    };
+    let openings = [
+        make(1, "alice", "192.0.2.1:1", 0),
+        make(2, "bob", "192.0.2.255:2", 10),
+        make(3, "alice", "192.0.3.0:3", 20),
+        make(4, "root", "[2001:db8::7]:4", 30),
+        Opening { peer: None, ..make(5, "root", "0.0.0.0:0", 40) },
+    ];
+    writer.commit(&openings.iter().map(opened).collect::<Vec<_>>()).expect("written");
+    writer.commit(&[closed(&openings[0], 50)]).expect("written");
+
+    let reader = Reader::open(directory.path()).expect("a reader");
+    let ids = |filter: Filter| -> Vec<i64> {
+        reader.sessions(&filter).expect("read").iter().map(|session| session.id).collect()
+    };
+    let network =
+        |text: &str| Filter { network: Some(text.parse().expect("a network")), ..Filter::default() };
+    assert_eq!(ids(Filter::default()), [5, 4, 3, 2, 1]);
+    assert_eq!(ids(Filter { active: true, ..Filter::default() }), [5, 4, 3, 2]);
+    assert_eq!(ids(Filter { user: Some("alice".into()), ..Filter::default() }), [3, 1]);
+    assert_eq!(ids(Filter { since: Some(at(20)), ..Filter::default() }), [5, 4, 3]);
+    assert_eq!(ids(Filter { limit: Some(2), ..Filter::default() }), [5, 4]);
+    assert_eq!(ids(Filter { before: Some(3), limit: Some(1), ..Filter::default() }), [2]);
+    assert_eq!(ids(network("192.0.2.0/24")), [2, 1]);
+    assert_eq!(ids(network("192.0.2.255/32")), [2]);
+    assert_eq!(ids(network("2001:db8::/32")), [4]);
+    assert_eq!(ids(network("0.0.0.0/0")), [3, 2, 1]);
+    assert_eq!(ids(network("::/0")), [4, 3, 2, 1]);
+}
+
+#[test]
+fn strangers_text_is_data() {
+    let directory = tempdir().expect("a folder");
+    let mut writer = Writer::open(directory.path(), None).expect("a writer");
+    let user = "'; DROP TABLE sessions; --\u{1b}[2J\n";
+    writer.commit(&[opened(&Opening { user: Some(user.into()), ..opening(7) })]).expect("written");
+    let reader = Reader::open(directory.path()).expect("a reader");
+    let found = reader.sessions(&Filter { user: Some(user.into()), ..Filter::default() }).expect("read");
+    assert_eq!(found[0].user.as_deref(), Some(user));
+}
+
+#[test]
+fn a_database_is_opened_again_and_keeps_its_identity() {
+    let directory = tempdir().expect("a folder");
+    let mut writer = Writer::open(directory.path(), None).expect("a writer");
+    writer.commit(&[opened(&opening(7))]).expect("written");
+    let id = Reader::open(directory.path()).expect("a reader").store_id().expect("read");
+    drop(writer);
+    let writer = Writer::open(directory.path(), None).expect("a writer");
+    assert_eq!(writer.live_sessions().expect("read")[0].opening, opening(7));
+    let reader = Reader::open(directory.path()).expect("a reader");
+    assert_eq!(reader.store_id().expect("read"), id);
+    assert!(!reader.is_replaced());
+}
+
+#[test]
+fn a_newer_version_is_left_alone() {
+    let directory = tempdir().expect("a folder");
+    drop(Writer::open(directory.path(), None).expect("a writer"));
+    let path = directory.path().join("sessions.db");
+    let connection = rusqlite::Connection::open(&path).expect("a connection");
+    connection.pragma_update(None, "user_version", 99).expect("written");
+    drop(connection);
+    let refused = Writer::open(directory.path(), None).expect_err("refused");
+    assert!(matches!(refused, StoreError::Newer { found: 99, .. }), "{refused}");
+    assert!(refused.to_string().contains("use a newer login-tracer"), "{refused}");
+}
+
+#[test]
+fn a_missing_database_is_named() {
+    let directory = tempdir().expect("a folder");
+    let missing = Reader::open(directory.path()).expect_err("nothing to read");
+    assert!(matches!(missing, StoreError::Missing { .. }));
+    // As it is for a moment, when the writer has created it and not filled it yet.
+    std::fs::write(directory.path().join("sessions.db"), "").expect("written");
+    let empty = Reader::open(directory.path()).expect_err("nothing to read");
+    assert!(matches!(empty, StoreError::Missing { .. }));
+}

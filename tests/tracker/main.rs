@@ -1,0 +1,20 @@
+//! The tracker at its boundary: events in, findings out.
+//!
+//! `traces` replays recordings of real logins (made by `login-tracer trace --record`), `properties` throws every
+//! order, loss and repetition of events at it, `rule` holds one test per condition of the rule.
+
+mod properties;
+mod rule;
+mod traces;
+
+use login_tracer::event::Event;
+use login_tracer::tracker::{Finding, Tracker};
+
+/// What the tracker finds in these events.
+fn findings<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<Finding> {
+    let mut tracker = Tracker::default();
+    for event in events {
+        tracker.handle(event);
+    }
+    std::iter::from_fn(|| tracker.next_finding()).collect()
+}

@@ -1,0 +1,91 @@
+//! Any order, loss or repetition of events: no panic, no session opened twice, none closed that was not open.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use login_tracer::event::{BootTime, Event, ExitStatus, Fact, Image, Process};
+use login_tracer::tracker::Finding;
+use proptest::prelude::*;
+
+use crate::{findings, traces};
+
+static RECORDINGS: LazyLock<Vec<traces::Recording>> = LazyLock::new(traces::recordings);
+
+/// Every finding must make sense after the ones before it.
+fn check(found: &[Finding]) -> Result<(), TestCaseError> {
+    let mut is_open: HashMap<Process, bool> = HashMap::new();
+    for finding in found {
+        match finding {
+            Finding::Opened { monitor, .. } => {
+                prop_assert!(is_open.insert(*monitor, true).is_none(), "opened twice: {monitor:?}");
+            }
+            Finding::Identified { monitor, .. } => {
+                prop_assert_eq!(is_open.get(monitor), Some(&true), "identified, but not open");
+            }
+            Finding::Closed { monitor, .. } => {
+                prop_assert_eq!(is_open.insert(*monitor, false), Some(true), "closed, but not open");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A process of a small world, so that events meet each other.
+fn any_process() -> impl Strategy<Value = Process> {
+    (1_u32..6, 1_u64..3).prop_map(|(pid, start)| Process { pid, start: BootTime(start) })
+}
+
+fn any_fact() -> impl Strategy<Value = Fact> {
+    let name = prop_oneof![Just("sshd"), Just("sshd-session"), Just("sshd-auth")];
+    let mode = prop_oneof![4 => Just(0o755_u32), 1 => Just(0o777_u32)];
+    let image = (name, mode).prop_map(|(name, mode)| Image {
+        name: name.into(),
+        path: format!("/usr/sbin/{name}"),
+        owner_uid: 0,
+        mode,
+    });
+    let status = prop_oneof![3 => Just(ExitStatus::Code(0)), 1 => Just(ExitStatus::Code(255)), 1 => Just(ExitStatus::Signal(9))];
+    prop_oneof![
+        2 => image.prop_map(Fact::Exec),
+        1 => Just(Fact::Leave { tty: Some("pts/0".into()), path: "/bin/sh".into() }),
+        4 => any_process().prop_map(|child| Fact::Fork { child }),
+        4 => status.prop_map(Fact::Exit),
+        4 => Just(Fact::TimerDisarmed { title: "sshd: alice [priv]".into() }),
+        2 => (0_u32..3).prop_map(|uid| Fact::Credentials { ruid: uid, euid: uid, suid: uid }),
+    ]
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    (0_u64..1_000, any_process(), 1_u32..6, 0_u32..3, any_fact()).prop_map(
+        |(at, process, parent_pid, uid, fact)| Event { at: BootTime(at), process, parent_pid, uid, fact },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn invented_events(events in proptest::collection::vec(any_event(), 0..200)) {
+        check(&findings(&events))?;
+    }
+
+    /// Real logins, with events lost, repeated and moved.
+    #[test]
+    fn damaged_recordings(
+        index in any::<prop::sample::Index>(),
+        fates in proptest::collection::vec((0_u8..10, any::<prop::sample::Index>()), 400),
+    ) {
+        let recording = &RECORDINGS[index.index(RECORDINGS.len())];
+        let mut events = Vec::new();
+        for (event, (fate, place)) in recording.events.iter().zip(fates) {
+            match fate {
+                0 => {}
+                1 => events.extend([event.clone(), event.clone()]),
+                2 if !events.is_empty() => events.insert(place.index(events.len()), event.clone()),
+                _ => events.push(event.clone()),
+            }
+        }
+        events.extend_from_within(..);
+        check(&findings(&events))?;
+    }
+}

@@ -1,0 +1,6 @@
+//! One file per thing watched.
+
+mod credential;
+mod process;
+mod socket;
+mod timer;

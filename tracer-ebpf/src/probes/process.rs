@@ -1,0 +1,115 @@
+//! Processes: fork, exec and exit.
+//!
+//! A process is followed from the exec of an sshd image by real uid 0, or from its birth by a followed process, until
+//! it executes something else or ends. Everything else on the machine costs one look-up here.
+
+use aya_ebpf::EbpfContext as _;
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+use tracer_ebpf::{Exec, Exit, Fork, Kind, Leave, NAME_LEN};
+
+use crate::error::{Error, Structure, report};
+use crate::probes::socket;
+use crate::task::{Exe, Pointer, Task, offset};
+use crate::{emit, maps};
+
+/// Arguments: the task, its pid before the exec, the `linux_binprm`.
+#[btf_tracepoint(function = "sched_process_exec")]
+fn process_exec(ctx: BtfTracePointContext) -> u32 {
+    report(&ctx, try_exec(&ctx))
+}
+
+fn try_exec(ctx: &BtfTracePointContext) -> Result<(), Error> {
+    let task = Task::new(ctx.arg(0));
+    let tgid = ctx.tgid();
+    let exe = task.exe()?;
+    let mut name = [0; NAME_LEN];
+    exe.copy_name(&mut name)?;
+    let path = Pointer(ctx.arg(2)).follow(offset!(binprm_filename), Structure::Program)?;
+    if name.starts_with(b"sshd") && task.user_ids()?[0] == 0 {
+        maps::follow(tgid)?;
+        return exec_of_sshd(task, exe, &name, path);
+    }
+    if maps::is_followed(tgid) {
+        maps::forget(tgid);
+        return leave(task, path);
+    }
+    Ok(())
+}
+
+#[inline(always)]
+fn exec_of_sshd(task: Task, exe: Exe, name: &[u8; NAME_LEN], path: Pointer) -> Result<(), Error> {
+    let header = task.header(Kind::Exec)?;
+    let (inode, owner_uid, mode) = exe.inode()?;
+    emit::record(|record: &mut Exec| {
+        record.header = header;
+        record.inode = inode;
+        record.owner_uid = owner_uid;
+        record.mode = u32::from(mode);
+        record.name = *name;
+        path.copy_text(&mut record.path);
+    })
+}
+
+#[inline(always)]
+fn leave(task: Task, path: Pointer) -> Result<(), Error> {
+    let header = task.header(Kind::Leave)?;
+    emit::record(|record: &mut Leave| {
+        record.header = header;
+        // Without a terminal the field stays empty, and so it does where it cannot be read.
+        let _: Result<(), Error> = task.copy_tty(&mut record.tty);
+        path.copy_text(&mut record.path);
+    })
+}
+
+/// Arguments: the parent task, the child task. Runs in the parent, before the child runs.
+#[btf_tracepoint(function = "sched_process_fork")]
+fn process_fork(ctx: BtfTracePointContext) -> u32 {
+    report(&ctx, try_fork(&ctx))
+}
+
+fn try_fork(ctx: &BtfTracePointContext) -> Result<(), Error> {
+    let tgid = ctx.tgid();
+    if !maps::is_followed(tgid) {
+        return Ok(());
+    }
+    let child = Task::new(ctx.arg(1));
+    let child_tgid = child.tgid()?;
+    if child_tgid == tgid {
+        return Ok(()); // a thread
+    }
+    maps::follow(child_tgid)?;
+    let parent = Task::new(ctx.arg(0));
+    let header = parent.header(Kind::Fork)?;
+    let child_start_boot_ns = child.start_boot_ns()?;
+    emit::record(|record: &mut Fork| {
+        record.header = header;
+        record.child_tgid = child_tgid;
+        record.child_start_boot_ns = child_start_boot_ns;
+    })?;
+    socket::report_once(parent, tgid)
+}
+
+/// Arguments: the task. Runs in the task, before its parent can learn of it.
+#[btf_tracepoint(function = "sched_process_exit")]
+fn process_exit(ctx: BtfTracePointContext) -> u32 {
+    report(&ctx, try_exit(&ctx))
+}
+
+fn try_exit(ctx: &BtfTracePointContext) -> Result<(), Error> {
+    let tgid = ctx.tgid();
+    if !maps::is_followed(tgid) {
+        return Ok(());
+    }
+    let task = Task::new(ctx.arg(0));
+    if !task.is_leader()? {
+        return Ok(());
+    }
+    maps::forget(tgid);
+    let header = task.header(Kind::Exit)?;
+    let wait_status = task.wait_status()?;
+    emit::record(|record: &mut Exit| {
+        record.header = header;
+        record.wait_status = wait_status;
+    })
+}

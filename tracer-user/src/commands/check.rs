@@ -1,0 +1,219 @@
+//! `login-tracer check`: whether everything is as it should be, and what to do where it is not.
+//!
+//! Changes nothing and works for everybody; what only root may see is named as not seen.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use super::Exit;
+use crate::cli::Global;
+use crate::config::file::Located;
+use crate::config::{self, Config, ConfigError, Secrets, SinkKind};
+use crate::kernel::{self, RequirementState, Survey};
+use crate::notify::outbox;
+use crate::output::findings::{self, Finding, Part, Verdict};
+use crate::output::{self, View};
+use crate::store::{Reader, StoreError};
+use crate::supervise::lock::{self, Holder};
+use crate::supervise::{Role, privileges};
+
+pub(super) fn run(global: &Global, state_dir: &Path) -> anyhow::Result<Exit> {
+    let loaded = config::load(global.config.as_deref(), Secrets::Read);
+    let parts = [
+        kernel_part(&kernel::survey()),
+        config_part(global, &loaded),
+        account_part(loaded.as_ref().ok()),
+        data_part(state_dir),
+    ];
+    output::to_stdout(|stdout| Ok(findings::write(&parts, &View::of_stdout(), stdout)?))?;
+    Ok(match findings::worst(&parts) {
+        Verdict::Good | Verdict::Note => Exit::Success,
+        Verdict::Problem => Exit::Failure,
+    })
+}
+
+/// What the kernel offers.
+pub fn kernel_part(survey: &Survey) -> Part {
+    let findings = survey.requirements.iter().map(|requirement| match &requirement.state {
+        RequirementState::Good => Finding::good(requirement.name, &requirement.found),
+        RequirementState::Degraded { lost, fix } => {
+            Finding::note(requirement.name, format!("{}; lost: {lost}", requirement.found), fix)
+        }
+        RequirementState::Missing { why, fix } => Finding::problem(requirement.name, why, fix),
+    });
+    Part { title: format!("Kernel {} {}", survey.release, survey.machine), findings: findings.collect() }
+}
+
+fn config_part(global: &Global, loaded: &Result<Config, ConfigError>) -> Part {
+    let path = global.config_path();
+    let shown = path.display().to_string();
+    let findings = match loaded {
+        Ok(config) => vec![
+            if path.exists() {
+                Finding::good(shown, "no problem")
+            } else {
+                Finding::good(shown, "not there; everything has its default")
+            },
+            Finding::good("sinks", sinks(config)),
+            match &config.enrich.threat_jammer {
+                Some(service) => Finding::good("reputation", &service.base_url),
+                None => Finding::note(
+                    "reputation",
+                    "not configured: the risk of remote addresses stays unknown",
+                    "add [enrich.threat_jammer] with a token",
+                ),
+            },
+        ],
+        Err(ConfigError::Invalid { path, problems }) => problems
+            .iter()
+            .map(|problem| Finding::problem("", Located(path, problem).to_string(), "correct the line"))
+            .collect(),
+        Err(ConfigError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
+            vec![Finding::note(shown, "not seen: this account may not read it", "run the check as root")]
+        }
+        Err(error @ ConfigError::Unreadable { source, .. }) => {
+            vec![Finding::problem("", format!("{error}: {source}"), "name a file that can be read")]
+        }
+        Err(error @ ConfigError::Missing { .. }) => {
+            vec![Finding::problem("", error.to_string(), "create it, or leave --config away")]
+        }
+    };
+    Part { title: "Configuration".to_owned(), findings }
+}
+
+fn sinks(config: &Config) -> String {
+    let name = |kind: &SinkKind| match kind {
+        SinkKind::Console => "console",
+        SinkKind::Slack(_) => "slack",
+    };
+    let sinks: Vec<_> =
+        config.sinks.iter().map(|sink| format!("{} ({})", sink.name, name(&sink.kind))).collect();
+    sinks.join(", ")
+}
+
+fn account_part(config: Option<&Config>) -> Part {
+    let default = Config::default();
+    let config = config.unwrap_or(&default);
+    let finding = match privileges::notify_account(config) {
+        Ok(account) if account.is_fallback => Finding::note(
+            "notify role",
+            format!("there is no account {}; {} takes its place", config.notify.user, account.name),
+            format!("run `useradd --system --no-create-home {}`", config.notify.user),
+        ),
+        Ok(account) => Finding::good("notify role", format!("runs as {}", account.name)),
+        Err(error) => {
+            Finding::problem("notify role", format!("{error:#}"), "set [notify] user to an ordinary account")
+        }
+    };
+    let root = if privileges::is_root() {
+        Finding::good("this account", "root: can start both roles and see everything")
+    } else {
+        Finding::note(
+            "this account",
+            "not root: can list sessions, not start the roles",
+            "use sudo to start them",
+        )
+    };
+    Part { title: "Accounts".to_owned(), findings: vec![finding, root] }
+}
+
+fn data_part(state_dir: &Path) -> Part {
+    let mut findings = Vec::new();
+    match fs::symlink_metadata(state_dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => findings.push(Finding::note(
+            "",
+            "not there: nothing was recorded yet",
+            "start `login-tracer run`, or the systemd units",
+        )),
+        Err(error) => {
+            findings.push(Finding::problem("", error.to_string(), "check the path and its permissions"))
+        }
+        Ok(metadata) => {
+            findings.push(directory(state_dir, &metadata));
+            findings.push(sessions(state_dir));
+            findings.push(deliveries(state_dir));
+            findings.extend(Role::ALL.map(|role| running(state_dir, role)));
+            findings.extend(set_aside(state_dir));
+            findings.extend(set_aside(&state_dir.join(outbox::DIRECTORY)));
+        }
+    }
+    Part { title: format!("Data in {}", state_dir.display()), findings }
+}
+
+fn directory(path: &Path, metadata: &fs::Metadata) -> Finding {
+    let (mode, owner, shown) = (metadata.mode() & 0o7777, metadata.uid(), path.display());
+    let found = format!("mode {mode:04o}, owner {owner}");
+    if !metadata.is_dir() {
+        return Finding::problem("directory", "is no directory", format!("remove {shown}"));
+    }
+    if mode & 0o022 != 0 {
+        let advice = format!("run `chmod 0750 {shown}`");
+        return Finding::problem("directory", format!("{found}: others may write to it"), advice);
+    }
+    if owner != 0 {
+        let text = format!("{found}: not root's, so no role that root starts will use it");
+        return Finding::note("directory", text, format!("run `chown root {shown}` unless this is a test"));
+    }
+    Finding::good("directory", found)
+}
+
+fn sessions(state_dir: &Path) -> Finding {
+    let name = crate::store::FILE_NAME;
+    match Reader::open(state_dir).and_then(|reader| reader.check()) {
+        Ok(()) => Finding::good(name, "readable and whole"),
+        Err(error) => unusable(name, error, "its sessions are listed as soon as the trace role has started"),
+    }
+}
+
+fn deliveries(state_dir: &Path) -> Finding {
+    let name = outbox::FILE_NAME;
+    match outbox::Reader::open(state_dir).and_then(|reader| reader.assessments(&[]).map(drop)) {
+        Ok(()) => Finding::good(name, "readable"),
+        Err(error) => unusable(name, error, "it appears as soon as the notify role has started"),
+    }
+}
+
+fn unusable(name: &str, error: StoreError, when_missing: &str) -> Finding {
+    let advice = match &error {
+        StoreError::Missing { .. } => return Finding::note(name, "not there yet", when_missing),
+        StoreError::Forbidden { .. } => {
+            return Finding::note(
+                name,
+                "not seen: this account may not read it",
+                "run as root, or as a member of the group that owns it",
+            );
+        }
+        StoreError::Damaged { .. } => "restart its role: it sets the file aside and starts a new one",
+        StoreError::Newer { .. } => "use the newer login-tracer",
+        StoreError::File { .. } | StoreError::Sqlite { .. } => "check the disk and the file's permissions",
+    };
+    Finding::problem(name, format!("{:#}", anyhow::Error::from(error)), advice)
+}
+
+fn running(state_dir: &Path, role: Role) -> Finding {
+    let name = format!("{role} role");
+    match lock::is_held(Holder::Role(role), state_dir) {
+        Ok(true) => Finding::good(name, "runs"),
+        Ok(false) => Finding::note(name, "does not run", "start `login-tracer run`, or the systemd units"),
+        Err(error) => Finding::note(name, format!("not seen: {error}"), "run the check as root"),
+    }
+}
+
+/// Databases that were damaged: nothing is broken now, but somebody should look.
+fn set_aside(dir: &Path) -> Vec<Finding> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut names: Vec<_> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name.contains(".damaged-") && !name.ends_with("-wal") && !name.ends_with("-shm"))
+        .collect();
+    names.sort();
+    let finding = |name: String| {
+        let advice =
+            format!("keep it, or try `sqlite3 {} .recover`; then move it away", dir.join(&name).display());
+        Finding::note(name, "was damaged and set aside", advice)
+    };
+    names.into_iter().map(finding).collect()
+}

@@ -1,0 +1,190 @@
+//! `login-tracer sessions`: the list, newest first, page by page, so that a million sessions need no memory.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::{Exit, Usage};
+use crate::assess::{Assessment, Level};
+use crate::cli::SessionsArgs;
+use crate::notify::outbox::{self, DeliveryRow};
+use crate::output::{self, View, json, session, table};
+use crate::session::{Session, SessionKey};
+use crate::store::{Filter, Reader, StoreError};
+
+/// Sessions read at once: large enough to be quick, small enough to hold.
+const PAGE: u32 = 500;
+
+pub(super) fn run(args: &SessionsArgs, state_dir: &Path) -> anyhow::Result<Exit> {
+    let view = View::of_stdout();
+    output::to_stdout(|stdout| write(args, state_dir, &view, stdout))?;
+    Ok(Exit::Success)
+}
+
+/// Writes what `args` ask for.
+pub fn write(
+    args: &SessionsArgs,
+    state_dir: &Path,
+    view: &View,
+    output: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let sessions = Reader::open(state_dir).context("cannot list sessions")?;
+    let mut pages = Pages {
+        filter: filter(args, view)?,
+        level: args.level.map(Level::from),
+        left: if args.limit == 0 { u64::MAX } else { args.limit },
+        has_more: true,
+        sessions,
+        ratings: Ratings::open(state_dir, args.level.is_some())?,
+    };
+    let mut table = session::table();
+    let mut is_empty = true;
+    while let Some(page) = pages.next()? {
+        is_empty &= page.is_empty();
+        if args.json {
+            for (session, assessment) in &page {
+                let record = json::SessionRecord::new(session, assessment.as_ref());
+                json::write_line(output, &record)?;
+            }
+        } else {
+            let rows: Vec<_> = page
+                .iter()
+                .map(|(session, assessment)| session::row(view, session, assessment.as_ref()))
+                .collect();
+            write_rows(&mut table, output, view, &rows)?;
+        }
+    }
+    if args.json {
+        return Ok(());
+    }
+    if is_empty {
+        writeln!(output, "No session found.")?;
+    } else if pages.has_older()? {
+        writeln!(output, "There are older sessions; --limit 0 lists all.")?;
+    }
+    Ok(())
+}
+
+fn write_rows<const N: usize>(
+    table: &mut table::Table<N>,
+    output: &mut dyn Write,
+    view: &View,
+    rows: &[[table::Cell; N]],
+) -> anyhow::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    Ok(table.write(output, view, rows)?)
+}
+
+fn filter(args: &SessionsArgs, view: &View) -> anyhow::Result<Filter> {
+    let since = match &args.since {
+        Some(since) => {
+            let at = since.resolve(view.now, &view.zone);
+            Some(at.ok_or_else(|| Usage("--since is outside of the calendar".to_owned()))?)
+        }
+        None => None,
+    };
+    Ok(Filter {
+        active: args.active,
+        user: args.user.clone(),
+        network: args.address,
+        since,
+        before: None,
+        limit: Some(PAGE),
+    })
+}
+
+/// A session and what the notify role made of it.
+type Rated = (Session, Option<Assessment>);
+
+/// The sessions that match, a page at a time.
+struct Pages {
+    filter: Filter,
+    level: Option<Level>,
+    left: u64,
+    /// Whether there may be a further page.
+    has_more: bool,
+    sessions: Reader,
+    ratings: Ratings,
+}
+
+impl Pages {
+    /// The next sessions with their assessments; may be empty though more follow.
+    fn next(&mut self) -> anyhow::Result<Option<Vec<Rated>>> {
+        if self.left == 0 || !self.has_more {
+            return Ok(None);
+        }
+        if self.level.is_none() {
+            self.filter.limit = Some(u32::try_from(self.left).unwrap_or(PAGE).min(PAGE));
+        }
+        let page = self.sessions.sessions(&self.filter).context("cannot list sessions")?;
+        self.has_more = Some(page.len()) == self.filter.limit.map(|limit| limit as usize);
+        let keys: Vec<_> = page.iter().map(|session| session.key).collect();
+        let mut assessments = self.ratings.of(&keys)?;
+        let mut matching = Vec::with_capacity(page.len());
+        for session in page {
+            if self.left == 0 {
+                self.has_more = true;
+                break;
+            }
+            self.filter.before = Some(session.id);
+            let assessment = assessments.remove(&session.key);
+            let level = assessment.as_ref().map_or(Level::Unknown, |assessment| assessment.level);
+            if self.level.is_none_or(|wanted| wanted == level) {
+                self.left -= 1;
+                matching.push((session, assessment));
+            }
+        }
+        Ok(Some(matching))
+    }
+
+    /// Whether the list was cut. With a level it only says that older sessions were not looked at.
+    fn has_older(&mut self) -> anyhow::Result<bool> {
+        if !self.has_more {
+            return Ok(false);
+        }
+        self.filter.limit = Some(1);
+        Ok(!self.sessions.sessions(&self.filter).context("cannot list sessions")?.is_empty())
+    }
+}
+
+/// What the notify role made of sessions; nothing where it has never run.
+#[derive(Debug)]
+pub(super) struct Ratings(Option<outbox::Reader>);
+
+impl Ratings {
+    /// Without assessments a list of sessions is still worth having: what keeps them from being read is told and
+    /// borne, unless the question was about them.
+    ///
+    /// # Errors
+    /// Only if they are `required`.
+    pub(super) fn open(state_dir: &Path, required: bool) -> anyhow::Result<Self> {
+        match outbox::Reader::open(state_dir) {
+            Ok(reader) => Ok(Self(Some(reader))),
+            Err(StoreError::Missing { .. }) => Ok(Self(None)),
+            Err(error) if required => Err(error).context("cannot read the assessments"),
+            Err(error) => {
+                let error = anyhow::Error::from(error);
+                output::to_stderr(&format!("login-tracer: cannot read the assessments: {error:#}"));
+                Ok(Self(None))
+            }
+        }
+    }
+
+    pub(super) fn of(&self, keys: &[SessionKey]) -> anyhow::Result<HashMap<SessionKey, Assessment>> {
+        match &self.0 {
+            Some(reader) => reader.assessments(keys).context("cannot read the assessments"),
+            None => Ok(HashMap::new()),
+        }
+    }
+
+    pub(super) fn deliveries(&self, key: SessionKey) -> anyhow::Result<Vec<DeliveryRow>> {
+        match &self.0 {
+            Some(reader) => reader.deliveries_of(key).context("cannot read the deliveries"),
+            None => Ok(Vec::new()),
+        }
+    }
+}

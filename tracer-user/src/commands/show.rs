@@ -1,0 +1,163 @@
+//! `login-tracer show ID`: everything that is known about one session.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+
+use super::Exit;
+use super::sessions::Ratings;
+use crate::assess::Assessment;
+use crate::cli::{SessionRef, ShowArgs};
+use crate::notify::outbox::DeliveryRow;
+use crate::output::json::{self, ChangeRecord, DeliveryRecord, SessionRecord};
+use crate::output::session::{duration, known, lasted, risk, time};
+use crate::output::{self, Style, View};
+use crate::sanitize;
+use crate::session::{Change, Session};
+use crate::store::Reader;
+
+/// Characters shown of a text that strangers chose; enough for any real one.
+const TEXT_CHARS: usize = 200;
+
+pub(super) fn run(args: &ShowArgs, state_dir: &Path) -> anyhow::Result<Exit> {
+    let view = View::of_stdout();
+    output::to_stdout(|stdout| write(args, state_dir, &view, stdout))?;
+    Ok(Exit::Success)
+}
+
+/// Writes what `args` ask for.
+pub fn write(args: &ShowArgs, state_dir: &Path, view: &View, output: &mut dyn Write) -> anyhow::Result<()> {
+    let reader = Reader::open(state_dir).context("cannot show the session")?;
+    let (found, name) = match args.session {
+        SessionRef::Id(id) => (reader.session(id), id.to_string()),
+        SessionRef::Key(key) => (reader.session_by_key(key), key.to_string()),
+    };
+    let Some(session) = found.context("cannot show the session")? else {
+        bail!("there is no session {name}; `login-tracer sessions` lists those there are");
+    };
+    let ratings = Ratings::open(state_dir, false)?;
+    let everything = Everything {
+        changes: reader.changes_of(session.id).context("cannot show the session")?,
+        assessment: ratings.of(&[session.key])?.remove(&session.key),
+        deliveries: ratings.deliveries(session.key)?,
+        session,
+    };
+    if args.json {
+        return json::write_line(output, &everything.record());
+    }
+    Ok(everything.write(view, output)?)
+}
+
+/// One session with all that belongs to it.
+#[derive(Debug, Clone)]
+pub struct Everything {
+    pub session: Session,
+    pub changes: Vec<Change>,
+    pub assessment: Option<Assessment>,
+    pub deliveries: Vec<DeliveryRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct Record<'a> {
+    #[serde(flatten)]
+    session: SessionRecord<'a>,
+    changes: Vec<ChangeRecord>,
+    deliveries: Vec<DeliveryRecord<'a>>,
+}
+
+impl Everything {
+    fn record(&self) -> impl Serialize + '_ {
+        Record {
+            session: SessionRecord::new(&self.session, self.assessment.as_ref()),
+            changes: self.changes.iter().map(ChangeRecord::from).collect(),
+            deliveries: self.deliveries.iter().map(DeliveryRecord::from).collect(),
+        }
+    }
+
+    /// Writes the page that people read.
+    pub fn write(&self, view: &View, output: &mut dyn Write) -> std::io::Result<()> {
+        self.write_session(view, output)?;
+        self.write_risk(view, output)?;
+        writeln!(output, "\n{}", view.styled(Style::Bold, "What happened"))?;
+        for change in &self.changes {
+            writeln!(output, "  {}  {}", time(view, change.at), change.kind.as_str())?;
+        }
+        if !self.deliveries.is_empty() {
+            writeln!(output, "\n{}", view.styled(Style::Bold, "Messages"))?;
+        }
+        for delivery in &self.deliveries {
+            writeln!(output, "  {}", delivery_line(view, delivery))?;
+        }
+        Ok(())
+    }
+
+    fn write_session(&self, view: &View, output: &mut dyn Write) -> std::io::Result<()> {
+        let session = &self.session;
+        let user = known(session.user.as_deref(), TEXT_CHARS);
+        let host = sanitize::text(&session.host, TEXT_CHARS);
+        let title = format!("Session {} of {user} on {host}", session.id);
+        writeln!(output, "{}", view.styled(Style::Bold, title))?;
+        let endpoint = |end: Option<std::net::SocketAddr>| {
+            end.map_or_else(|| "-".to_owned(), |end| format!("{} port {}", end.ip(), end.port()))
+        };
+        let lasted = duration(lasted(session, view.now));
+        let (closed, end) = match session.closed {
+            Some(closed) => (time(view, closed.at), format!("{}, after {lasted}", closed.end.as_str())),
+            None => ("-".to_owned(), format!("open, for {lasted}")),
+        };
+        let zone = view.local(session.opened_at).strftime("%Z").to_string();
+        let rows = [
+            ("User", user),
+            ("User id", session.uid.map_or_else(|| "-".to_owned(), |uid| uid.to_string())),
+            ("From", endpoint(session.peer)),
+            ("To", endpoint(session.local)),
+            ("Terminal", known(session.tty.as_deref(), TEXT_CHARS)),
+            ("Opened", format!("{} {zone}", time(view, session.opened_at))),
+            ("Closed", closed),
+            ("State", end),
+            ("sshd", format!("pid {}, {}", session.sshd.pid, known(session.sshd.exe.as_deref(), TEXT_CHARS))),
+            ("Session", session.key.to_string()),
+        ];
+        rows.iter().try_for_each(|(name, value)| writeln!(output, "  {name:<9} {value}"))
+    }
+
+    fn write_risk(&self, view: &View, output: &mut dyn Write) -> std::io::Result<()> {
+        let Some(assessment) = &self.assessment else {
+            return writeln!(output, "  {:<9} not rated", "Risk");
+        };
+        let level = view.styled(assessment.level.into(), risk(assessment));
+        writeln!(output, "  {:<9} {level}", "Risk")?;
+        for reason in &assessment.reasons {
+            let points = if reason.points == 0 { String::new() } else { format!("{:+}", reason.points) };
+            writeln!(output, "  {points:>9} {}", sanitize::text(&reason.text, TEXT_CHARS))?;
+        }
+        Ok(())
+    }
+}
+
+/// `opened -> ops: delivered 2026-11-21 10:00:01, 2 attempts`
+fn delivery_line(view: &View, delivery: &DeliveryRow) -> String {
+    let mut line = format!(
+        "{} -> {}: {}",
+        delivery.kind.as_str(),
+        sanitize::text(&delivery.sink, TEXT_CHARS),
+        delivery.state.as_str()
+    );
+    if let Some(at) = delivery.finished_at {
+        line.push_str(&format!(" {}", time(view, at)));
+    }
+    match delivery.attempts {
+        0 => {}
+        1 => line.push_str(", 1 attempt"),
+        attempts => line.push_str(&format!(", {attempts} attempts")),
+    }
+    if let Some(at) = delivery.next_at {
+        line.push_str(&format!(", next {}", time(view, at)));
+    }
+    if let Some(error) = &delivery.last_error {
+        line.push_str(&format!(", last error: {}", sanitize::text(error, TEXT_CHARS)));
+    }
+    line
+}

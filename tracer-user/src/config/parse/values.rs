@@ -1,0 +1,173 @@
+//! What single values may be. Each function says what is wrong, and what would be right; pure.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use reqwest::Url;
+
+use super::section::nearest;
+use crate::sanitize;
+
+/// How long something may be waited for.
+pub(super) const WAIT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(120);
+
+/// How long an answer may be used again: up to a year.
+pub(super) const CACHE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(365 * 24 * 3600);
+
+/// The ring buffer's limits: one page, which the kernel demands, and more than any storm of logins needs.
+const SIZE: RangeInclusive<u64> = 4096..=64 << 20;
+pub(super) const SIZE_LIMITS: &str = "must be from 4 KiB to 64 MiB";
+
+const NO_URL: &str = "must be an address that begins with https:// (http:// only for this host itself)";
+
+/// Characters shown of a wrong value.
+const VALUE_CHARS: usize = 60;
+
+/// One of a few words.
+pub(super) fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
+        return Ok(*value);
+    }
+    let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+    let listed: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    let hint = nearest(text, &words).map_or(String::new(), |word| format!("; did you mean \"{word}\"?"));
+    Err(format!("{} is none of {}{hint}", quoted(text), listed.join(", ")))
+}
+
+/// A name that is shown in tables and messages.
+pub(super) fn host_name(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("must not be empty; remove the key to use the machine's own name".to_owned());
+    }
+    if text.chars().count() > 253 || text.chars().any(sanitize::is_hostile) {
+        return Err("must be at most 253 visible characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// The account of the notify role.
+pub(super) fn account(text: &str) -> Result<String, String> {
+    if text == "root" {
+        return Err("must not be root: the role that talks to the network must not be privileged".to_owned());
+    }
+    let is_name_character =
+        |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.');
+    if text.is_empty()
+        || text.len() > 32
+        || text.starts_with(['-', '.'])
+        || text.bytes().all(|byte| byte.is_ascii_digit())
+        || !text.chars().all(is_name_character)
+    {
+        return Err(format!("{} is no account name", quoted(text)));
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn sink_name(text: &str) -> Result<(), String> {
+    let is_good = (1..=32).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if is_good {
+        Ok(())
+    } else {
+        Err("the name of a sink must be 1 to 32 letters, digits, - and _".to_owned())
+    }
+}
+
+/// A duration such as `3s`, `10m`, `1h 30m`.
+pub(super) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, String> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|signed| Duration::try_from(signed).ok());
+    let Some(duration) = parsed else {
+        return Err(format!("{} is no duration; write it as \"3s\", \"10m\" or \"24h\"", quoted(text)));
+    };
+    if range.contains(&duration) {
+        return Ok(duration);
+    }
+    let show = |bound: &Duration| {
+        SignedDuration::try_from(*bound).map_or_else(|_| String::new(), |d| format!("{d:#}"))
+    };
+    Err(format!("must be from {} to {}", show(range.start()), show(range.end())))
+}
+
+/// A size of the ring buffer as a text such as `1 MiB`.
+pub(super) fn size_text(text: &str) -> Result<u32, String> {
+    let digits = text.trim_end_matches(|character: char| !character.is_ascii_digit());
+    let factor = match text[digits.len()..].trim() {
+        "" | "B" => Some(1),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        _ => None,
+    };
+    let bytes =
+        digits.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    match bytes {
+        Some(bytes) => size(bytes),
+        None => Err(format!("{} is no size; write it as \"512 KiB\" or \"1 MiB\"", quoted(text))),
+    }
+}
+
+/// A size of the ring buffer in bytes.
+pub(super) fn size(bytes: u64) -> Result<u32, String> {
+    if !SIZE.contains(&bytes) {
+        return Err(SIZE_LIMITS.to_owned());
+    }
+    if !bytes.is_power_of_two() {
+        let above = bytes.next_power_of_two();
+        let (below, above) = (show_size(above / 2), show_size(above));
+        return Err(format!("must be a power of two, such as {below} or {above}"));
+    }
+    u32::try_from(bytes).map_err(|_| SIZE_LIMITS.to_owned())
+}
+
+/// The address of a service, without the slash at its end.
+pub(super) fn base_url(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|_| NO_URL.to_owned())?;
+    require_https(&url)?;
+    if !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
+        return Err("must be an address alone, without user, password, ? or #".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// The address of a Slack incoming webhook. It is a secret: nothing of it may be repeated.
+pub(super) fn webhook(text: &str) -> Result<(), String> {
+    let url = Url::parse(text).map_err(|_| NO_URL.to_owned())?;
+    require_https(&url)
+}
+
+/// What can be sent in an `Authorization` header.
+pub(super) fn token(text: &str) -> Result<(), String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err("must be a token: letters, digits and signs without spaces".to_owned())
+}
+
+/// Nothing secret may cross a network in the clear; within the host, tests and proxies may use http.
+fn require_https(url: &Url) -> Result<(), String> {
+    let is_loopback = match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => host
+            .trim_matches(['[', ']'])
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.to_canonical().is_loopback()),
+        None => false,
+    };
+    match url.scheme() {
+        "https" if url.host_str().is_some() => Ok(()),
+        "http" if is_loopback => Ok(()),
+        _ => Err(NO_URL.to_owned()),
+    }
+}
+
+fn show_size(bytes: u64) -> String {
+    if bytes >= 1 << 20 { format!("{} MiB", bytes >> 20) } else { format!("{} KiB", bytes >> 10) }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", sanitize::text(text, VALUE_CHARS))
+}

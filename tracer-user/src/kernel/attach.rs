@@ -1,0 +1,223 @@
+//! Loading the programs into the kernel, attaching them, and reading what they report.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use aya::maps::{HashMap, MapData, PerCpuArray, RingBuf};
+use aya::programs::{BtfTracePoint, ProgramError, TracePoint};
+use aya::{Btf, Ebpf, EbpfLoader, Pod, include_bytes_aligned};
+use aya_log::EbpfLogger;
+use thiserror::Error;
+use tracer_ebpf::{CONTRACT_VERSION, LOSS_COUNTERS, Offsets};
+
+use super::decode::decode;
+use super::offsets::{self, OffsetError};
+use super::tracefs;
+use crate::config::{ProbeLog, Trace};
+use crate::event::Event;
+
+/// The object file that `cargo xtask build-ebpf` made.
+static OBJECT: &[u8] = include_bytes_aligned!(env!("TRACER_PROBES"));
+
+/// The programs without which nothing can be traced, and the tracepoints they sit on.
+pub(super) const REQUIRED: [(&str, &str); 4] = [
+    ("process_exec", "sched_process_exec"),
+    ("process_fork", "sched_process_fork"),
+    ("process_exit", "sched_process_exit"),
+    ("timer_state", "itimer_state"),
+];
+
+/// What keeps the programs from running.
+#[derive(Debug, Error)]
+pub enum AttachError {
+    #[error(
+        "the kernel does not permit this process to load programs: run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE"
+    )]
+    NotPermitted,
+    #[error("cannot find the kernel's structures")]
+    Offsets(#[from] OffsetError),
+    #[error("cannot load the programs into the kernel")]
+    Load(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("cannot attach the program {program} to the tracepoint {tracepoint}")]
+    Attach { program: &'static str, tracepoint: &'static str, source: Box<ProgramError> },
+    #[error("the built-in programs lack {0}: this binary was not built by `cargo xtask build`")]
+    Incomplete(&'static str),
+}
+
+/// The running programs. Dropping it ends them.
+pub struct Probes {
+    events: RingBuf<MapData>,
+    losses: PerCpuArray<MapData, u64>,
+    processes: HashMap<MapData, u32, u32>,
+    log: Option<EbpfLogger<&'static dyn log::Log>>,
+    /// Holds the programs and their links.
+    _ebpf: Ebpf,
+}
+
+impl std::fmt::Debug for Probes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Probes").finish_non_exhaustive()
+    }
+}
+
+/// [`Offsets`] as bytes for the loader.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct OffsetBytes(Offsets);
+
+// SAFETY: `Offsets` is made of `u32` only, without padding (pinned by the contract's layout tests).
+unsafe impl Pod for OffsetBytes {}
+
+impl Probes {
+    /// Loads and attaches everything that this kernel offers. What is optional and cannot be attached is logged, with
+    /// what is lost.
+    pub fn attach(config: &Trace) -> Result<Self, AttachError> {
+        let tracefs = tracefs::find_or_mount().inspect_err(|error| {
+            tracing::warn!(%error, "no tracefs: the user id of a login comes from the account database only");
+        });
+        let offsets = resolve(tracefs.as_deref().ok())?;
+        let mut ebpf = load(config, offsets)?;
+        let btf = Btf::from_sys_fs().map_err(|error| AttachError::Load(Box::new(error)))?;
+        for (program, tracepoint) in REQUIRED {
+            attach_btf_tracepoint(&mut ebpf, program, tracepoint, &btf)?;
+        }
+        if offsets.exit_setresuid_ret != 0
+            && let Err(error) =
+                attach_tracepoint(&mut ebpf, "exit_setresuid", "syscalls", "sys_exit_setresuid")
+        {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(
+                error,
+                "no credential hook: the user id of a login comes from the account database only"
+            );
+        }
+        // Reading the BTF has used tens of megabytes in small pieces, which the allocator keeps unless asked.
+        // SAFETY: it only returns free memory to the system.
+        unsafe { libc::malloc_trim(0) };
+        Self::from_loaded(ebpf, config.probe_log)
+    }
+
+    /// Takes the maps out of the loaded object.
+    fn from_loaded(mut ebpf: Ebpf, probe_log: ProbeLog) -> Result<Self, AttachError> {
+        let mut take = |name| ebpf.take_map(name).ok_or(AttachError::Incomplete(name));
+        let wrong_kind = |error| AttachError::Load(Box::new(error));
+        let events = RingBuf::try_from(take("EVENTS")?).map_err(wrong_kind)?;
+        let losses = PerCpuArray::try_from(take("LOSSES")?).map_err(wrong_kind)?;
+        let processes = HashMap::try_from(take("PROCESSES")?).map_err(wrong_kind)?;
+        let log = match probe_log {
+            ProbeLog::Off => None,
+            ProbeLog::Warn | ProbeLog::Debug => EbpfLogger::init(&mut ebpf)
+                .inspect_err(|error| tracing::warn!(%error, "the kernel programs' own log cannot be read"))
+                .ok(),
+        };
+        Ok(Self { events, losses, processes, log, _ebpf: ebpf })
+    }
+
+    /// Follows a process that executes sshd already, from now on.
+    pub fn follow(&mut self, pid: u32) -> io::Result<()> {
+        self.processes.insert(pid, 0, 0).map_err(io::Error::other)
+    }
+
+    /// Moves at most `limit` events into `events`, oldest first. Records that cannot be decoded are logged and counted
+    /// as nothing: they are this program's fault, not the kernel's.
+    pub fn drain(&mut self, limit: usize, events: &mut Vec<Event>) {
+        for _ in 0..limit {
+            let Some(record) = self.events.next() else {
+                break;
+            };
+            match decode(&record) {
+                Ok(event) => events.push(event),
+                Err(error) => tracing::error!(%error, "a record of the kernel programs is not understood"),
+            }
+        }
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
+    }
+
+    /// How many facts were lost since the programs were loaded.
+    pub fn losses(&self) -> u64 {
+        let total = |index| self.losses.get(&index, 0).map_or(0, |counters| counters.iter().sum::<u64>());
+        (0..LOSS_COUNTERS).map(total).sum()
+    }
+}
+
+impl AsFd for Probes {
+    /// Becomes readable when there are events.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.events.as_fd()
+    }
+}
+
+fn resolve(tracefs: Option<&Path>) -> Result<Offsets, OffsetError> {
+    match offsets::resolve(tracefs) {
+        Err(error @ (OffsetError::Format { .. } | OffsetError::NoFormatField { .. })) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "no credential hook: the kernel does not describe it");
+            offsets::resolve(None)
+        }
+        result => result,
+    }
+}
+
+fn load(config: &Trace, offsets: Offsets) -> Result<Ebpf, AttachError> {
+    let log_level = match config.probe_log {
+        ProbeLog::Off => 0,
+        ProbeLog::Warn => aya_log::Level::Warn as u8,
+        ProbeLog::Debug => aya_log::Level::Debug as u8,
+    };
+    EbpfLoader::new()
+        .override_global("OFFSETS", &OffsetBytes(offsets), true)
+        .override_global("CONTRACT", &CONTRACT_VERSION, true)
+        .override_global(aya_log::LEVEL, &log_level, false)
+        .map_max_entries("EVENTS", config.ring_buffer_bytes)
+        .load(OBJECT)
+        .map_err(|error| {
+            if is_permission(&error) { AttachError::NotPermitted } else { AttachError::Load(Box::new(error)) }
+        })
+}
+
+fn attach_btf_tracepoint(
+    ebpf: &mut Ebpf,
+    program: &'static str,
+    tracepoint: &'static str,
+    btf: &Btf,
+) -> Result<(), AttachError> {
+    let failed = |source| {
+        if is_permission(&source) {
+            AttachError::NotPermitted
+        } else {
+            AttachError::Attach { program, tracepoint, source: Box::new(source) }
+        }
+    };
+    let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
+    let loaded: &mut BtfTracePoint = loaded.try_into().map_err(failed)?;
+    loaded.load(tracepoint, btf).map_err(failed)?;
+    loaded.attach().map_err(failed).map(drop)
+}
+
+fn attach_tracepoint(
+    ebpf: &mut Ebpf,
+    program: &'static str,
+    category: &str,
+    tracepoint: &'static str,
+) -> Result<(), AttachError> {
+    let failed = |source| AttachError::Attach { program, tracepoint, source: Box::new(source) };
+    let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
+    let loaded: &mut TracePoint = loaded.try_into().map_err(failed)?;
+    loaded.load().map_err(failed)?;
+    loaded.attach(category, tracepoint).map_err(failed).map(drop)
+}
+
+/// Whether the kernel refused for want of a privilege, anywhere down the chain of causes.
+fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return error.kind() == io::ErrorKind::PermissionDenied;
+        }
+        cause = error.source();
+    }
+    false
+}

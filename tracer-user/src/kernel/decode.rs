@@ -1,0 +1,202 @@
+//! From the bytes of a record to an event. Bytes are parsed and refused, never trusted.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use thiserror::Error;
+use tracer_ebpf::{self as contract, Header, Kind};
+
+use crate::event::{BootTime, Event, ExitStatus, Fact, Image, Process};
+
+/// Why bytes are not a record.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum DecodeError {
+    #[error("a record of {found} bytes is too short: {needed} are needed")]
+    TooShort { found: usize, needed: usize },
+    #[error("records have no kind {0}")]
+    UnknownKind(u32),
+    #[error("a connection has the address family {0}, which is neither IPv4 nor IPv6")]
+    UnknownFamily(u16),
+}
+
+/// Decodes one record of the ring buffer. Longer records than known are accepted: the kernel rounds sizes up.
+pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
+    let header: Header = read(bytes)?;
+    let kind = Kind::from_u32(header.kind).ok_or(DecodeError::UnknownKind(header.kind))?;
+    let fact = match kind {
+        Kind::Exec => {
+            let record: contract::Exec = read(bytes)?;
+            Fact::Exec(Image {
+                name: text(&record.name),
+                path: text(&record.path),
+                owner_uid: record.owner_uid,
+                mode: record.mode & 0o7777,
+            })
+        }
+        Kind::Leave => {
+            let record: contract::Leave = read(bytes)?;
+            Fact::Leave { tty: terminal(&text(&record.tty)), path: text(&record.path) }
+        }
+        Kind::Fork => {
+            let record: contract::Fork = read(bytes)?;
+            Fact::Fork {
+                child: Process { pid: record.child_tgid, start: BootTime(record.child_start_boot_ns) },
+            }
+        }
+        Kind::Exit => {
+            let record: contract::Exit = read(bytes)?;
+            Fact::Exit(ExitStatus::from_wait_status(record.wait_status))
+        }
+        Kind::TimerDisarmed => {
+            let record: contract::TimerDisarmed = read(bytes)?;
+            Fact::TimerDisarmed { title: text(&record.title) }
+        }
+        Kind::Credentials => {
+            let record: contract::Credentials = read(bytes)?;
+            Fact::Credentials { ruid: record.ruid, euid: record.euid, suid: record.suid }
+        }
+        Kind::Socket => {
+            let record: contract::Socket = read(bytes)?;
+            Fact::Socket {
+                peer: endpoint(record.family, record.peer, record.peer_port)?,
+                local: endpoint(record.family, record.local, record.local_port)?,
+            }
+        }
+    };
+    Ok(Event {
+        at: BootTime(header.boot_ns),
+        process: Process { pid: header.tgid, start: BootTime(header.start_boot_ns) },
+        parent_pid: header.parent_tgid,
+        uid: header.uid,
+        fact,
+    })
+}
+
+/// A struct of the contract: made of integers and byte arrays, without padding.
+///
+/// # Safety
+/// Any bytes must be a valid value of the type.
+unsafe trait Record: Copy {}
+
+// SAFETY: integers and byte arrays only, pinned by the layout tests of the contract.
+unsafe impl Record for Header {}
+// SAFETY: as above.
+unsafe impl Record for contract::Exec {}
+// SAFETY: as above.
+unsafe impl Record for contract::Leave {}
+// SAFETY: as above.
+unsafe impl Record for contract::Fork {}
+// SAFETY: as above.
+unsafe impl Record for contract::Exit {}
+// SAFETY: as above.
+unsafe impl Record for contract::TimerDisarmed {}
+// SAFETY: as above.
+unsafe impl Record for contract::Credentials {}
+// SAFETY: as above.
+unsafe impl Record for contract::Socket {}
+
+fn read<T: Record>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let needed = size_of::<T>();
+    if bytes.len() < needed {
+        return Err(DecodeError::TooShort { found: bytes.len(), needed });
+    }
+    // SAFETY: there are enough bytes, any of them are a valid `T` (`Record`), and the read needs no alignment.
+    Ok(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+}
+
+/// The text up to the first NUL; bytes that are not UTF-8 become replacement characters.
+fn text(bytes: &[u8]) -> String {
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
+}
+
+/// `pts0` is `/dev/pts/0`; other terminals have the kernel's name.
+fn terminal(name: &str) -> Option<String> {
+    match name.strip_prefix("pts") {
+        Some(number) if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(format!("pts/{number}"))
+        }
+        _ if name.is_empty() => None,
+        _ => Some(name.to_owned()),
+    }
+}
+
+/// Shows IPv4 addresses that came in through an IPv6 socket as IPv4.
+fn endpoint(family: u16, address: [u8; 16], port: [u8; 2]) -> Result<SocketAddr, DecodeError> {
+    let address = match family {
+        contract::AF_INET => {
+            let [a, b, c, d, ..] = address;
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        }
+        contract::AF_INET6 => Ipv6Addr::from(address).to_canonical(),
+        other => return Err(DecodeError::UnknownFamily(other)),
+    };
+    Ok(SocketAddr::new(address, u16::from_be_bytes(port)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bytes_of<T: Record>(record: &T) -> Vec<u8> {
+        // SAFETY: a record has no padding, so all of its bytes are defined.
+        unsafe { std::slice::from_raw_parts(std::ptr::from_ref(record).cast(), size_of::<T>()) }.to_vec()
+    }
+
+    fn header(kind: u32) -> Header {
+        Header { kind, tgid: 10, parent_tgid: 9, uid: 0, boot_ns: 2_000, start_boot_ns: 1_000 }
+    }
+
+    #[test]
+    fn v4_mapped_addresses_are_shown_as_v4() {
+        let mut peer = [0; 16];
+        peer[10..].copy_from_slice(&[0xff, 0xff, 192, 0, 2, 1]);
+        let record = contract::Socket {
+            header: header(Kind::Socket as u32),
+            family: contract::AF_INET6,
+            peer_port: [0x30, 0x39],
+            local_port: [0, 22],
+            reserved: [0; 2],
+            peer,
+            local: Ipv6Addr::LOCALHOST.octets(),
+        };
+        let event = decode(&bytes_of(&record)).expect("a record");
+        let peer = "192.0.2.1:12345".parse().expect("an address");
+        let local = "[::1]:22".parse().expect("an address");
+        assert_eq!(event.fact, Fact::Socket { peer, local });
+        assert_eq!(event.process, Process { pid: 10, start: BootTime(1_000) });
+        let unknown = contract::Socket { family: 1, ..record };
+        assert_eq!(decode(&bytes_of(&unknown)), Err(DecodeError::UnknownFamily(1)));
+    }
+
+    #[test]
+    fn text_ends_at_the_first_nul_or_at_the_end() {
+        assert_eq!(text(b"sshd: a\0rest"), "sshd: a");
+        assert_eq!(text(b"sshd\xff"), "sshd\u{fffd}");
+        assert_eq!(text(b""), "");
+        assert_eq!(terminal("pts12").as_deref(), Some("pts/12"));
+        assert_eq!(terminal("tty1").as_deref(), Some("tty1"));
+        assert_eq!(terminal("pts").as_deref(), Some("pts"));
+        assert_eq!(terminal(""), None);
+    }
+
+    #[test]
+    fn short_and_unknown_records_are_refused() {
+        assert_eq!(decode(&[0; 8]), Err(DecodeError::TooShort { found: 8, needed: 32 }));
+        assert_eq!(decode(&bytes_of(&header(99))), Err(DecodeError::UnknownKind(99)));
+        let exit = bytes_of(&header(Kind::Exit as u32));
+        assert_eq!(decode(&exit), Err(DecodeError::TooShort { found: 32, needed: 40 }));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(kind in 0_u32..10, mut bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            if let Some(place) = bytes.get_mut(..4) {
+                place.copy_from_slice(&kind.to_ne_bytes());
+            }
+            // Whatever it says, it says it without a panic.
+            drop(decode(&bytes));
+        }
+    }
+}

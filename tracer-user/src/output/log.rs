@@ -1,0 +1,85 @@
+//! The program's own log: one harmless line an event, on standard error.
+//!
+//! Under systemd the journal adds the time itself and reads the priority from a prefix (`sd-daemon(3)`); everywhere
+//! else each line begins with the time in UTC. Lines of the kernel programs (aya-log) come through the `log` crate.
+
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt as _;
+
+use anyhow::Context as _;
+use tracing::{Level, Metadata};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::sanitize;
+
+/// Starts the log. Must be called once, before any thread exists.
+///
+/// # Errors
+/// The filter makes no sense.
+pub fn start(filter: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::builder()
+        .parse(filter)
+        .with_context(|| format!("--log or LOGIN_TRACER_LOG: {filter:?} is no log filter"))?;
+    let is_journal = is_journal();
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(Lines { is_journal }).with_ansi(false);
+    let started =
+        if is_journal { lines.without_time().with_level(false).try_init() } else { lines.try_init() };
+    started.map_err(|error| anyhow::anyhow!(error).context("cannot start the log"))
+}
+
+/// Whether standard error goes straight into the journal: `systemd.exec(5)`, `$JOURNAL_STREAM`.
+fn is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    let Ok(stderr) = std::fs::metadata("/proc/self/fd/2") else { return false };
+    stream == format!("{}:{}", stderr.dev(), stderr.ino())
+}
+
+/// Makes one writer for each event.
+#[derive(Debug, Clone, Copy)]
+struct Lines {
+    is_journal: bool,
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line { prefix: "" }
+    }
+
+    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Line {
+        Line { prefix: if self.is_journal { priority(*meta.level()) } else { "" } }
+    }
+}
+
+/// Writes one event, which the formatter hands over in one piece.
+#[derive(Debug)]
+struct Line {
+    prefix: &'static str,
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let line = sanitize::line(text.trim_end_matches('\n'));
+        // One write: lines of the two roles share the stream and must not mix.
+        io::stderr().lock().write_all(format!("{}{line}\n", self.prefix).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The prefix for a syslog priority.
+fn priority(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "<3>",
+        Level::WARN => "<4>",
+        Level::INFO => "<6>",
+        _ => "<7>",
+    }
+}

@@ -1,0 +1,118 @@
+//! Sessions as a person wants to see them: who, from where, since when, how long, how risky.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::table::{Align, Cell, Table};
+use super::{Style, View};
+use crate::assess::Assessment;
+use crate::sanitize;
+use crate::session::Session;
+
+/// Characters shown of an account name; with everything else at its usual width a row fits into 100 columns.
+const USER_CHARS: usize = 20;
+const TTY_CHARS: usize = 10;
+
+/// Stands for what is not known or does not apply.
+pub const NONE: &str = "-";
+
+/// The columns of `login-tracer sessions`.
+pub fn table() -> Table<8> {
+    Table::new([
+        ("ID", Align::Right),
+        ("USER", Align::Left),
+        ("ADDRESS", Align::Left),
+        ("OPENED", Align::Left),
+        ("DURATION", Align::Right),
+        ("TTY", Align::Left),
+        ("STATE", Align::Left),
+        ("RISK", Align::Left),
+    ])
+}
+
+/// One row of [`table`].
+pub fn row(view: &View, session: &Session, assessment: Option<&Assessment>) -> [Cell; 8] {
+    let state = match session.closed {
+        Some(closed) => Cell::new(closed.end.as_str()),
+        None => Cell::styled("open", Style::Bold),
+    };
+    let risk = match assessment {
+        Some(assessment) => Cell::styled(risk(assessment), assessment.level.into()),
+        None => Cell::styled(NONE, Style::Grey),
+    };
+    [
+        Cell::new(session.id.to_string()),
+        Cell::new(known(session.user.as_deref(), USER_CHARS)),
+        Cell::new(session.peer.map_or_else(|| NONE.to_owned(), |peer| peer.ip().to_string())),
+        Cell::new(time(view, session.opened_at)),
+        Cell::new(duration(lasted(session, view.now))),
+        Cell::new(known(session.tty.as_deref(), TTY_CHARS)),
+        state,
+        risk,
+    ]
+}
+
+/// Strangers' text, or [`NONE`].
+pub fn known(text: Option<&str>, max_chars: usize) -> String {
+    match text {
+        Some(text) if !text.is_empty() => sanitize::text(text, max_chars),
+        Some(_) | None => NONE.to_owned(),
+    }
+}
+
+/// `72 high`, or the level alone.
+pub fn risk(assessment: &Assessment) -> String {
+    match assessment.score {
+        Some(score) => format!("{score} {}", assessment.level),
+        None => assessment.level.to_string(),
+    }
+}
+
+/// A time on the person's clock, to the second.
+pub fn time(view: &View, at: Timestamp) -> String {
+    view.local(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// How long the session lasted, or has lasted by now. A clock that was set back gives zero.
+pub fn lasted(session: &Session, now: Timestamp) -> Duration {
+    let end = session.closed.map_or(now, |closed| closed.at);
+    Duration::try_from(end.duration_since(session.opened_at)).unwrap_or_default()
+}
+
+/// The two largest units: `0.4s`, `12s`, `3m 07s`, `2h 05m`, `4d 03h`.
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..10 => format!("{}.{}s", seconds, duration.subsec_millis() / 100),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        3600..86400 => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d {:02}h", seconds / 86400, seconds / 3600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_show_two_units() {
+        let cases = [
+            (0, "0.0s"),
+            (450, "0.4s"),
+            (9_999, "9.9s"),
+            (10_000, "10s"),
+            (59_999, "59s"),
+            (60_000, "1m 00s"),
+            (187_000, "3m 07s"),
+            (3_599_000, "59m 59s"),
+            (7_500_000, "2h 05m"),
+            (86_399_000, "23h 59m"),
+            (356_400_000, "4d 03h"),
+        ];
+        for (milliseconds, expected) in cases {
+            assert_eq!(duration(Duration::from_millis(milliseconds)), expected);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! From findings to durable rows: keeps what is not written yet, writes it, and survives a store that fails.
+//!
+//! An update leaves the journal only when a commit that held it has returned. A full disk keeps it in memory and in
+//! the kernel's ring buffer; a damaged database is set aside, and the open sessions are written to the new one.
+
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::event::Process;
+use crate::kernel::{self, Clock, Identity};
+use crate::session::{Closed, End, Opening, SessionKey, Sshd, Update};
+use crate::store::{self, LiveSession, StoreError, WAL_WARN_BYTES, Writer};
+use crate::tracker::Finding;
+
+/// Updates that wait in memory at most while the store fails; after that, events wait in the kernel.
+const PENDING_AT_MOST: usize = 100_000;
+
+/// What happens between the tracker and the disk.
+#[derive(Debug)]
+pub(super) struct Journal {
+    directory: PathBuf,
+    group: Option<u32>,
+    identity: Identity,
+    host: String,
+    writer: Writer,
+    pending: Vec<Update>,
+    /// The open sessions as they were written, to be written again to a new database.
+    open: HashMap<Process, Opening>,
+    is_failing: bool,
+    has_warned_of_wal: bool,
+}
+
+impl Journal {
+    /// Opens the store in `directory`; a damaged one is set aside. Members of `group` may read it.
+    pub(super) fn open(
+        directory: &Path,
+        group: Option<u32>,
+        identity: Identity,
+        host: String,
+    ) -> Result<Self, StoreError> {
+        let writer = match Writer::open(directory, group) {
+            Err(StoreError::Damaged { path, source }) => {
+                set_aside(&path, &source)?;
+                Writer::open(directory, group)?
+            }
+            result => result?,
+        };
+        Ok(Self {
+            directory: directory.to_owned(),
+            group,
+            identity,
+            host,
+            writer,
+            pending: Vec::new(),
+            open: HashMap::new(),
+            is_failing: false,
+            has_warned_of_wal: false,
+        })
+    }
+
+    /// The sessions that the store believes to be open.
+    pub(super) fn live_sessions(&self) -> Result<Vec<LiveSession>, StoreError> {
+        self.writer.live_sessions()
+    }
+
+    /// Whether a stored session belongs to the boot that runs now.
+    pub(super) fn is_of_this_boot(&self, session: &LiveSession) -> bool {
+        session.opening.boot_id == self.identity.boot_id
+    }
+
+    /// A session of the store goes on.
+    pub(super) fn resume(&mut self, monitor: Process, opening: Opening) {
+        self.open.insert(monitor, opening);
+    }
+
+    /// A session of the store ended while nobody watched.
+    pub(super) fn close_stored(&mut self, session: &LiveSession, at: Timestamp, end: End) {
+        let closed = Closed { at: at.max(session.opening.at), end };
+        self.pending.push(Update::Closed { key: session.opening.key, closed });
+    }
+
+    /// Takes a finding of the tracker.
+    pub(super) fn add(&mut self, finding: Finding, clock: Clock) {
+        let update = match finding {
+            Finding::Opened { monitor, at, user, connection, exe } => {
+                let uid = user.as_deref().and_then(|user| kernel::uid_of(user, monitor.pid));
+                let opening = Opening {
+                    key: self.key(monitor),
+                    host: self.host.clone(),
+                    boot_id: self.identity.boot_id.clone(),
+                    user,
+                    uid,
+                    peer: connection.map(|connection| connection.peer),
+                    local: connection.map(|connection| connection.local),
+                    sshd: Sshd { pid: monitor.pid, exe: Some(executable(monitor.pid).unwrap_or(exe)) },
+                    sshd_start_boot_ns: monitor.start.0,
+                    at: clock.timestamp(at),
+                };
+                log_opened(&opening);
+                self.open.insert(monitor, opening.clone());
+                Update::Opened(Box::new(opening))
+            }
+            Finding::Identified { monitor, at, uid, tty } => {
+                if let (Some(opening), Some(uid)) = (self.open.get_mut(&monitor), uid) {
+                    opening.uid = Some(uid);
+                }
+                Update::Identified { key: self.key(monitor), at: clock.timestamp(at), user: None, uid, tty }
+            }
+            Finding::Closed { monitor, at, end } => {
+                let opening = self.open.remove(&monitor);
+                let key = opening.as_ref().map_or_else(|| self.key(monitor), |opening| opening.key);
+                let at = clock.timestamp(at);
+                // The wall clock may have been set back meanwhile; a session does not end before it begins.
+                let at = opening.map_or(at, |opening| at.max(opening.at));
+                tracing::info!(session = %key, end = end.as_str(), "session closed");
+                Update::Closed { key, closed: Closed { at, end } }
+            }
+        };
+        self.pending.push(update);
+    }
+
+    /// Records that kernel events were lost.
+    pub(super) fn add_loss(&mut self, count: u64, at: Timestamp) {
+        tracing::warn!(count, "kernel events were lost");
+        self.pending.push(Update::EventsLost { at, count });
+    }
+
+    /// Whether more may be taken in: while the store fails, memory must not grow without bound.
+    pub(super) fn has_room(&self) -> bool {
+        self.pending.len() < PENDING_AT_MOST
+    }
+
+    /// Whether everything is on the disk.
+    pub(super) fn is_written(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Writes what is pending. On failure it stays pending; the caller tries again later.
+    pub(super) fn commit(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        match self.writer.commit(&self.pending) {
+            Ok(()) => {
+                self.pending.clear();
+                if std::mem::take(&mut self.is_failing) {
+                    tracing::info!("the database can be written again; nothing was lost");
+                }
+                self.warn_of_large_wal();
+            }
+            Err(StoreError::Damaged { path, source }) => {
+                if let Err(error) = self.replace_damaged(&path, &source) {
+                    self.report_failure(&error);
+                }
+            }
+            Err(error) => self.report_failure(&error),
+        }
+    }
+
+    fn key(&self, monitor: Process) -> SessionKey {
+        SessionKey::new(&self.identity.machine_id, &self.identity.boot_id, monitor.pid, monitor.start.0)
+    }
+
+    /// Goes on with a new database, which gets the sessions that are open.
+    fn replace_damaged(&mut self, path: &Path, cause: &rusqlite::Error) -> Result<(), StoreError> {
+        set_aside(path, cause)?;
+        self.writer = Writer::open(&self.directory, self.group)?;
+        let open = self.open.values().map(|opening| Update::Opened(Box::new(opening.clone())));
+        self.pending.splice(0..0, open);
+        self.writer.commit(&self.pending)?;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Says it once, not with every attempt.
+    fn report_failure(&mut self, error: &StoreError) {
+        if !std::mem::replace(&mut self.is_failing, true) {
+            let cause = error.source().map(ToString::to_string).unwrap_or_default();
+            tracing::error!(%error, cause, "cannot write; sessions are kept in memory until it works again");
+        }
+    }
+
+    fn warn_of_large_wal(&mut self) {
+        let bytes = self.writer.wal_bytes();
+        let is_large = bytes > WAL_WARN_BYTES;
+        if is_large && !self.has_warned_of_wal {
+            tracing::warn!(bytes, "the database's log grows: some reader keeps a transaction open");
+        }
+        self.has_warned_of_wal = is_large;
+    }
+}
+
+fn set_aside(path: &Path, cause: &rusqlite::Error) -> Result<(), StoreError> {
+    let kept = store::set_aside(path, Timestamp::now())?;
+    tracing::error!(
+        database = %path.display(),
+        kept_as = %kept.display(),
+        %cause,
+        "the database is damaged and was set aside; tracing goes on with a new one"
+    );
+    Ok(())
+}
+
+/// What the kernel says that a process executes: more than the path it was started by.
+fn executable(pid: u32) -> Option<String> {
+    let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?.to_string_lossy().into_owned();
+    Some(path.strip_suffix(" (deleted)").unwrap_or(&path).to_owned())
+}
+
+fn log_opened(opening: &Opening) {
+    // Debug escapes what strangers chose.
+    tracing::info!(session = %opening.key, user = ?opening.user, peer = ?opening.peer, "session opened");
+}

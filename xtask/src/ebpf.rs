@@ -1,0 +1,137 @@
+//! `build-ebpf`: the kernel programs, as one object with BTF at target/bpf/tracer-probes.
+//!
+//! They are built by a compiler of their own in a target directory of their own. The object is replaced only when its
+//! bytes change, so that nothing that embeds it is built again for nothing.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    command, environment, say,
+    setup::{self, BpfTools},
+    workspace,
+};
+
+const TARGET: &str = "bpfel-unknown-none";
+const BIN: &str = "tracer-probes";
+
+/// Sets up and builds.
+///
+/// # Errors
+/// As [`build`] and [`setup::for_build`].
+pub(crate) fn task() -> Result<()> {
+    build(&setup::for_build()?)?;
+    workspace::return_to_owner()
+}
+
+/// Builds the object and puts it where tracer-user embeds it from.
+///
+/// # Errors
+/// The programs do not compile, or the object cannot be written.
+pub(crate) fn build(tools: &BpfTools) -> Result<()> {
+    let mut cargo = Command::new(tools.compiler.sibling("cargo"));
+    cargo.arg("build");
+    command::run(with_bpf_target(&mut cargo, tools)?)?;
+
+    let built = target_directory().join(TARGET).join("release").join(BIN);
+    let object = workspace::bpf_object();
+    if replace(&built, &object)? {
+        say(format!("new kernel programs in {}", object.display()));
+    }
+    Ok(())
+}
+
+/// clippy over the kernel programs; false when their toolchain has none.
+///
+/// # Errors
+/// clippy has objections.
+pub(crate) fn clippy(tools: &BpfTools) -> Result<bool> {
+    let clippy = tools.compiler.sibling("cargo-clippy");
+    if !command::is_executable(&clippy) {
+        return Ok(false);
+    }
+    let mut cargo = Command::new(clippy);
+    cargo.arg("clippy");
+    let cargo = with_bpf_target(&mut cargo, tools)?;
+    // The subcommand asks this variable which cargo it belongs to.
+    cargo.env("CARGO", tools.compiler.sibling("cargo")).args(["--", "-D", "warnings"]);
+    command::run(cargo)?;
+    Ok(true)
+}
+
+fn with_bpf_target<'a>(cargo: &'a mut Command, tools: &BpfTools) -> Result<&'a mut Command> {
+    let identity = &tools.compiler.identity;
+    let arch = match identity.arch.as_str() {
+        known @ ("x86_64" | "aarch64") => known,
+        other => bail!("the kernel programs know x86_64 and aarch64, this machine is {other}"),
+    };
+    environment::without_toolchain(cargo)
+        .current_dir(workspace::root())
+        .args(["--release", "--package", "tracer-ebpf", "--bin", BIN])
+        .args(["-Z", "build-std=core", "--target", TARGET, "--target-dir"])
+        .arg(target_directory())
+        .env("RUSTC", &tools.compiler.rustc)
+        // Whatever wraps rustc on this machine was configured for another toolchain.
+        .env("RUSTC_WRAPPER", "")
+        .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", &tools.linker)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(arch))
+        // The linker sees all bitcode anyway, and makes BTF from the debug info that the host's profile strips.
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_STRIP", "none");
+    if identity.stable {
+        cargo.env("RUSTC_BOOTSTRAP", "1");
+    }
+    Ok(cargo)
+}
+
+fn target_directory() -> std::path::PathBuf {
+    workspace::root().join("target/bpf-build")
+}
+
+/// The compiler's flags, as cargo wants them: separated by the unit separator.
+fn flags(arch: &str) -> String {
+    [&format!("--cfg=bpf_target_arch=\"{arch}\""), "-Cdebuginfo=2", "-Clink-arg=--btf"].join("\x1f")
+}
+
+/// Copies when the bytes differ; true when they did. A reader never sees half of it.
+fn replace(built: &Path, object: &Path) -> Result<bool> {
+    let bytes = fs::read(built).with_context(|| format!("cannot read {}", built.display()))?;
+    if fs::read(object).is_ok_and(|old| old == bytes) {
+        return Ok(false);
+    }
+    let directory = object.parent().context("the object's path has no directory")?;
+    fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
+    let unfinished = object.with_extension("new");
+    fs::write(&unfinished, bytes)
+        .and_then(|()| fs::rename(&unfinished, object))
+        .with_context(|| format!("cannot write {}", object.display()))?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_object_is_written_only_when_it_changed() {
+        let directory = std::env::temp_dir().join(format!("xtask-object-{}", std::process::id()));
+        let (built, object) = (directory.join("built"), directory.join("bpf/object"));
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(&built, b"one").unwrap();
+        assert!(replace(&built, &object).unwrap());
+        assert!(!replace(&built, &object).unwrap());
+        fs::write(&built, b"two").unwrap();
+        assert!(replace(&built, &object).unwrap());
+        assert_eq!(fs::read(&object).unwrap(), b"two");
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn the_flags_are_separated_as_cargo_reads_them() {
+        assert_eq!(
+            flags("aarch64").split('\x1f').collect::<Vec<_>>(),
+            ["--cfg=bpf_target_arch=\"aarch64\"", "-Cdebuginfo=2", "-Clink-arg=--btf"]
+        );
+    }
+}
