@@ -76,7 +76,7 @@ fn main() -> ExitCode {
         );
         return namespaces::run_self_inside();
     }
-    let site = match sandbox::enter().and_then(|()| Site::open()) {
+    let site = match sandbox::enter(None).and_then(|()| Site::open()) {
         Ok(site) => Arc::new(site),
         Err(error) => {
             eprintln!("the sandbox could not be set up: {error:#}");
