@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use aya::maps::{HashMap, MapData, PerCpuArray, RingBuf};
-use aya::programs::{BtfTracePoint, ProgramError, TracePoint};
+use aya::programs::{BtfTracePoint, FExit, KProbe, ProgramError, TracePoint};
 use aya::{Btf, Ebpf, EbpfLoader, Pod, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use thiserror::Error;
@@ -28,6 +28,15 @@ pub(super) const REQUIRED: [(&str, &str); 4] = [
     ("timer_state", "itimer_state"),
 ];
 
+/// The kernel's function for the system call `setresuid`; `None` on machines whose name for it is not known.
+pub(super) fn setresuid_function() -> Option<&'static str> {
+    match std::env::consts::ARCH {
+        "x86_64" => Some("__x64_sys_setresuid"),
+        "aarch64" => Some("__arm64_sys_setresuid"),
+        _ => None,
+    }
+}
+
 /// What keeps the programs from running.
 #[derive(Debug, Error)]
 pub enum AttachError {
@@ -39,8 +48,8 @@ pub enum AttachError {
     Offsets(#[from] OffsetError),
     #[error("cannot load the programs into the kernel")]
     Load(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("cannot attach the program {program} to the tracepoint {tracepoint}")]
-    Attach { program: &'static str, tracepoint: &'static str, source: Box<ProgramError> },
+    #[error("cannot attach the program {program} to {hook}")]
+    Attach { program: &'static str, hook: &'static str, source: Box<ProgramError> },
     #[error("the built-in programs lack {0}: this binary was not built by `cargo xtask build`")]
     Incomplete(&'static str),
 }
@@ -82,16 +91,7 @@ impl Probes {
         for (program, tracepoint) in REQUIRED {
             attach_btf_tracepoint(&mut ebpf, program, tracepoint, &btf)?;
         }
-        if offsets.exit_setresuid_ret != 0
-            && let Err(error) =
-                attach_tracepoint(&mut ebpf, "exit_setresuid", "syscalls", "sys_exit_setresuid")
-        {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(
-                error,
-                "no credential hook: the user id of a login comes from the account database only"
-            );
-        }
+        attach_credential_hook(&mut ebpf, &btf, offsets.exit_setresuid_ret != 0);
         // Reading the BTF has used tens of megabytes in small pieces, which the allocator keeps unless asked.
         // SAFETY: it only returns free memory to the system.
         unsafe { libc::malloc_trim(0) };
@@ -188,7 +188,7 @@ fn attach_btf_tracepoint(
         if is_permission(&source) {
             AttachError::NotPermitted
         } else {
-            AttachError::Attach { program, tracepoint, source: Box::new(source) }
+            AttachError::Attach { program, hook: tracepoint, source: Box::new(source) }
         }
     };
     let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
@@ -197,13 +197,63 @@ fn attach_btf_tracepoint(
     loaded.attach().map_err(failed).map(drop)
 }
 
+/// Attaches the first of three programs that the kernel takes. It is optional: failures are logged, with what is lost.
+fn attach_credential_hook(ebpf: &mut Ebpf, btf: &Btf, has_tracepoint: bool) {
+    if let Some(function) = setresuid_function() {
+        let Err(error) = attach_fexit(ebpf, "fexit_setresuid", function, btf) else { return };
+        tracing::debug!(error = &error as &dyn std::error::Error, function, "no fexit");
+        let Err(error) = attach_kretprobe(ebpf, "kretprobe_setresuid", function) else { return };
+        tracing::debug!(error = &error as &dyn std::error::Error, function, "no kretprobe");
+    }
+    if !has_tracepoint {
+        return;
+    }
+    match attach_tracepoint(ebpf, "exit_setresuid", "syscalls", "sys_exit_setresuid") {
+        Ok(()) => {
+            tracing::info!("the credential hook is a tracepoint, which slows all system calls down a little")
+        }
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(
+                error,
+                "no credential hook: the user id of a login comes from the account database only"
+            );
+        }
+    }
+}
+
+fn attach_fexit(
+    ebpf: &mut Ebpf,
+    program: &'static str,
+    function: &'static str,
+    btf: &Btf,
+) -> Result<(), AttachError> {
+    let failed = |source| AttachError::Attach { program, hook: function, source: Box::new(source) };
+    let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
+    let loaded: &mut FExit = loaded.try_into().map_err(failed)?;
+    loaded.load(function, btf).map_err(failed)?;
+    loaded.attach().map_err(failed).map(drop)
+}
+
+fn attach_kretprobe(
+    ebpf: &mut Ebpf,
+    program: &'static str,
+    function: &'static str,
+) -> Result<(), AttachError> {
+    let failed = |source| AttachError::Attach { program, hook: function, source: Box::new(source) };
+    let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
+    let loaded: &mut KProbe = loaded.try_into().map_err(failed)?;
+    loaded.load().map_err(failed)?;
+    loaded.attach(function, 0).map_err(failed).map(drop)
+}
+
 fn attach_tracepoint(
     ebpf: &mut Ebpf,
     program: &'static str,
     category: &str,
     tracepoint: &'static str,
 ) -> Result<(), AttachError> {
-    let failed = |source| AttachError::Attach { program, tracepoint, source: Box::new(source) };
+    let failed = |source| AttachError::Attach { program, hook: tracepoint, source: Box::new(source) };
     let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
     let loaded: &mut TracePoint = loaded.try_into().map_err(failed)?;
     loaded.load().map_err(failed)?;

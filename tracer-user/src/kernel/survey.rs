@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::attach::REQUIRED;
+use super::attach::{REQUIRED, setresuid_function};
 use super::offsets::{BTF_PATH, OffsetError, Types};
 use super::tracefs;
 
@@ -54,10 +54,13 @@ pub fn survey() -> Survey {
     let release = name.release().to_string_lossy().into_owned();
     let mut requirements = vec![privileges(), ring_buffer(&release)];
     match Types::of_running_kernel() {
-        Ok(types) => requirements.extend([kernel_types(types.offsets().map(drop)), process_hooks(&types)]),
-        Err(error) => requirements.push(kernel_types(Err(error))),
+        Ok(types) => requirements.extend([
+            kernel_types(types.offsets().map(drop)),
+            process_hooks(&types),
+            credential_hook(Some(&types)),
+        ]),
+        Err(error) => requirements.extend([kernel_types(Err(error)), credential_hook(None)]),
     }
-    requirements.push(credential_hook());
     Survey { requirements, machine: name.machine().to_string_lossy().into_owned(), release }
 }
 
@@ -127,7 +130,14 @@ fn process_hooks(types: &Types) -> Requirement {
     Requirement { name: "process and timer hooks", state, found: "tier: BTF tracepoints".to_owned() }
 }
 
-fn credential_hook() -> Requirement {
+fn credential_hook(types: Option<&Types>) -> Requirement {
+    const NAME: &str = "credential hook";
+    let known =
+        setresuid_function().filter(|function| types.is_some_and(|types| types.has_function(function)));
+    if let Some(function) = known {
+        let found = format!("tier: exit of the kernel's function {function}");
+        return Requirement { name: NAME, state: RequirementState::Good, found };
+    }
     let hook = Path::new("events/syscalls/sys_exit_setresuid/format");
     let lost = "the user id comes from the account database only, none for accounts of directory services";
     let degraded = |fix: &str| RequirementState::Degraded { lost: lost.to_owned(), fix: fix.to_owned() };
@@ -146,7 +156,7 @@ fn credential_hook() -> Requirement {
             format!("nothing in {}", place.display()),
         ),
     };
-    Requirement { name: "credential hook", state, found }
+    Requirement { name: NAME, state, found }
 }
 
 #[cfg(test)]
