@@ -92,7 +92,8 @@ impl Probes {
             attach_btf_tracepoint(&mut ebpf, program, tracepoint, &btf)?;
         }
         attach_credential_hook(&mut ebpf, &btf, offsets.exit_setresuid_ret != 0);
-        // Reading the BTF has used tens of megabytes in small pieces, which the allocator keeps unless asked.
+        // The BTF took tens of megabytes in small pieces, which the allocator keeps unless asked.
+        drop(btf);
         // SAFETY: it only returns free memory to the system.
         unsafe { libc::malloc_trim(0) };
         Self::from_loaded(ebpf, config.probe_log)
