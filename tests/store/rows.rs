@@ -107,6 +107,62 @@ fn filters_select() {
     assert_eq!(ids(network("::/0")), [4, 3, 2, 1]);
 }
 
+/// Where few sessions match they are found in another way than where many do.
+#[test]
+fn filters_select_among_many() {
+    const COUNT: u32 = 5_000;
+    let directory = tempdir().expect("a folder");
+    let mut writer = Writer::open(directory.path(), None).expect("a writer");
+    // Times in another order than ids, and users in another rhythm than addresses.
+    let seconds = |id: u32| i64::from(id * 7_919 % COUNT);
+    let user = |id: u32| if id.is_multiple_of(3) { "alice" } else { "bob" };
+    let make = |id: u32| Opening {
+        user: Some(user(id).into()),
+        peer: Some(([10, 0, (id % 4) as u8, (id % 251) as u8], 1).into()),
+        at: at(seconds(id)),
+        ..opening(id)
+    };
+    writer.commit(&(1..=COUNT).map(|id| opened(&make(id))).collect::<Vec<_>>()).expect("written");
+    writer
+        .commit(&(1..=COUNT).step_by(2).map(|id| closed(&make(id), 9_000)).collect::<Vec<_>>())
+        .expect("written");
+
+    let reader = Reader::open(directory.path()).expect("a reader");
+    for (network, third) in
+        [("10.0.0.0/16", 0..4), ("10.0.2.0/24", 2..3), ("10.0.2.0/23", 2..4), ("10.9.0.0/16", 9..10)]
+    {
+        for since in [0, 100, 2_500, 4_990, 6_000] {
+            for (wanted, before) in
+                [(None, None), (Some("alice"), None), (Some("bob"), Some(4_000)), (None, Some(50))]
+            {
+                for active in [false, true] {
+                    let filter = Filter {
+                        active,
+                        user: wanted.map(str::to_owned),
+                        network: Some(network.parse().expect("a network")),
+                        since: Some(at(since)),
+                        before,
+                        limit: Some(60),
+                    };
+                    let found: Vec<i64> =
+                        reader.sessions(&filter).expect("read").iter().map(|s| s.id).collect();
+                    let expected: Vec<i64> = (1..=COUNT)
+                        .rev()
+                        .filter(|id| third.contains(&(id % 4)) && seconds(*id) >= since)
+                        .filter(|id| {
+                            wanted.is_none_or(|name| name == user(*id)) && (!active || id.is_multiple_of(2))
+                        })
+                        .map(i64::from)
+                        .filter(|id| before.is_none_or(|before| *id < before))
+                        .take(60)
+                        .collect();
+                    assert_eq!(found, expected, "{filter:?}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn strangers_text_is_data() {
     let directory = tempdir().expect("a folder");

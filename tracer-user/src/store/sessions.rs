@@ -111,32 +111,81 @@ fn record(
 }
 
 pub(super) fn select(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Session>> {
-    let mut conditions = vec!["TRUE"];
-    let mut values: Vec<Box<dyn ToSql>> = Vec::new();
-    let mut add = |condition, value: Box<dyn ToSql>| {
-        conditions.push(condition);
-        values.push(value);
+    let conditions = conditions(filter);
+    let mut narrow = None;
+    for (position, condition) in conditions.iter().enumerate().filter(|(_, condition)| condition.is_range) {
+        if condition.matches_few(connection)? {
+            narrow = Some(position);
+            break;
+        }
+    }
+    // SQLite uses no index for what has a plus before it.
+    let plus = |position: usize| match narrow {
+        Some(narrow) => position != narrow,
+        None => conditions[position].is_range,
+    };
+    let mut query = format!("{COLUMNS} WHERE TRUE");
+    for (position, condition) in conditions.iter().enumerate() {
+        let plus = if plus(position) { "+" } else { "" };
+        query += &format!(" AND {plus}{} {}", condition.column, condition.test);
+    }
+    query += if narrow.is_some() { " ORDER BY +id DESC" } else { " ORDER BY id DESC" };
+    query += " LIMIT ?";
+    // A negative limit is SQLite's "no limit".
+    let limit: Box<dyn ToSql> = Box::new(filter.limit.map_or(-1, i64::from));
+    let values = conditions.iter().flat_map(|condition| &condition.values).chain(std::iter::once(&limit));
+    connection.prepare(&query)?.query_map(params_from_iter(values), decode)?.collect()
+}
+
+/// Up to so many rows of a range of an index are fetched and sorted. Where more match, a page is found sooner by
+/// walking from the newest session.
+const FEW: u32 = 2_000;
+
+/// What a column must be.
+struct Condition {
+    column: &'static str,
+    test: &'static str,
+    values: Vec<Box<dyn ToSql>>,
+    /// Whether rows that match lie together in an index, but not in the order of the list.
+    is_range: bool,
+}
+
+impl Condition {
+    fn matches_few(&self, connection: &Connection) -> rusqlite::Result<bool> {
+        let Self { column, test, values, .. } = self;
+        let query =
+            format!("SELECT count(*) FROM (SELECT 1 FROM sessions WHERE {column} {test} LIMIT {})", FEW + 1);
+        let count: u32 = connection.prepare(&query)?.query_row(params_from_iter(values), |row| row.get(0))?;
+        Ok(count <= FEW)
+    }
+}
+
+fn conditions(filter: &Filter) -> Vec<Condition> {
+    let mut conditions = Vec::new();
+    let mut add = |column, test, values, is_range| {
+        conditions.push(Condition { column, test, values, is_range });
     };
     if let Some(user) = &filter.user {
-        add("user = ?", Box::new(user.clone()));
+        add("user", "= ?", vec![Box::new(user.clone()) as Box<dyn ToSql>], false);
     }
     if let Some(network) = filter.network {
-        add("peer_address >= ?", Box::new(address_bytes(network.network())));
-        add("peer_address <= ?", Box::new(address_bytes(network.broadcast())));
+        let (first, last) = (address_bytes(network.network()), address_bytes(network.broadcast()));
+        if first == last {
+            add("peer_address", "= ?", vec![Box::new(first)], false);
+        } else {
+            add("peer_address", "BETWEEN ? AND ?", vec![Box::new(first), Box::new(last)], true);
+        }
     }
     if let Some(since) = filter.since {
-        add("opened_us >= ?", Box::new(since.as_microsecond()));
+        add("opened_us", ">= ?", vec![Box::new(since.as_microsecond())], true);
     }
     if let Some(before) = filter.before {
-        add("id < ?", Box::new(before));
+        add("id", "< ?", vec![Box::new(before)], false);
     }
     if filter.active {
-        conditions.push("closed_us IS NULL");
+        add("closed_us", "IS NULL", Vec::new(), false);
     }
-    // A negative limit is SQLite's "no limit".
-    values.push(Box::new(filter.limit.map_or(-1, i64::from)));
-    let query = format!("{COLUMNS} WHERE {} ORDER BY id DESC LIMIT ?", conditions.join(" AND "));
-    connection.prepare(&query)?.query_map(params_from_iter(values), decode)?.collect()
+    conditions
 }
 
 pub(super) fn by_id(connection: &Connection, id: i64) -> rusqlite::Result<Session> {
