@@ -233,7 +233,12 @@ fn attach_fexit(
     let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
     let loaded: &mut FExit = loaded.try_into().map_err(failed)?;
     loaded.load(function, btf).map_err(failed)?;
-    loaded.attach().map_err(failed).map(drop)
+    let attached = loaded.attach().map(drop);
+    if attached.is_err() {
+        // Another one takes its place.
+        loaded.unload().map_err(failed)?;
+    }
+    attached.map_err(failed)
 }
 
 fn attach_kretprobe(
@@ -245,7 +250,11 @@ fn attach_kretprobe(
     let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
     let loaded: &mut KProbe = loaded.try_into().map_err(failed)?;
     loaded.load().map_err(failed)?;
-    loaded.attach(function, 0).map_err(failed).map(drop)
+    let attached = loaded.attach(function, 0).map(drop);
+    if attached.is_err() {
+        loaded.unload().map_err(failed)?;
+    }
+    attached.map_err(failed)
 }
 
 fn attach_tracepoint(
