@@ -10,7 +10,7 @@ use aya::sys::{Stats, enable_stats};
 use crate::Bench;
 use crate::report::Row;
 use crate::server::Server;
-use crate::tracer::{Tracer, bpf_objects};
+use crate::tracer::Tracer;
 use crate::visitor;
 
 /// What the kernel has counted for a program.
@@ -24,9 +24,7 @@ struct Counted {
 pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
     let server = Server::start("UsePAM yes\n");
     let tracer = Tracer::start_in(bench, "bpf")?;
-    let [_, trace, _] = tracer.processes()?;
-    // Other tracers may be at work: these are ours.
-    let ids = bpf_objects(trace, "prog_id:", "prog_id:")?;
+    let ids = tracer.program_ids()?;
     visitor::visit(visitor::port(&server), visitor::address(0))?;
 
     // The kernel counts as long as this is open.

@@ -1,21 +1,23 @@
 //! How long lists take when many sessions have been seen: the whole command, from its start to its end.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
 use login_tracer::session::{Closed, End, Opening, SessionKey, Sshd, Update};
-use login_tracer::store::Writer;
+use login_tracer::store::{FILE_NAME, Writer};
 
 use crate::Bench;
 use crate::measurement::Target;
 use crate::report::Row;
 
-const FEW: u32 = 1_000;
-const MANY: u32 = 100_000;
-const MOST: u32 = 1_000_000;
+/// How many sessions, and how that is written.
+type Size = (u32, &'static str);
+const FEW: Size = (1_000, "1,000");
+const MANY: Size = (100_000, "100,000");
+const MOST: Size = (1_000_000, "1,000,000");
 /// "`sessions` over one million sessions < 50 ms".
 const TARGET_MS: f64 = 50.0;
 
@@ -32,41 +34,76 @@ const QUESTIONS: [(&str, &[&str], usize); 8] = [
 ];
 
 pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
-    let few = filled(bench, FEW)?;
-    for count in if bench.quick { [MANY].as_slice() } else { &[MANY, MOST] } {
-        let many = filled(bench, *count)?;
+    let few = History::write(bench, FEW)?;
+    for size in if bench.quick { [MANY].as_slice() } else { &[MANY, MOST] } {
+        let many = History::write(bench, *size)?;
+        let names = [FEW, *size].map(|(_, name)| format!("of {name}"));
+        let mut slowest = (0.0, Vec::new());
         for (name, filter, expected) in QUESTIONS {
             let mut rounds = Vec::new();
             for _ in 0..bench.rounds(15, 41) {
-                rounds.push([ask(bench, &few, filter, expected)?, ask(bench, &many, filter, expected)?]);
+                rounds.push([few.ask(bench, filter, expected)?, many.ask(bench, filter, expected)?]);
             }
-            let slow = rounds.iter().map(|[_, many]| *many).collect();
-            let sizes = [FEW, *count].map(|count| format!("of {count}"));
-            let what = format!("sessions {name}");
-            row.paired(&what, "ms", [&sizes[0], &sizes[1]], rounds, None)?;
-            row.repeated(&format!("{what}, of {count}"), "ms", slow, Some(Target::AtMost(TARGET_MS)))?;
+            let times: Vec<f64> = rounds.iter().map(|[_, many]| *many).collect();
+            row.paired(&format!("sessions {name}"), "ms", [&names[0], &names[1]], rounds, None)?;
+            let sum: f64 = times.iter().sum();
+            if sum > slowest.0 {
+                slowest = (sum, times);
+            }
         }
-        let bytes = bytes_in(&many)? as f64 / f64::from(*count);
-        row.repeated(&format!("database, of {count}"), "bytes a session", vec![bytes], None)?;
+        let what = format!("the slowest of these, {}", names[1]);
+        row.repeated(&what, "ms", slowest.1, Some(Target::AtMost(TARGET_MS)))?;
+        row.repeated(&format!("database, {}", names[1]), "bytes a session", vec![many.bytes_each()?], None)?;
     }
     Ok(())
 }
 
-/// A state directory with so many sessions.
-fn filled(bench: &Bench, count: u32) -> anyhow::Result<PathBuf> {
-    const BATCH: u32 = 10_000;
-    const OPEN: u32 = 10;
-    let directory = bench.disk.join(format!("history-{count}"));
-    std::fs::create_dir(&directory).context("cannot create a folder")?;
-    let mut writer = Writer::open(&directory, None)?;
-    for first in (0..count).step_by(BATCH as usize) {
-        let all = (first..count.min(first + BATCH)).flat_map(|n| {
-            // The last ones are still there.
-            whole_session(n).into_iter().take(if n + OPEN < count { 3 } else { 2 })
-        });
-        writer.commit(&all.collect::<Vec<_>>())?;
+/// A state directory with so many sessions, and the writer that has it open, as the trace role has.
+struct History {
+    directory: PathBuf,
+    count: u32,
+    _writer: Writer,
+}
+
+impl History {
+    fn write(bench: &Bench, (count, _): Size) -> anyhow::Result<Self> {
+        const BATCH: u32 = 10_000;
+        const OPEN: u32 = 10;
+        let directory = bench.disk.join(format!("history-{count}"));
+        std::fs::create_dir(&directory).context("cannot create a folder")?;
+        let mut writer = Writer::open(&directory, None)?;
+        for first in (0..count).step_by(BATCH as usize) {
+            let all = (first..count.min(first + BATCH)).flat_map(|n| {
+                // The last ones are still there.
+                whole_session(n).into_iter().take(if n + OPEN < count { 3 } else { 2 })
+            });
+            writer.commit(&all.collect::<Vec<_>>())?;
+        }
+        Ok(Self { directory, count, _writer: writer })
     }
-    Ok(directory)
+
+    /// Milliseconds for an answer, which must have so many sessions.
+    fn ask(&self, bench: &Bench, filter: &[&str], expected: usize) -> anyhow::Result<f64> {
+        let mut command = Command::new(&bench.tracer);
+        command.arg("--state-dir").arg(&self.directory).args(["sessions", "--limit", "50", "--json"]);
+        command.args(filter).env("TZ", "UTC").stdin(Stdio::null());
+        let started = Instant::now();
+        let output = command.output().context("cannot run login-tracer sessions")?;
+        let milliseconds = started.elapsed().as_secs_f64() * 1e3;
+        let listed = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+        ensure!(
+            output.status.success() && listed == expected,
+            "sessions {filter:?} listed {listed}, not {expected}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(milliseconds)
+    }
+
+    /// What the database takes on the disk; its log has a size of its own, which does not grow with it.
+    fn bytes_each(&self) -> anyhow::Result<f64> {
+        let bytes = self.directory.join(FILE_NAME).metadata().context("there is no database")?.len();
+        Ok(bytes as f64 / f64::from(self.count))
+    }
 }
 
 /// Everything that happens to session number `n`.
@@ -96,35 +133,4 @@ pub fn whole_session(n: u32) -> [Update; 3] {
         Update::Identified { key, at: at(1), user: None, uid: Some(1000 + n % 5), tty },
         Update::Closed { key, closed: Closed { at: at(600), end: End::Logout } },
     ]
-}
-
-/// Milliseconds for an answer.
-fn ask(bench: &Bench, state_dir: &Path, filter: &[&str], expected: usize) -> anyhow::Result<f64> {
-    let mut command = Command::new(&bench.tracer);
-    command.arg("--state-dir").arg(state_dir).args(["sessions", "--limit", "50", "--json"]).args(filter);
-    command.env("TZ", "UTC").stdin(Stdio::null());
-    let started = Instant::now();
-    let output = command.output().context("cannot run login-tracer sessions")?;
-    let milliseconds = started.elapsed().as_secs_f64() * 1e3;
-    let listed = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
-    ensure!(
-        output.status.success() && listed == expected,
-        "sessions {filter:?} listed {listed}, not {expected}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(milliseconds)
-}
-
-/// What the database and its log take.
-fn bytes_in(directory: &Path) -> anyhow::Result<u64> {
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        // The log has a size of its own, which does not grow with the database.
-        if entry.file_name() == "sessions.db" {
-            bytes += entry.metadata()?.len();
-        }
-    }
-    ensure!(bytes > 0, "there is no database");
-    Ok(bytes)
 }

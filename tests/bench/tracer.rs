@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use aya::programs::loaded_programs;
 use jiff::Timestamp;
 use rustix::process::Signal;
 
@@ -91,6 +92,19 @@ impl Tracer {
         Ok([supervisor, role("trace")?, role("notify")?])
     }
 
+    /// The programs that it has loaded into the kernel. Other tracers may be at work: these are ours.
+    pub fn program_ids(&self) -> anyhow::Result<Vec<u64>> {
+        let [_, trace, _] = self.processes()?;
+        bpf_objects(trace, "prog_id:", "prog_id:")
+    }
+
+    /// Their names, as far as the kernel keeps them (15 bytes).
+    pub fn programs(&self) -> anyhow::Result<Vec<String>> {
+        let ids = self.program_ids()?;
+        let ours = loaded_programs().flatten().filter(|program| ids.contains(&program.id().into()));
+        Ok(ours.filter_map(|program| program.name_as_str().map(str::to_owned)).collect())
+    }
+
     /// Everything that it said.
     pub fn messages(&self) -> String {
         self.messages.since(Timestamp::MIN)
@@ -110,6 +124,8 @@ impl Drop for Tracer {
 pub struct Used {
     /// Time on a CPU, in seconds.
     pub cpu_s: f64,
+    /// Time for which it could have worked, but others had the CPUs, in seconds.
+    pub waited_s: f64,
     /// How often it was put to sleep because it had nothing to do.
     pub sleeps: u64,
 }
@@ -119,11 +135,12 @@ pub fn used(pid: u32) -> anyhow::Result<Used> {
     let mut sum = Used::default();
     for thread in fs::read_dir(format!("/proc/{pid}/task")).context("the process is gone")? {
         let thread = thread?.path();
-        // Nanoseconds on a CPU come first; `stat` counts in hundredths of a second.
+        // Nanoseconds on a CPU, and those of waiting for one; `stat` counts in hundredths of a second.
         let times = fs::read_to_string(thread.join("schedstat")).context("the kernel keeps no schedstat")?;
-        let on_cpu: f64 =
-            times.split(' ').next().unwrap_or_default().parse().context("no time in schedstat")?;
-        sum.cpu_s += on_cpu / 1e9;
+        let mut numbers = times.split_whitespace().map(str::parse::<f64>);
+        let mut next = || anyhow::Ok(numbers.next().context("a time is missing in schedstat")?? / 1e9);
+        sum.cpu_s += next()?;
+        sum.waited_s += next()?;
         sum.sleeps += number_in(&thread.join("status"), "voluntary_ctxt_switches:")?;
     }
     Ok(sum)
