@@ -21,7 +21,7 @@ mod accounts;
 #[expect(dead_code, reason = "the end-to-end suite needs more of it")]
 #[path = "../e2e/client.rs"]
 mod client;
-#[expect(dead_code, reason = "the delivery tests need more of it")]
+#[expect(dead_code, clippy::unwrap_used, reason = "it is made for tests, which need more of it")]
 #[path = "../doubles/http.rs"]
 mod http;
 #[expect(dead_code, reason = "the end-to-end suite needs more of it")]
@@ -42,7 +42,7 @@ mod sandbox;
 #[expect(dead_code, reason = "the end-to-end suite needs more of it")]
 #[path = "../e2e/server.rs"]
 mod server;
-#[expect(dead_code, reason = "the delivery tests need more of it")]
+#[expect(dead_code, clippy::unwrap_used, reason = "it is made for tests, which need more of it")]
 #[path = "../doubles/slack.rs"]
 mod slack;
 

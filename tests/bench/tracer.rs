@@ -48,11 +48,9 @@ impl Tracer {
         });
         write(&config, &format!("[sinks.bench]\n{sink}"), 0o644)?;
         let socket_path = format!("{ROOM}/ready");
-        // That of the last start.
-        fs::remove_file(&socket_path).or_else(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Ok(()),
-            _ => Err(error),
-        })?;
+        if Path::new(&socket_path).exists() {
+            fs::remove_file(&socket_path).context("cannot remove the socket of the last start")?;
+        }
         let socket = UnixDatagram::bind(&socket_path).context("cannot listen for readiness")?;
         socket.set_read_timeout(Some(LIMIT)).context("cannot bound the wait for readiness")?;
 

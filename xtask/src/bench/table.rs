@@ -70,7 +70,7 @@ fn wanted(target: Target, measurement: &Measurement) -> String {
 /// Three digits that mean something, thousands separated: 0.0123, 1.23, 12.3, 123, 1,234,567.
 fn number(value: f64) -> String {
     let decimals = match value.abs() {
-        zero if zero == 0.0 => 0,
+        0.0 => 0,
         large if large >= 100.0 => 0,
         tens if tens >= 10.0 => 1,
         ones if ones >= 1.0 => 2,
