@@ -1,1 +1,20 @@
-fn main() {}
+//! Delivery against services that behave like the real ones, and worse.
+//!
+//! The notify role runs as a process of its own (this test binary, started again), reads a `sessions.db` that is written
+//! here through the store, and talks to doubles of Slack and Threat Jammer on loopback. Nothing leaves the machine.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod console;
+mod disk;
+#[path = "../doubles/http.rs"]
+mod http;
+mod kills;
+mod look_ups;
+mod outages;
+mod positions;
+#[path = "../doubles/slack.rs"]
+mod slack;
+#[path = "../doubles/threat_jammer.rs"]
+mod threat_jammer;
+mod world;

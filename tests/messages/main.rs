@@ -1,1 +1,295 @@
-fn main() {}
+//! The words and their form: goldens of what each sink sends, and properties that no hostile name breaks.
+//!
+//! `UPDATE_EXPECT=1 cargo test --test messages` writes the goldens anew; that only makes a change of the output
+//! deliberate.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+#[path = "../doubles/http.rs"]
+#[allow(dead_code, reason = "the double's server is not needed for its rules")]
+mod http;
+#[path = "../doubles/slack.rs"]
+#[allow(dead_code, reason = "the double's server is not needed for its rules")]
+mod slack;
+
+use expect_test::expect_file;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use login_tracer::assess::{Assessment, assess};
+use login_tracer::config::Thresholds;
+use login_tracer::enrich::address::Scope;
+use login_tracer::enrich::{Fact, Facts, Network, Place, Reputation, Why};
+use login_tracer::notify::message::{Event, Message, Subject, compose};
+use login_tracer::notify::sink::console::line;
+use login_tracer::notify::sink::slack::payload;
+use login_tracer::sanitize;
+use login_tracer::session::End;
+use proptest::prelude::*;
+
+const ADDRESS: &str = "193.146.30.12:51122";
+
+#[test]
+fn login_of_low_risk() {
+    check("login-low", &opened("alice", ADDRESS), &facts(12, "Not listed in any dataset"));
+}
+
+#[test]
+fn login_of_medium_risk() {
+    check("login-medium", &opened("alice", "[2a00:1450:4001::42]:40022"), &facts(35, "Seen in one dataset"));
+}
+
+#[test]
+fn login_of_high_risk() {
+    check("login-high", &opened("root", ADDRESS), &facts(91, "Listed as TOR exit and brute forcing host"));
+}
+
+#[test]
+fn login_without_look_up() {
+    let facts = Facts::unknown(Why::NotPublic(Scope::Private));
+    check("login-unknown", &opened("alice", "10.20.30.40:51122"), &facts);
+}
+
+#[test]
+fn login_with_half_of_the_look_ups() {
+    let network = Network { asn: 15704, name: None, description: None };
+    let facts = Facts { network: Fact::Known(network), ..Facts::unknown(Why::Deadline) };
+    check("login-half", &opened("alice", ADDRESS), &facts);
+}
+
+#[test]
+fn login_of_somebody_hostile() {
+    let mut event = opened("<!channel>\u{1b}[2J\u{202e}*bold*`code`\n12:00 LOGIN root", ADDRESS);
+    if let Event::Opened(subject) = &mut event {
+        subject.host = "<@U024BE7LH>&amp;_web_".to_owned();
+    }
+    let mut facts = facts(70, "<http://evil.example|click>\r\n\u{2028}{\"ok\":true}");
+    facts.network = Fact::Known(Network {
+        asn: 64512,
+        name: Some("<!here>".repeat(40)),
+        description: Some("\u{9b}31m".to_owned()),
+    });
+    check("login-hostile", &event, &facts);
+}
+
+#[test]
+fn end_of_a_session() {
+    let event = Event::Closed {
+        subject: subject("alice", ADDRESS),
+        at: at("2026-11-21T08:33:12Z"),
+        end: End::Logout,
+    };
+    check("logout", &event, &facts(12, "Not listed in any dataset"));
+}
+
+#[test]
+fn lost_events() {
+    let event = Event::EventsLost { host: "web-1".to_owned(), at: at("2026-11-21T08:05:34Z"), count: 17 };
+    let message = compose(&event, None, &zone());
+    check_message("events-lost", &message);
+}
+
+proptest! {
+    /// Whatever strangers choose, Slack takes the payload, nobody is mentioned, and nothing invisible or moving is in it.
+    #[test]
+    fn no_name_breaks_a_message(
+        user in hostile(),
+        host in hostile(),
+        reason in hostile(),
+        network in hostile(),
+        city in hostile(),
+        score in 0..=100u8,
+    ) {
+        let mut subject = subject(&user, ADDRESS);
+        subject.host = host;
+        let mut facts = facts(score, &reason);
+        facts.network =
+            Fact::Known(Network { asn: 1, name: Some(network.clone()), description: Some(network) });
+        facts.place =
+            Fact::Known(Place { city: Some(city.clone()), region: Some(city), country_code: None });
+        let opened = Event::Opened(subject.clone());
+        let closed = Event::Closed { subject, at: at("2026-11-21T09:00:00Z"), end: End::Killed };
+        for event in [opened, closed] {
+            let message = compose(&event, Some((&rate(&facts), &facts)), &zone());
+            let payload = payload(&message);
+            slack::check(&payload).map_err(TestCaseError::fail)?;
+            let value: serde_json::Value = serde_json::from_str(&payload)?;
+            for text in texts(&value) {
+                // The rules of the double refuse every `<`; here, that nothing else is left that acts.
+                prop_assert!(!text.chars().any(sanitize::is_hostile), "{text:?}");
+            }
+            let line = line(&message, false);
+            prop_assert_eq!(line.matches('\n').count(), 1);
+            prop_assert!(line.ends_with('\n'));
+            prop_assert!(!line.trim_end_matches('\n').chars().any(sanitize::is_hostile), "{line:?}");
+        }
+    }
+
+    /// The only control characters of a coloured line are its own.
+    #[test]
+    fn colour_is_all_that_moves(user in hostile()) {
+        let facts = facts(50, "x");
+        let message = compose(&opened(&user, ADDRESS), Some((&rate(&facts), &facts)), &zone());
+        let (plain, mut coloured) = (line(&message, false), line(&message, true));
+        for style in ["\u{1b}[2m", "\u{1b}[1m", "\u{1b}[1;33m", "\u{1b}[0m"] {
+            coloured = coloured.replace(style, "");
+        }
+        prop_assert_eq!(plain, coloured);
+    }
+}
+
+/// Names made to hurt: markup, mentions, escape sequences, line breaks, text direction, JSON, length.
+fn hostile() -> impl Strategy<Value = String> {
+    let pieces = [
+        "<!channel>",
+        "<!everyone>",
+        "<@U024BE7LH>",
+        "<http://evil.example|x>",
+        "&",
+        "&lt;!here&gt;",
+        "*",
+        "_",
+        "~",
+        "`",
+        "```",
+        ":skull:",
+        "\"",
+        "\\",
+        "\",\"text\":\"",
+        "}]}",
+        "\u{1b}[2J",
+        "\u{1b}]0;x\u{7}",
+        "\u{9b}1m",
+        "\n",
+        "\r",
+        "\r\n",
+        "\t",
+        "\0",
+        "\u{7f}",
+        "\u{202e}",
+        "\u{2066}",
+        "\u{200b}",
+        "\u{2028}",
+        "\u{2029}",
+        "\u{feff}",
+        "12:00:00 LOGIN root on web-1",
+        "@here",
+        "#general",
+        "root",
+        "",
+    ];
+    let piece = prop_oneof![prop::sample::select(pieces.to_vec()).prop_map(str::to_owned), any::<String>()];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+fn texts(value: &serde_json::Value) -> Vec<&str> {
+    match value {
+        serde_json::Value::String(text) => vec![text],
+        serde_json::Value::Array(items) => items.iter().flat_map(texts).collect(),
+        serde_json::Value::Object(items) => items.values().flat_map(texts).collect(),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => Vec::new(),
+    }
+}
+
+fn check(name: &str, event: &Event, facts: &Facts) {
+    let message = compose(event, Some((&rate(facts), facts)), &zone());
+    check_message(name, &message);
+}
+
+fn check_message(name: &str, message: &Message) {
+    let payload = payload(message);
+    slack::check(&payload).unwrap();
+    // Indented for people; the order of the keys is the one that is sent.
+    let json = indented(&payload);
+    expect_file![golden(&format!("slack-{name}.json"))].assert_eq(&json);
+    let plain = line(message, false);
+    let coloured = line(message, true).replace('\u{1b}', "ESC");
+    expect_file![golden(&format!("console-{name}.txt"))].assert_eq(&format!("{plain}{coloured}"));
+}
+
+/// The same JSON over several lines, with its keys in the order in which they were written.
+fn indented(json: &str) -> String {
+    let (mut output, mut depth, mut in_text, mut escaped) = (String::new(), 0, false, false);
+    for character in json.chars() {
+        if in_text {
+            output.push(character);
+            in_text = escaped || character != '"';
+            escaped = character == '\\' && !escaped;
+            continue;
+        }
+        let new_line = |output: &mut String, depth: usize| {
+            output.push('\n');
+            output.push_str(&"  ".repeat(depth));
+        };
+        match character {
+            '{' | '[' => {
+                depth += 1;
+                output.push(character);
+                new_line(&mut output, depth);
+            }
+            '}' | ']' => {
+                depth -= 1;
+                new_line(&mut output, depth);
+                output.push(character);
+            }
+            ',' => {
+                output.push(character);
+                new_line(&mut output, depth);
+            }
+            ':' => output.push_str(": "),
+            other => {
+                in_text = other == '"';
+                output.push(other);
+            }
+        }
+    }
+    output.push('\n');
+    output
+}
+
+fn golden(name: &str) -> String {
+    format!("{}/../tests/goldens/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rate(facts: &Facts) -> Assessment {
+    assess(facts, Thresholds::default())
+}
+
+fn opened(user: &str, peer: &str) -> Event {
+    Event::Opened(subject(user, peer))
+}
+
+fn subject(user: &str, peer: &str) -> Subject {
+    Subject {
+        host: "web-1".to_owned(),
+        user: Some(user.to_owned()),
+        uid: Some(1000),
+        peer: Some(peer.parse().unwrap()),
+        opened_at: at("2026-11-21T08:05:34.250Z"),
+    }
+}
+
+fn facts(score: u8, reason: &str) -> Facts {
+    let some = |text: &str| Some(text.to_owned());
+    Facts {
+        reputation: Fact::Known(Reputation { score, reason: some(reason), asn: Some(15704) }),
+        network: Fact::Known(Network {
+            asn: 15704,
+            name: some("XTRA TELECOM"),
+            description: some("XTRA TELECOM S.A., ES"),
+        }),
+        place: Fact::Known(Place {
+            city: some("Madrid"),
+            region: some("Community of Madrid"),
+            country_code: some("ES"),
+        }),
+    }
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// A zone that is not UTC, so that a forgotten conversion shows.
+fn zone() -> TimeZone {
+    TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap()
+}

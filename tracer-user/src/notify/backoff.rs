@@ -23,6 +23,11 @@ pub fn delay(failures: u32, asked: Option<Duration>, random: f64) -> Duration {
     ceiling.mul_f64(random.clamp(0.0, 1.0)).max(SHORTEST)
 }
 
+/// The wait after a failure of our own disk or database, eight seconds at most: nobody else is hurt by asking again.
+pub fn local_delay(failures: u32, random: f64) -> Duration {
+    delay(failures.min(4), None, random)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,6 +37,7 @@ mod tests {
         let ceilings: Vec<u64> = (1..=12).map(|failures| delay(failures, None, 1.0).as_secs()).collect();
         assert_eq!(ceilings, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
         assert_eq!(delay(u32::MAX, None, 1.0), LONGEST);
+        assert_eq!(local_delay(u32::MAX, 1.0), Duration::from_secs(8));
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Intake {
                     // A full disk, a busy or damaged database: nothing is lost, the changes stay where they are.
                     source = None;
                     failures += 1;
-                    let pause = backoff::delay(failures, None, chance());
+                    let pause = backoff::local_delay(failures, chance());
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         ?pause,

@@ -137,7 +137,7 @@ async fn pause_or_give_up(error: StoreError, failures: u32) -> anyhow::Result<()
     if matches!(error, StoreError::Damaged { .. }) {
         return Err(error.into());
     }
-    let pause = backoff::delay(failures, None, chance());
+    let pause = backoff::local_delay(failures, chance());
     tracing::warn!(error = &error as &dyn std::error::Error, ?pause, "ratings cannot be written yet");
     tokio::time::sleep(pause).await;
     Ok(())

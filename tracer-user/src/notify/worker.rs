@@ -157,7 +157,7 @@ impl Worker {
         if matches!(error, StoreError::Damaged { .. }) {
             return Err(error.into());
         }
-        let pause = backoff::delay(troubles, None, chance());
+        let pause = backoff::local_delay(troubles, chance());
         let error: &dyn Error = &error;
         tracing::warn!(error, sink = %self.name, ?pause, "the delivery database cannot be used");
         tokio::time::sleep(pause).await;

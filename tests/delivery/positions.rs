@@ -1,0 +1,143 @@
+//! Where reading begins and goes on: first starts, other stores, lost and damaged databases.
+
+use std::fs;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use login_tracer::notify::outbox::{self, DeliveryState};
+use login_tracer::session::Update;
+
+use crate::slack::Slack;
+use crate::world::{World, ago, closed, eventually, key, opened, opened_at};
+
+const NEAR: &str = "10.0.0.1";
+
+#[test]
+fn a_first_start_tells_news_and_no_history() {
+    let slack = Slack::start();
+    let mut world = World::with_slack(&slack);
+    let old: Vec<_> = (1..=500).map(|number| opened_at(number, "history", NEAR, ago(60))).collect();
+    world.commit(&old);
+    world.commit(&[opened_at(501, "news", NEAR, ago(2))]);
+    let mut role = world.start();
+    world.settled(key(501), DeliveryState::Delivered);
+    role.terminate();
+    drop(role);
+    // Later absences are another matter: what happened meanwhile is told, however old it is.
+    world.commit(&[opened_at(502, "meanwhile", NEAR, ago(30))]);
+    let _role = world.start();
+    world.settled(key(502), DeliveryState::Delivered);
+    let texts = slack.texts();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(texts[0].contains("news") && texts[1].contains("meanwhile"), "{texts:?}");
+}
+
+#[test]
+fn a_store_that_takes_the_place_of_another_is_read_without_repeating() {
+    let slack = Slack::start();
+    let mut world = World::with_slack(&slack);
+    let _role = world.start();
+    let first = opened(1, "alice", NEAR);
+    world.commit(&[first.clone(), opened(2, "bob", NEAR)]);
+    world.settled(key(2), DeliveryState::Delivered);
+    world.replace_store();
+    // The tracer finds alice still there and writes her again; row numbers begin anew.
+    world.commit(&[first]);
+    world.commit(&[opened(3, "carol", NEAR)]);
+    world.settled(key(3), DeliveryState::Delivered);
+    let texts = slack.texts();
+    assert_eq!(texts.iter().filter(|text| text.contains("alice")).count(), 1, "{texts:?}");
+    assert_eq!(texts.len(), 3, "{texts:?}");
+}
+
+#[test]
+fn a_damaged_delivery_database_is_set_aside() {
+    let slack = Slack::start();
+    let mut world = World::with_slack(&slack);
+    world.commit(&[opened_at(1, "early", NEAR, ago(30)), opened(2, "alice", NEAR)]);
+    let mut role = world.start();
+    world.settled(key(2), DeliveryState::Delivered);
+    role.kill();
+    drop(role);
+    let path = outbox::path(world.path());
+    // All of it: what is whole in the write-ahead log would repair what is broken in the database.
+    for companion in ["delivery.db-wal", "delivery.db-shm"] {
+        fs::remove_file(path.with_file_name(companion)).unwrap();
+    }
+    let size = fs::metadata(&path).unwrap().len().max(8192);
+    fs::write(&path, vec![0x5a; usize::try_from(size).unwrap()]).unwrap();
+    let role = world.start();
+    world.commit(&[opened(3, "bob", NEAR)]);
+    world.settled(key(3), DeliveryState::Delivered);
+    assert!(role.log().contains("delivery.db is damaged and was set aside"), "{}", role.log());
+    let kept = fs::read_dir(path.parent().unwrap())
+        .unwrap()
+        .any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with("delivery.db.damaged-"));
+    assert!(kept);
+    // No history; what is new enough that it may not have been told is told once more.
+    let told = |name: &str| slack.texts().iter().filter(|text| text.contains(name)).count();
+    assert_eq!((told("early"), told("alice"), told("bob")), (0, 2, 1));
+}
+
+#[test]
+fn a_session_becomes_known_before_its_message_is_written() {
+    let slack = Slack::start();
+    let service = crate::threat_jammer::ThreatJammer::start();
+    service.mood(|_| {
+        let late = crate::http::Reply::new(500, "");
+        Some(crate::http::Reply::Slow(Duration::from_millis(700), Box::new(late)))
+    });
+    let mut world = World::with_slack(&slack);
+    world.setup.threat_jammer = Some(service.server.url());
+    let _role = world.start();
+    let Update::Opened(mut opening) = opened(1, "x", "193.146.30.12") else { unreachable!() };
+    opening.user = None;
+    world.commit(&[Update::Opened(opening)]);
+    eventually("taken in", || (!world.deliveries(key(1)).is_empty()).then_some(()));
+    let (at, user) = (Timestamp::now(), Some("alice".to_owned()));
+    world.commit(&[Update::Identified { key: key(1), at, user, uid: None, tty: None }]);
+    world.settled(key(1), DeliveryState::Delivered);
+    assert!(slack.texts()[0].starts_with("SSH login: alice on web-1"), "{:?}", slack.texts());
+}
+
+#[test]
+fn lost_events_are_told() {
+    let slack = Slack::start();
+    let mut world = World::with_slack(&slack);
+    let _role = world.start();
+    world.commit(&[Update::EventsLost { at: Timestamp::now(), count: 17 }]);
+    eventually("message", || {
+        slack.texts().contains(&"Kernel events lost on web-1: 17".to_owned()).then_some(())
+    });
+}
+
+#[test]
+fn a_second_role_is_refused() {
+    let slack = Slack::start();
+    let mut world = World::with_slack(&slack);
+    let _role = world.start();
+    world.commit(&[opened(1, "alice", NEAR), closed(1)]);
+    eventually("both", || (slack.shown().len() == 2).then_some(()));
+    let mut second = world.start();
+    let status = eventually("end of the second", || second.ended());
+    assert!(!status.success());
+    assert!(second.log().contains("another notify role is running"));
+    // It says so by panicking in this test binary; that is not what the log check is about.
+    fs::write(world.path().join("role.log"), "").unwrap();
+}
+
+#[test]
+fn the_role_waits_for_a_store_that_is_not_there_yet() {
+    let slack = Slack::start();
+    let mut world = World::with_slack(&slack);
+    let aside = world.dir.path().join("elsewhere");
+    fs::create_dir(&aside).unwrap();
+    for name in ["sessions.db", "sessions.db-wal", "sessions.db-shm"] {
+        fs::remove_file(world.path().join(name)).ok();
+    }
+    let role = world.start();
+    eventually("waiting", || role.log().contains("waiting for the database of the trace role").then_some(()));
+    world.replace_store();
+    world.commit(&[opened(1, "alice", NEAR)]);
+    world.settled(key(1), DeliveryState::Delivered);
+}
