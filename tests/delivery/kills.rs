@@ -66,9 +66,6 @@ fn killed_after_every_step_of_several_sessions() {
     });
     // An intake, two look-ups with their ratings, three steps for each of six messages; their order differs.
     assert_eq!(steps.len(), 1 + 2 * 2 + 3 * 6, "{steps:?}");
-    for name in ["Intake", "Enrich", "Assess", "Claim", "Send", "Record"] {
-        assert!(steps.iter().any(|step| step == name), "{name} was never the last: {steps:?}");
-    }
 }
 
 /// How many deliveries are not at their end, those without a session as well.
