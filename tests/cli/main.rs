@@ -1,1 +1,18 @@
-fn main() {}
+//! The command line as people and programs meet it: the real binary against a prepared state directory, and whole
+//! pages compared with golden files.
+//!
+//! `UPDATE_EXPECT=1 cargo test --test cli` writes the golden files anew; it only makes a change deliberate.
+
+#![expect(clippy::unwrap_used, reason = "what a test relies on may panic, with its place")]
+
+mod check;
+mod errors;
+mod fixture;
+mod help;
+mod json;
+mod readers;
+#[path = "../root.rs"]
+mod root;
+mod sessions;
+mod show;
+mod terminal;

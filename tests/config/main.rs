@@ -2,6 +2,8 @@
 //!
 //! `UPDATE_EXPECT=1 cargo test --test config` writes the golden file anew.
 
+#![expect(clippy::unwrap_used, reason = "what a test relies on may panic, with its place")]
+
 mod accepted;
 mod refused;
 mod shipped;

@@ -16,6 +16,9 @@ static PROCESSES: HashMap<u32, u32> = HashMap::with_max_entries(MAX_PROCESSES, N
 #[map]
 static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(LOSS_COUNTERS, 0);
 
+/// `BPF_EXIST`: change an entry, add none.
+const EXISTING: u64 = 2;
+
 /// Nothing was reported yet.
 const FRESH: u32 = 0;
 /// Its connection was reported.
@@ -32,7 +35,7 @@ pub(crate) fn follow(tgid: u32) -> Result<(), Error> {
 
 pub(crate) fn forget(tgid: u32) {
     // It fails only where the process was not followed.
-    let _: Result<(), i32> = PROCESSES.remove(tgid);
+    PROCESSES.remove(tgid).ok();
 }
 
 pub(crate) fn is_socket_reported(tgid: u32) -> bool {
@@ -42,7 +45,7 @@ pub(crate) fn is_socket_reported(tgid: u32) -> bool {
 
 pub(crate) fn set_socket_reported(tgid: u32) {
     // It fails only where the process has ended meanwhile.
-    let _: Result<(), i32> = PROCESSES.insert(tgid, SOCKET_REPORTED, 2 /* BPF_EXIST */);
+    PROCESSES.insert(tgid, SOCKET_REPORTED, EXISTING).ok();
 }
 
 pub(crate) fn count_loss(loss: Loss) {

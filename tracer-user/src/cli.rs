@@ -1,5 +1,6 @@
 //! The command line. What is written here in `///` is the help that people read.
 
+use std::io::IsTerminal as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -41,22 +42,23 @@ pub struct Global {
 
     /// What is logged to standard error: error, warn, info, debug, trace, or a filter
     ///
-    /// A filter names modules, such as info,login_tracer::kernel=debug
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILTER",
-        env = "LOGIN_TRACER_LOG",
-        hide_env_values = true,
-        default_value = "info"
-    )]
-    pub log: String,
+    /// A filter names modules, such as info,login_tracer::kernel=debug. The default is info;
+    /// on a terminal, where the messages themselves are to be seen, it is warn.
+    #[arg(long, global = true, value_name = "FILTER", env = "LOGIN_TRACER_LOG", hide_env_values = true)]
+    #[arg(verbatim_doc_comment)]
+    pub log: Option<String>,
 }
 
 impl Global {
     /// The file that is read when there is no `--config`.
     pub fn config_path(&self) -> PathBuf {
         self.config.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_PATH))
+    }
+
+    /// What is logged when there is no `--log`.
+    pub fn log_filter(&self) -> &str {
+        let default = if std::io::stderr().is_terminal() { "warn" } else { "info" };
+        self.log.as_deref().unwrap_or(default)
     }
 }
 
@@ -238,7 +240,7 @@ mod tests {
         let resolved = Since::parse("2d").unwrap().resolve(autumn, &zone).unwrap();
         assert_eq!(resolved.to_string(), "2026-10-24T08:00:00Z");
         assert!(Since::parse("yesterday-ish").is_err());
-        assert_eq!(Since::parse("9999y").unwrap().resolve(now, &zone), None);
+        assert_eq!(Since::parse("19000y").unwrap().resolve(now, &zone), None);
     }
 
     #[test]

@@ -35,15 +35,14 @@ pub enum Exit {
 impl Exit {
     /// What an error means for whoever started the program.
     pub fn of(error: &anyhow::Error) -> Self {
-        for cause in error.chain() {
-            if cause.is::<Usage>() {
-                return Self::Usage;
-            }
-            if cause.is::<Permanent>() || cause.is::<ConfigError>() {
-                return Self::Permanent;
-            }
+        // Either the cause itself or what was added to it as context.
+        if error.is::<Usage>() {
+            return Self::Usage;
         }
-        if error.is::<Permanent>() { Self::Permanent } else { Self::Failure }
+        if error.is::<Permanent>() || error.is::<ConfigError>() {
+            return Self::Permanent;
+        }
+        Self::Failure
     }
 
     /// The number that the parent process sees.
@@ -71,7 +70,7 @@ pub struct Usage(pub String);
 /// Does what the command line says.
 pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let global = &cli.global;
-    output::log::start(&global.log).map_err(|error| Usage(format!("{error:#}")))?;
+    output::log::start(global.log_filter()).map_err(|error| Usage(format!("{error:#}")))?;
     // The roles change their user and the supervisor hands the path on: it must mean the same everywhere.
     let state_dir = absolute(&global.state_dir)?;
     match &cli.command {
@@ -86,4 +85,23 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
 
 fn absolute(path: &std::path::Path) -> anyhow::Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("cannot use the directory {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn what_was_said_deep_down_decides() {
+        let permanent = || Permanent("no kernel types".to_owned());
+        let cause = anyhow::Error::from(io::Error::from(io::ErrorKind::NotFound));
+        assert_eq!(Exit::of(&cause.context(permanent()).context("a").context("b")), Exit::Permanent);
+        assert_eq!(Exit::of(&anyhow::Error::from(permanent()).context("the role ended")), Exit::Permanent);
+        let missing = ConfigError::Missing { path: PathBuf::from("/x") };
+        assert_eq!(Exit::of(&anyhow::Error::from(missing).context("a")), Exit::Permanent);
+        assert_eq!(Exit::of(&Usage("--since".to_owned()).into()), Exit::Usage);
+        assert_eq!(Exit::of(&anyhow::anyhow!("disk full").context("a")), Exit::Failure);
+    }
 }

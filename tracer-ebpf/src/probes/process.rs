@@ -57,7 +57,7 @@ fn leave(task: Task, path: Pointer) -> Result<(), Error> {
     emit::record(|record: &mut Leave| {
         record.header = header;
         // Without a terminal the field stays empty, and so it does where it cannot be read.
-        let _: Result<(), Error> = task.copy_tty(&mut record.tty);
+        task.copy_tty(&mut record.tty).ok();
         path.copy_text(&mut record.path);
     })
 }

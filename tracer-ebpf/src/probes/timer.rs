@@ -36,6 +36,6 @@ fn try_timer_state(ctx: &BtfTracePointContext) -> Result<(), Error> {
     emit::record(|record: &mut TimerDisarmed| {
         record.header = header;
         // A title that cannot be read stays empty: the login is reported all the same.
-        let _: Result<(), Error> = task.copy_title(&mut record.title);
+        task.copy_title(&mut record.title).ok();
     })
 }

@@ -16,8 +16,9 @@ use crate::notify::outbox;
 use crate::output::findings::{self, Finding, Part, Verdict};
 use crate::output::{self, View};
 use crate::store::{Reader, StoreError};
+use crate::supervise::Role;
 use crate::supervise::lock::{self, Holder};
-use crate::supervise::{Role, privileges};
+use crate::supervise::privileges::{self, Account};
 
 pub(super) fn run(global: &Global, state_dir: &Path) -> anyhow::Result<Exit> {
     let loaded = config::load(global.config.as_deref(), Secrets::Read);
@@ -51,11 +52,7 @@ fn config_part(global: &Global, loaded: &Result<Config, ConfigError>) -> Part {
     let shown = path.display().to_string();
     let findings = match loaded {
         Ok(config) => vec![
-            if path.exists() {
-                Finding::good(shown, "no problem")
-            } else {
-                Finding::good(shown, "not there; everything has its default")
-            },
+            config_file(&path, config),
             Finding::good("sinks", sinks(config)),
             match &config.enrich.threat_jammer {
                 Some(service) => Finding::good("reputation", &service.base_url),
@@ -81,6 +78,34 @@ fn config_part(global: &Global, loaded: &Result<Config, ConfigError>) -> Part {
         }
     };
     Part { title: "Configuration".to_owned(), findings }
+}
+
+/// A file without problems; under systemd the notify role reads it by itself, without the rights of root.
+fn config_file(path: &Path, config: &Config) -> Finding {
+    let shown = path.display().to_string();
+    let Ok(file) = fs::metadata(path) else {
+        return Finding::good(shown, "not there; everything has its default");
+    };
+    match privileges::notify_account(config) {
+        Ok(account) if !account.is_fallback && !may_read(&file, &account) => Finding::note(
+            &shown,
+            format!(
+                "no problem, but {} may not read it: the systemd unit of the notify role will not start",
+                account.name
+            ),
+            format!("run `chgrp {} {shown} && chmod g+r {shown}`", account.gid),
+        ),
+        Ok(_) | Err(_) => Finding::good(shown, "no problem"),
+    }
+}
+
+fn may_read(file: &fs::Metadata, account: &Account) -> bool {
+    let mode = file.mode();
+    match (file.uid() == account.uid, file.gid() == account.gid) {
+        (true, _) => mode & 0o400 != 0,
+        (false, true) => mode & 0o040 != 0,
+        (false, false) => mode & 0o004 != 0,
+    }
 }
 
 fn sinks(config: &Config) -> String {

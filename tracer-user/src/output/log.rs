@@ -62,16 +62,20 @@ struct Line {
 
 impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(bytes);
-        let line = sanitize::line(text.trim_end_matches('\n'));
         // One write: lines of the two roles share the stream and must not mix.
-        io::stderr().lock().write_all(format!("{}{line}\n", self.prefix).as_bytes())?;
+        io::stderr().lock().write_all(harmless(self.prefix, bytes).as_bytes())?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// One event as one line, whatever strangers put into it.
+fn harmless(prefix: &str, event: &[u8]) -> String {
+    let text = String::from_utf8_lossy(event);
+    format!("{prefix}{}\n", sanitize::line(text.strip_suffix('\n').unwrap_or(&text)))
 }
 
 /// The prefix for a syslog priority.
@@ -81,5 +85,23 @@ fn priority(level: Level) -> &'static str {
         Level::WARN => "<4>",
         Level::INFO => "<6>",
         _ => "<7>",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_stays_one_line() {
+        assert_eq!(harmless("<4>", b"a name=\"x\"\n"), "<4>a name=\"x\"\n");
+        assert_eq!(harmless("", "a\n<0>forged\u{1b}[2J \u{202e}b\n".as_bytes()), "a�<0>forged�[2J �b\n");
+        assert_eq!(harmless("", b"\xff\n\n"), "��\n");
+    }
+
+    #[test]
+    fn priorities_are_those_of_syslog() {
+        let levels = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
+        assert_eq!(levels.map(priority), ["<3>", "<4>", "<6>", "<7>", "<7>"]);
     }
 }

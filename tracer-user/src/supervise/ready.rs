@@ -21,6 +21,8 @@ const MESSAGE_BYTES: usize = 4096;
 #[derive(Debug)]
 pub struct ReadySocket {
     socket: UnixDatagram,
+    /// The same socket, to read what is left without waiting.
+    rest: StdDatagram,
     path: PathBuf,
 }
 
@@ -40,10 +42,11 @@ impl ReadySocket {
                 chown(&path, Some(account.uid), Some(account.gid))?;
             }
             socket.set_nonblocking(true)?;
-            UnixDatagram::from_std(socket)
+            Ok((UnixDatagram::from_std(socket.try_clone()?)?, socket))
         };
-        let socket = bind().with_context(|| format!("cannot create the socket {}", path.display()))?;
-        Ok(Self { socket, path })
+        let (socket, rest) =
+            bind().with_context(|| format!("cannot create the socket {}", path.display()))?;
+        Ok(Self { socket, rest, path })
     }
 
     pub fn path(&self) -> &Path {
@@ -57,6 +60,18 @@ impl ReadySocket {
             let length = self.socket.recv(&mut message).await?;
             if says_ready(&message[..length]) {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Whether the role had said so before it ended, in a message that was not read yet. None is left for the next run.
+    pub fn was_ready(&self) -> io::Result<bool> {
+        let (mut message, mut is_ready) = ([0; MESSAGE_BYTES], false);
+        loop {
+            match self.rest.recv(&mut message) {
+                Ok(length) => is_ready |= says_ready(&message[..length]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(is_ready),
+                Err(error) => return Err(error),
             }
         }
     }

@@ -157,21 +157,28 @@ async fn watch_one(
         tokio::select! {
             status = child.wait() => {
                 let status = status.with_context(|| format!("cannot wait for the {role} role"))?;
+                if start.socket.was_ready().with_context(|| format!("cannot hear from the {role} role"))? {
+                    tell_ready(role, was_ready, ready);
+                }
                 return Ok(Ended::ByItself(status));
             }
             heard = start.socket.ready() => {
                 heard.with_context(|| format!("cannot hear from the {role} role"))?;
-                tracing::debug!(%role, "role is ready");
-                if !std::mem::replace(was_ready, true) {
-                    // Nobody listens any more once the supervisor's loop has ended.
-                    ready.send(()).unwrap_or_default();
-                }
+                tell_ready(role, was_ready, ready);
             }
             () = asked_to(Stop::Gently, stop) => break,
         }
     }
     end(role, child, stop).await?;
     Ok(Ended::Stopped)
+}
+
+fn tell_ready(role: Role, was_ready: &mut bool, ready: &mpsc::UnboundedSender<()>) {
+    tracing::debug!(%role, "role is ready");
+    if !std::mem::replace(was_ready, true) {
+        // Nobody listens any more once the supervisor's loop has ended.
+        ready.send(()).unwrap_or_default();
+    }
 }
 
 /// Returns when the supervisor was asked for that, or has ended.

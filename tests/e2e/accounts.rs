@@ -1,0 +1,144 @@
+//! The people of the sandbox: accounts, their passwords and keys, as files under the sandbox's own `/etc`.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+
+use crate::processes::command;
+use crate::sandbox::ROOM;
+
+/// One account of the sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account {
+    pub name: &'static str,
+    pub uid: u32,
+    home: &'static str,
+    shell: &'static str,
+    /// Last day of the account, as `shadow(5)` counts; empty for none.
+    expires: &'static str,
+}
+
+pub const ROOT: Account = Account { name: "root", uid: 0, home: "/root", shell: "/bin/bash", expires: "" };
+pub const ALICE: Account =
+    Account { name: "alice", uid: 5001, home: "/home/alice", shell: "/bin/bash", expires: "" };
+pub const BOB: Account =
+    Account { name: "bob", uid: 5002, home: "/home/bob", shell: "/bin/bash", expires: "" };
+/// May log in, but gets no shell.
+pub const SHELLLESS: Account = Account {
+    name: "shellless",
+    uid: 5003,
+    home: "/home/shellless",
+    shell: "/usr/sbin/nologin",
+    expires: "",
+};
+/// Gets sftp below [`JAIL`] and nothing else.
+pub const JAILED: Account =
+    Account { name: "jailed", uid: 5004, home: "/files", shell: "/bin/false", expires: "" };
+pub const EXPIRED: Account =
+    Account { name: "expired", uid: 5005, home: "/home/expired", shell: "/bin/bash", expires: "1" };
+/// Nobody has this name.
+pub const UNKNOWN: Account =
+    Account { name: "mallory", uid: 5999, home: "/", shell: "/bin/false", expires: "" };
+
+/// What sshd makes the root directory of [`JAILED`].
+pub const JAIL: &str = "/home/jail";
+
+/// The password of every account, and its hash: SHA-512 with the fewest rounds, to be quick.
+pub const PASSWORD: &str = "let alice in";
+const HASH: &str = "$6$rounds=1000$e2e$hMxBFtnn/iX4od/vjtTMWUzwb.ewCT2eMu2CzAQWYZjCdGiXNBqcuyiR1F7nMAo/WU4NqGVZySAzfZTdxvy9z/";
+
+const PEOPLE: [Account; 6] = [ROOT, ALICE, BOB, SHELLLESS, JAILED, EXPIRED];
+
+/// A key pair of the sandbox; its public half has `.pub` behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// sshd's own.
+    Host,
+    /// Listed for every account.
+    Listed,
+    /// Listed for nobody.
+    Stranger,
+    /// Listed for root only, with a command that it must run.
+    Forced,
+}
+
+impl Key {
+    pub fn path(self) -> PathBuf {
+        let name = match self {
+            Self::Host => "host",
+            Self::Listed => "listed",
+            Self::Stranger => "stranger",
+            Self::Forced => "forced",
+        };
+        Path::new(ROOM).join("keys").join(name)
+    }
+
+    /// The public half, as it stands in `authorized_keys`.
+    pub fn public(self) -> anyhow::Result<String> {
+        let path = self.path().with_extension("pub");
+        Ok(fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?
+            .trim()
+            .to_owned())
+    }
+
+    fn generate(self) -> anyhow::Result<()> {
+        let output =
+            command("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(self.path()).output();
+        let output = output.context("cannot run ssh-keygen")?;
+        ensure!(output.status.success(), "ssh-keygen: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+}
+
+/// Writes the account files, homes and keys. The sandbox's `/etc`, `/home`, `/root` and [`ROOM`] must be in place.
+pub fn create() -> anyhow::Result<()> {
+    let mut passwd =
+        "sshd:x:102:65534::/run/sshd:/usr/sbin/nologin\nnobody:x:65534:65534::/:/usr/sbin/nologin\n"
+            .to_owned();
+    let mut shadow = "sshd:!:19000::::::\nnobody:!:19000::::::\n".to_owned();
+    // tty and utmp own terminals and login records on every distribution.
+    let mut group = "tty:x:5:\nshadow:x:42:\nutmp:x:43:\nnogroup:x:65534:\n".to_owned();
+    for Account { name, uid, home, shell, expires } in PEOPLE {
+        passwd += &format!("{name}:x:{uid}:{uid}::{home}:{shell}\n");
+        shadow += &format!("{name}:{HASH}:19000:0:99999:7::{expires}:\n");
+        group += &format!("{name}:x:{uid}:\n");
+    }
+    write("/etc/passwd", &passwd, 0o644)?;
+    write("/etc/shadow", &shadow, 0o600)?;
+    write("/etc/group", &group, 0o644)?;
+    write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\n", 0o644)?;
+    write("/etc/sudoers", "root ALL=(ALL) ALL\nalice ALL=(ALL) NOPASSWD: ALL\n", 0o440)?;
+
+    for Account { uid, home, .. } in [ALICE, BOB, SHELLLESS, EXPIRED] {
+        fs::create_dir_all(home).with_context(|| format!("cannot create {home}"))?;
+        chown(home, Some(uid), Some(uid)).with_context(|| format!("cannot give {home} away"))?;
+    }
+    fs::create_dir_all(Path::new(JAIL).join("files")).context("cannot create the jail")?;
+
+    fs::create_dir_all(Path::new(ROOM).join("keys")).context("cannot create the folder of keys")?;
+    for key in [Key::Host, Key::Listed, Key::Stranger, Key::Forced] {
+        key.generate()?;
+    }
+    let folder = Path::new(ROOM).join("authorized_keys");
+    fs::create_dir_all(&folder).context("cannot create the folder of listed keys")?;
+    let listed = Key::Listed.public()?;
+    for Account { name, .. } in PEOPLE {
+        let mut text = format!("{listed}\n");
+        if name == ROOT.name {
+            text += &format!("command=\"echo forced; read _\" {}\n", Key::Forced.public()?);
+        }
+        write(folder.join(name), &text, 0o644)?;
+    }
+    Ok(())
+}
+
+/// Writes a file with exactly these permissions.
+pub fn write(path: impl AsRef<Path>, text: &str, mode: u32) -> anyhow::Result<()> {
+    let path = path.as_ref();
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .with_context(|| format!("cannot set the permissions of {}", path.display()))
+}

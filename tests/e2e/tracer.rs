@@ -1,0 +1,158 @@
+//! The program under test, from outside: `login-tracer trace` at work, and `login-tracer sessions --json`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+
+use anyhow::{Context as _, ensure};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::accounts::write;
+use crate::lines::{LIMIT, Lines};
+use crate::processes::{self, command};
+use crate::sandbox::{self, ROOM, TRACER};
+
+/// A session as the tracer lists it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Session {
+    /// The stable identity.
+    pub session: String,
+    pub host: String,
+    pub user: Option<String>,
+    pub uid: Option<u32>,
+    peer: Option<Address>,
+    local: Option<Address>,
+    pub sshd: Sshd,
+    pub tty: Option<String>,
+    pub state: State,
+    pub opened_at: Timestamp,
+    pub closed_at: Option<Timestamp>,
+    pub duration_s: Option<f64>,
+    pub end: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Open,
+    Closed,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Sshd {
+    pub pid: u32,
+    pub exe: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Address {
+    address: IpAddr,
+    port: u16,
+}
+
+impl Session {
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer.as_ref().map(|peer| SocketAddr::new(peer.address, peer.port))
+    }
+
+    pub fn local(&self) -> Option<SocketAddr> {
+        self.local.as_ref().map(|local| SocketAddr::new(local.address, local.port))
+    }
+
+    /// Whether it may be of this sandbox: the tracer sees every login on this kernel.
+    fn may_be_ours(&self) -> bool {
+        self.peer().is_none_or(|peer| match peer.ip().to_canonical() {
+            IpAddr::V4(address) => address == sandbox::address(),
+            IpAddr::V6(address) => {
+                address.is_loopback()
+                    && self.local().is_none_or(|local| sandbox::server_ports().contains(&local.port()))
+            }
+        })
+    }
+}
+
+/// The trace role at work, with a state directory of its own.
+pub struct Tracer {
+    child: std::sync::Mutex<Child>,
+    messages: Arc<Lines>,
+}
+
+impl Tracer {
+    /// Starts it and waits until it says that it is ready.
+    pub fn start() -> anyhow::Result<Self> {
+        let socket_path = format!("{ROOM}/notify");
+        let socket = UnixDatagram::bind(&socket_path).context("cannot listen for readiness")?;
+        socket.set_read_timeout(Some(LIMIT)).context("cannot bound the wait for readiness")?;
+        write(format!("{ROOM}/config.toml"), "", 0o644)?;
+        let mut command = login_tracer();
+        command.arg("trace").env("NOTIFY_SOCKET", socket_path).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("cannot start the tracer")?;
+        let messages = Lines::of(child.stderr.take().context("the messages are piped")?);
+        let tracer = Self { child: child.into(), messages };
+        let mut buffer = [0; 1024];
+        loop {
+            let Ok(length) = socket.recv(&mut buffer) else {
+                anyhow::bail!("the tracer did not become ready:\n{}", tracer.messages(Timestamp::MIN));
+            };
+            if buffer[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
+                return Ok(tracer);
+            }
+        }
+    }
+
+    /// All sessions of the sandbox, oldest first.
+    pub fn sessions(&self) -> anyhow::Result<Vec<Session>> {
+        let text = Self::listing()?;
+        let mut sessions = Vec::new();
+        for line in text.lines() {
+            let session: Session =
+                serde_json::from_str(line).with_context(|| format!("not a session: {line}"))?;
+            if session.may_be_ours() {
+                sessions.push(session);
+            }
+        }
+        sessions.sort_by_key(|session| session.opened_at);
+        Ok(sessions)
+    }
+
+    /// What `sessions --json` prints.
+    pub fn listing() -> anyhow::Result<String> {
+        let output = login_tracer()
+            .args(["sessions", "--json", "--limit", "0"])
+            .output()
+            .context("cannot list sessions")?;
+        ensure!(
+            output.status.success(),
+            "login-tracer sessions: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).context("the list is not UTF-8")
+    }
+
+    /// What the trace role said since `start`, and whether it is still there.
+    pub fn messages(&self, start: Timestamp) -> String {
+        let mut child = self.child.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let end = match child.try_wait() {
+            Ok(None) => String::new(),
+            Ok(Some(status)) => format!("  it has ended: {status}\n"),
+            Err(error) => format!("  it cannot be waited for: {error}\n"),
+        };
+        self.messages.since(start) + &end
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        let mut child = self.child.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        processes::signal(child.id(), rustix::process::Signal::TERM);
+        child.wait().ok();
+    }
+}
+
+fn login_tracer() -> std::process::Command {
+    let mut command = command(TRACER);
+    command.args(["--config", &format!("{ROOM}/config.toml"), "--state-dir", &format!("{ROOM}/state")]);
+    command
+}
