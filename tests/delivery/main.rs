@@ -13,6 +13,7 @@ mod kills;
 mod look_ups;
 mod outages;
 mod positions;
+mod queue;
 #[path = "../doubles/slack.rs"]
 mod slack;
 #[path = "../doubles/threat_jammer.rs"]

@@ -12,6 +12,7 @@
 //! sessions and changes are in `sessions.db`.
 
 mod ledger;
+mod queue;
 mod schema;
 mod writer;
 
@@ -23,9 +24,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use uuid::Uuid;
 
-pub use self::writer::{
-    Attempt, Delivery, Due, NewAnnouncement, Outbox, Pending, Position, Rating, Recorded, TakenIn,
-};
+pub use self::queue::{Attempt, Delivery, Due, Recorded};
+pub use self::writer::{NewAnnouncement, Outbox, Pending, Position, Rating, TakenIn};
 use crate::assess::{Assessment, Level, Reason};
 use crate::session::{ChangeKind, SessionKey};
 use crate::store::{self, StoreError};
