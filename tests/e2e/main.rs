@@ -21,6 +21,9 @@ use libtest_mimic::{Arguments, Trial};
 
 mod accounts;
 mod client;
+#[expect(dead_code, reason = "the double can do more than is wanted here")]
+#[path = "../doubles/http.rs"]
+mod http;
 mod lines;
 mod namespaces;
 mod processes;
@@ -30,7 +33,14 @@ mod scenarios;
 mod scene;
 mod server;
 mod site;
+#[expect(dead_code, reason = "the double can do more than is wanted here")]
+#[path = "../doubles/slack.rs"]
+mod slack;
+#[expect(dead_code, reason = "the double can do more than is wanted here")]
+#[path = "../doubles/threat_jammer.rs"]
+mod threat_jammer;
 mod tracer;
+mod whole;
 
 use scenarios::Scenario;
 use site::Site;

@@ -16,6 +16,7 @@ macro_rules! scenarios {
     };
 }
 
+mod announcements;
 mod endings;
 mod impostors;
 mod logins;
@@ -53,6 +54,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(endings::scenarios());
     all.extend(refusals::scenarios());
     all.extend(impostors::scenarios());
+    all.extend(announcements::scenarios());
     all.extend(scenarios!["end", nothing_is_left_unexplained]);
     all
 }

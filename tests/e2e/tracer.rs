@@ -64,7 +64,7 @@ impl Session {
     /// Whether it may be of this sandbox: the tracer sees every login on this kernel.
     fn may_be_ours(&self) -> bool {
         self.peer().is_none_or(|peer| match peer.ip().to_canonical() {
-            IpAddr::V4(address) => address == sandbox::address(),
+            IpAddr::V4(_) => self.local().is_none_or(|local| local.ip() == sandbox::address()),
             IpAddr::V6(address) => {
                 address.is_loopback()
                     && self.local().is_none_or(|local| sandbox::server_ports().contains(&local.port()))

@@ -18,7 +18,7 @@ mod sessions;
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -213,20 +213,26 @@ pub fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
 }
 
 /// Creates the file with its permissions before SQLite opens it: `-wal` and `-shm` inherit them.
+///
+/// A new file gets its name only when its group may read it, so that no reader ever finds it closed.
 pub(crate) fn create_file(path: &Path, group: Option<u32>) -> io::Result<()> {
-    let mode = if group.is_some() { 0o640 } else { 0o600 };
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(mode)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-        .open(path)?;
-    file.set_permissions(fs::Permissions::from_mode(mode))?;
-    if group.is_some() {
-        std::os::unix::fs::fchown(&file, None, group)?;
+    let open = |path: &Path| {
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        options.custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(path)
+    };
+    let adapt = |file: &fs::File| {
+        if group.is_some() {
+            fchown(file, None, group)?;
+        }
+        file.set_permissions(fs::Permissions::from_mode(if group.is_some() { 0o640 } else { 0o600 }))
+    };
+    if path.symlink_metadata().is_ok() {
+        return adapt(&open(path)?);
     }
-    Ok(())
+    let unfinished = with_suffix(path, ".new");
+    adapt(&open(&unfinished)?)?;
+    fs::rename(&unfinished, path)
 }
 
 /// A connection for the one writer of a database: write-ahead log, every commit synced.
