@@ -28,6 +28,7 @@ mod lines;
 mod namespaces;
 mod processes;
 mod programs;
+mod recording;
 mod sandbox;
 mod scenarios;
 mod scene;
@@ -86,7 +87,12 @@ fn main() -> ExitCode {
         );
         return namespaces::run_self_inside();
     }
-    let site = match sandbox::enter().and_then(|()| Site::open()) {
+    let enter = || {
+        let recordings = recording::Recordings::wanted()?;
+        sandbox::enter()?;
+        Site::open(recordings)
+    };
+    let site = match enter() {
         Ok(site) => Arc::new(site),
         Err(error) => {
             eprintln!("the sandbox could not be set up: {error:#}");

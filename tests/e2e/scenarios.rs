@@ -39,6 +39,9 @@ impl Scenario {
         let played = catch_unwind(AssertUnwindSafe(|| {
             (self.script)(&mut scene);
             scene.conclude();
+            if let Some(recordings) = &site.recordings {
+                recordings.save(self.name).expect("the recording is saved");
+            }
         }));
         played.map_err(|panic| {
             let words = panic.downcast_ref::<String>().cloned();

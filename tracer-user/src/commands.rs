@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::cli::{Cli, Command};
 use crate::config::ConfigError;
 use crate::output;
+use crate::store::StoreError;
 use crate::supervise::Permanent;
 
 /// How the program ends.
