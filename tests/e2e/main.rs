@@ -8,6 +8,7 @@
 //! It needs root. Without it every scenario is reported as ignored, or the suite fails if `LOGIN_TRACER_REQUIRE_ALL=1`.
 //! `tests/README.md` tells how to run one scenario.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test program talks to its terminal")]
+#![expect(clippy::unwrap_used, reason = "in the doubles of services a failed unwrap is a failed test")]
 #![expect(unreachable_pub, reason = "a program exports nothing; `pub` says that other modules may call it")]
 
 use std::fs::File;

@@ -40,7 +40,8 @@ impl Exit {
         if error.is::<Usage>() {
             return Self::Usage;
         }
-        if error.is::<Permanent>() || error.is::<ConfigError>() {
+        let is_newer = matches!(error.downcast_ref(), Some(StoreError::Newer { .. }));
+        if error.is::<Permanent>() || error.is::<ConfigError>() || is_newer {
             return Self::Permanent;
         }
         Self::Failure
