@@ -14,6 +14,7 @@
 
 mod changes;
 mod migrations;
+pub(crate) mod schema;
 mod sessions;
 
 use std::fs::{self, OpenOptions};
@@ -91,7 +92,7 @@ impl Writer {
         create_file(&path, group).map_err(|source| StoreError::File { path: path.clone(), source })?;
         let connection = open_for_writing(&path).map_err(|source| StoreError::sqlite(&path, source))?;
         check_integrity(&connection).map_err(|source| StoreError::Damaged { path: path.clone(), source })?;
-        migrations::apply(&connection, &path)?;
+        migrations::SESSIONS.apply(&connection, &path)?;
         Ok(Self { connection, path })
     }
 
@@ -136,7 +137,7 @@ impl Reader {
         let path = dir.join(FILE_NAME);
         let inode = inode_of(&path).map_err(|source| unreadable(&path, source))?;
         let connection = open_for_reading(&path)?;
-        migrations::check_readable(&connection, &path)?;
+        migrations::SESSIONS.check_readable(&connection, &path)?;
         Ok(Self { connection, path, inode })
     }
 
@@ -283,7 +284,8 @@ pub(crate) fn check_integrity(connection: &Connection) -> rusqlite::Result<()> {
     Err(rusqlite::Error::SqliteFailure(code, Some(finding)))
 }
 
-fn unreadable(path: &Path, source: io::Error) -> StoreError {
+/// Why a database cannot even be looked at.
+pub(crate) fn unreadable(path: &Path, source: io::Error) -> StoreError {
     let path = path.to_owned();
     if source.kind() == io::ErrorKind::NotFound {
         StoreError::Missing { path }
