@@ -90,7 +90,7 @@ fn main() -> ExitCode {
     }
     let enter = || {
         let recordings = recording::Recordings::wanted()?;
-        sandbox::enter()?;
+        sandbox::enter(None)?;
         Site::open(recordings)
     };
     let site = match enter() {

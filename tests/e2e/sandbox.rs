@@ -44,8 +44,12 @@ pub fn server_ports() -> Range<u16> {
 pub const VISITORS: [Ipv4Addr; 3] =
     [Ipv4Addr::new(193, 146, 30, 12), Ipv4Addr::new(193, 146, 30, 50), Ipv4Addr::new(193, 146, 30, 90)];
 
-/// Moves this process into a new sandbox. It must have a single thread.
-pub fn enter() -> anyhow::Result<()> {
+/// Where a folder of the machine that is kept appears inside.
+pub const KEPT: &str = "/run/e2e/kept";
+
+/// Moves this process into a new sandbox. It must have a single thread. All its files are in memory, except for a folder
+/// of the machine that is `kept`, for what has to be on a disk.
+pub fn enter(kept: Option<&Path>) -> anyhow::Result<()> {
     // SAFETY: no other thread exists yet, and no file descriptor is unshared.
     unsafe { unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::NEWNET | UnshareFlags::NEWUTS) }
         .context("cannot make namespaces")?;
@@ -59,10 +63,15 @@ pub fn enter() -> anyhow::Result<()> {
     let tracer =
         fs::File::open(env!("CARGO_BIN_EXE_login-tracer")).context("cannot open the tracer's binary")?;
     let this = fs::File::open(&own_exe).context("cannot open this program")?;
+    let kept = kept.map(fs::File::open).transpose().context("cannot open the folder that is kept")?;
     private_folder("/run", "mode=755")?;
     fs::create_dir_all(format!("{ROOM}/bin")).context("cannot create the suite's folder")?;
     bind_file(&descriptor_path(&tracer), TRACER)?;
     bind_file(&descriptor_path(&this), &format!("{ROOM}/bin/e2e"))?;
+    if let Some(folder) = kept {
+        fs::create_dir(KEPT).with_context(|| format!("cannot create {KEPT}"))?;
+        mount_bind(descriptor_path(&folder), KEPT).context("cannot keep the folder")?;
+    }
     programs::install()?;
 
     layer_over_etc()?;

@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stderr, reason = "tasks talk to the person who started them")]
 
+mod bench;
 mod build;
 mod command;
 mod compiler;
@@ -53,6 +54,15 @@ enum Task {
         /// Run only tests whose name contains one of these
         filters: Vec<String>,
     },
+    /// Measure what the tracer costs and how quick it is; most rows need root
+    Bench {
+        /// Fewer rounds: under five minutes
+        #[arg(long)]
+        quick: bool,
+        /// Only these rows
+        #[arg(value_name = "ROW", value_parser = bench::ROWS)]
+        rows: Vec<String>,
+    },
     /// Check formatting, clippy for host and kernel side, dependencies and the tree's own rules
     Lint,
     /// Install Debian packages without starting their services (used by `setup`, as root)
@@ -70,6 +80,7 @@ fn main() -> ExitCode {
         Task::Build { release } => build::task(release),
         Task::Run { args } => run::task(&args),
         Task::Test { filters } => test::task(&filters),
+        Task::Bench { quick, rows } => bench::task(quick, &rows),
         Task::Lint => lint::task(),
         Task::InstallPackages { packages } => packages::install(&packages),
     };

@@ -2,29 +2,43 @@
 //!
 //! The system call's exit is used, not its entry: the call has succeeded, and the ids are those of the task. For root
 //! the kernel may change nothing, but the call is made all the same.
+//!
+//! The loader attaches one of three programs, the first that the kernel takes. The last one only where nothing else is
+//! left: a tracepoint on any system call makes the kernel take the slow path of every system call of every process.
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::macros::tracepoint;
-use aya_ebpf::programs::TracePointContext;
+use aya_ebpf::macros::{fexit, kretprobe, tracepoint};
+use aya_ebpf::programs::{FExitContext, RetProbeContext, TracePointContext};
 use tracer_ebpf::{Credentials, Kind};
 
 use crate::error::{Error, Structure, report};
 use crate::task::{Task, offset};
 use crate::{emit, maps};
 
-#[tracepoint]
-fn exit_setresuid(ctx: TracePointContext) -> u32 {
-    report(&ctx, try_exit_setresuid(&ctx))
+/// On the system call's own function, whose one argument are the caller's registers.
+#[fexit]
+fn fexit_setresuid(ctx: FExitContext) -> u32 {
+    // What follows the arguments is the result.
+    report(&ctx, try_setresuid(ctx.tgid(), || Ok(ctx.arg(1))))
 }
 
-fn try_exit_setresuid(ctx: &TracePointContext) -> Result<(), Error> {
-    if !maps::is_followed(ctx.tgid()) {
-        return Ok(());
-    }
+/// On the same function, where the kernel cannot do the above.
+#[kretprobe]
+fn kretprobe_setresuid(ctx: RetProbeContext) -> u32 {
+    report(&ctx, try_setresuid(ctx.tgid(), || Ok(ctx.ret())))
+}
+
+#[tracepoint]
+fn exit_setresuid(ctx: TracePointContext) -> u32 {
     let at = offset!(exit_setresuid_ret);
     // SAFETY: the record of the tracepoint is at least as long as its last field, whose offset this is.
-    let result: i64 = unsafe { ctx.read_at(at) }.map_err(|_| Error::Read(Structure::SystemCall))?;
-    if result != 0 {
+    let result = || unsafe { ctx.read_at(at) }.map_err(|_| Error::Read(Structure::SystemCall));
+    report(&ctx, try_setresuid(ctx.tgid(), result))
+}
+
+#[inline(always)]
+fn try_setresuid(tgid: u32, result: impl FnOnce() -> Result<i64, Error>) -> Result<(), Error> {
+    if !maps::is_followed(tgid) || result()? != 0 {
         return Ok(());
     }
     let task = Task::current();

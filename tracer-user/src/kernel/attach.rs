@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use aya::maps::{HashMap, MapData, PerCpuArray, RingBuf};
-use aya::programs::{BtfTracePoint, ProgramError, TracePoint};
+use aya::programs::{BtfTracePoint, FExit, KProbe, ProgramError, TracePoint};
 use aya::{Btf, Ebpf, EbpfLoader, Pod, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use thiserror::Error;
@@ -14,7 +14,7 @@ use tracer_ebpf::{CONTRACT_VERSION, LOSS_COUNTERS, Offsets};
 use super::decode::decode;
 use super::offsets::{self, OffsetError};
 use super::tracefs;
-use crate::config::{ProbeLog, Trace};
+use crate::config::{Config, ProbeLog, Trace};
 use crate::event::Event;
 
 /// The object file that `cargo xtask build-ebpf` made.
@@ -28,6 +28,15 @@ pub(super) const REQUIRED: [(&str, &str); 4] = [
     ("timer_state", "itimer_state"),
 ];
 
+/// The kernel's function for the system call `setresuid`; `None` on machines whose name for it is not known.
+fn setresuid_function() -> Option<&'static str> {
+    match std::env::consts::ARCH {
+        "x86_64" => Some("__x64_sys_setresuid"),
+        "aarch64" => Some("__arm64_sys_setresuid"),
+        _ => None,
+    }
+}
+
 /// What keeps the programs from running.
 #[derive(Debug, Error)]
 pub enum AttachError {
@@ -39,8 +48,8 @@ pub enum AttachError {
     Offsets(#[from] OffsetError),
     #[error("cannot load the programs into the kernel")]
     Load(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("cannot attach the program {program} to the tracepoint {tracepoint}")]
-    Attach { program: &'static str, tracepoint: &'static str, source: Box<ProgramError> },
+    #[error("cannot attach the program {program} to {hook}")]
+    Attach { program: &'static str, hook: &'static str, source: Box<ProgramError> },
     #[error("the built-in programs lack {0}: this binary was not built by `cargo xtask build`")]
     Incomplete(&'static str),
 }
@@ -82,17 +91,16 @@ impl Probes {
         for (program, tracepoint) in REQUIRED {
             attach_btf_tracepoint(&mut ebpf, program, tracepoint, &btf)?;
         }
-        if offsets.exit_setresuid_ret != 0
-            && let Err(error) =
-                attach_tracepoint(&mut ebpf, "exit_setresuid", "syscalls", "sys_exit_setresuid")
-        {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(
-                error,
-                "no credential hook: the user id of a login comes from the account database only"
-            );
+        match attach_credential_hook(&mut ebpf, &btf, offsets.exit_setresuid_ret != 0) {
+            Some(tier) => tracing::info!(tier = tier.as_str(), "credential hook"),
+            None => {
+                tracing::warn!(
+                    "no credential hook: the user id of a login comes from the account database only"
+                );
+            }
         }
-        // Reading the BTF has used tens of megabytes in small pieces, which the allocator keeps unless asked.
+        // The BTF took tens of megabytes in small pieces, which the allocator keeps unless asked.
+        drop(btf);
         // SAFETY: it only returns free memory to the system.
         unsafe { libc::malloc_trim(0) };
         Self::from_loaded(ebpf, config.probe_log)
@@ -188,7 +196,7 @@ fn attach_btf_tracepoint(
         if is_permission(&source) {
             AttachError::NotPermitted
         } else {
-            AttachError::Attach { program, tracepoint, source: Box::new(source) }
+            AttachError::Attach { program, hook: tracepoint, source: Box::new(source) }
         }
     };
     let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
@@ -197,13 +205,98 @@ fn attach_btf_tracepoint(
     loaded.attach().map_err(failed).map(drop)
 }
 
+/// Where the program sits that reads the user ids of a session. The cheapest first: a tracepoint on any system call
+/// makes the kernel take the slow path of every system call of every process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CredentialTier {
+    /// At the exit of the system call's own function.
+    Fexit,
+    /// The same by a breakpoint.
+    Kretprobe,
+    /// On the system call's tracepoint.
+    Tracepoint,
+}
+
+impl CredentialTier {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Fexit => "fexit",
+            Self::Kretprobe => "kretprobe",
+            Self::Tracepoint => "system call tracepoint (costs every system call a little)",
+        }
+    }
+}
+
+/// Attaches the first of three programs that the kernel takes; `None` if it takes none.
+fn attach_credential_hook(ebpf: &mut Ebpf, btf: &Btf, has_tracepoint: bool) -> Option<CredentialTier> {
+    let tried = |result: Result<(), AttachError>, tier| match result {
+        Ok(()) => Some(tier),
+        Err(error) => {
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                ?tier,
+                "no credential hook of this tier"
+            );
+            None
+        }
+    };
+    if let Some(function) = setresuid_function() {
+        let fexit = tried(attach_fexit(ebpf, "fexit_setresuid", function, btf), CredentialTier::Fexit);
+        let attached = fexit.or_else(|| {
+            tried(attach_kretprobe(ebpf, "kretprobe_setresuid", function), CredentialTier::Kretprobe)
+        });
+        if attached.is_some() {
+            return attached;
+        }
+    }
+    if !has_tracepoint {
+        return None;
+    }
+    let attached = attach_tracepoint(ebpf, "exit_setresuid", "syscalls", "sys_exit_setresuid");
+    tried(attached, CredentialTier::Tracepoint)
+}
+
+/// Attaches the credential hook for a moment and says which tier the kernel takes: hooks that look as if they were there
+/// are refused by some kernels.
+pub(super) fn try_credential_hook() -> Result<Option<CredentialTier>, AttachError> {
+    let offsets = resolve(tracefs::find().as_deref())?;
+    let mut ebpf = load(&Config::default().trace, offsets)?;
+    let btf = Btf::from_sys_fs().map_err(|error| AttachError::Load(Box::new(error)))?;
+    Ok(attach_credential_hook(&mut ebpf, &btf, offsets.exit_setresuid_ret != 0))
+}
+
+fn attach_fexit(
+    ebpf: &mut Ebpf,
+    program: &'static str,
+    function: &'static str,
+    btf: &Btf,
+) -> Result<(), AttachError> {
+    let failed = |source| AttachError::Attach { program, hook: function, source: Box::new(source) };
+    let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
+    let loaded: &mut FExit = loaded.try_into().map_err(failed)?;
+    loaded.load(function, btf).map_err(failed)?;
+    loaded.attach().map_err(failed).map(drop)
+}
+
+fn attach_kretprobe(
+    ebpf: &mut Ebpf,
+    program: &'static str,
+    function: &'static str,
+) -> Result<(), AttachError> {
+    let failed = |source| AttachError::Attach { program, hook: function, source: Box::new(source) };
+    let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
+    let loaded: &mut KProbe = loaded.try_into().map_err(failed)?;
+    loaded.load().map_err(failed)?;
+    loaded.attach(function, 0).map_err(failed).map(drop)
+}
+
 fn attach_tracepoint(
     ebpf: &mut Ebpf,
     program: &'static str,
     category: &str,
     tracepoint: &'static str,
 ) -> Result<(), AttachError> {
-    let failed = |source| AttachError::Attach { program, tracepoint, source: Box::new(source) };
+    let failed = |source| AttachError::Attach { program, hook: tracepoint, source: Box::new(source) };
     let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
     let loaded: &mut TracePoint = loaded.try_into().map_err(failed)?;
     loaded.load().map_err(failed)?;

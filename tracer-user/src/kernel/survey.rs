@@ -1,9 +1,9 @@
-//! What this kernel offers, for `login-tracer check`. Reading it attaches nothing and changes nothing.
+//! What this kernel offers, for `login-tracer check`. As root one hook is attached for a moment; nothing else
+//! is changed.
 
 use std::fs;
-use std::path::Path;
 
-use super::attach::REQUIRED;
+use super::attach::{self, REQUIRED};
 use super::offsets::{BTF_PATH, OffsetError, Types};
 use super::tracefs;
 
@@ -128,23 +128,25 @@ fn process_hooks(types: &Types) -> Requirement {
 }
 
 fn credential_hook() -> Requirement {
-    let hook = Path::new("events/syscalls/sys_exit_setresuid/format");
     let lost = "the user id comes from the account database only, none for accounts of directory services";
     let degraded = |fix: &str| RequirementState::Degraded { lost: lost.to_owned(), fix: fix.to_owned() };
-    let (state, found) = match tracefs::find() {
-        None => (
-            degraded(
-                "mount tracefs at /sys/kernel/tracing (the service does so itself), or run `check` as root",
-            ),
-            "no tracefs".to_owned(),
+    let (state, found) = match attach::try_credential_hook() {
+        Ok(Some(tier)) => (RequirementState::Good, format!("tier: {}", tier.as_str())),
+        Ok(None) if tracefs::find().is_none() => (
+            degraded("mount tracefs at /sys/kernel/tracing (the service does so itself)"),
+            "no function of the kernel can be hooked, and there is no tracefs".to_owned(),
         ),
-        Some(place) if place.join(hook).exists() => {
-            (RequirementState::Good, "tier: system call tracepoint sys_exit_setresuid".to_owned())
-        }
-        Some(place) => (
+        Ok(None) => (
             degraded("use a kernel with CONFIG_FTRACE_SYSCALLS=y"),
-            format!("nothing in {}", place.display()),
+            "no function of the kernel can be hooked, and there is no tracepoint".to_owned(),
         ),
+        Err(error) => {
+            let lost = "cannot be told without privileges".to_owned();
+            (
+                RequirementState::Degraded { lost, fix: "run `check` as root to see all of it".to_owned() },
+                error.to_string(),
+            )
+        }
     };
     Requirement { name: "credential hook", state, found }
 }

@@ -1,0 +1,189 @@
+//! What the tracer costs and how quick it is: measures and writes raw samples to stdout, one JSON object a line.
+//! `cargo xtask bench` runs it and makes a table of that.
+//!
+//! Promises: A and B of a comparison take turns within one run. Logins go to a real sshd in the sandbox of the
+//! end-to-end suite; databases lie on the disk that holds the target directory. Every process that it starts is ended,
+//! and nothing is left behind, however it ends.
+#![expect(clippy::unwrap_used, reason = "in the doubles of services a failed unwrap is a failed test")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test program talks to its terminal")]
+#![expect(unreachable_pub, reason = "a program exports nothing; `pub` says that other modules may call it")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+
+#[expect(dead_code, reason = "the end-to-end suite needs more of it")]
+#[path = "../e2e/accounts.rs"]
+mod accounts;
+#[expect(dead_code, reason = "the end-to-end suite needs more of it")]
+#[path = "../e2e/client.rs"]
+mod client;
+#[expect(dead_code, reason = "the delivery tests need more of it")]
+#[path = "../doubles/http.rs"]
+mod http;
+#[expect(dead_code, reason = "the end-to-end suite needs more of it")]
+#[path = "../e2e/lines.rs"]
+mod lines;
+#[path = "../../xtask/src/bench/measurement.rs"]
+mod measurement;
+#[path = "../e2e/namespaces.rs"]
+mod namespaces;
+#[expect(dead_code, reason = "the end-to-end suite needs more of it")]
+#[path = "../e2e/processes.rs"]
+mod processes;
+#[expect(dead_code, reason = "the end-to-end suite needs more of it")]
+#[path = "../e2e/programs.rs"]
+mod programs;
+#[path = "../e2e/sandbox.rs"]
+mod sandbox;
+#[expect(dead_code, reason = "the end-to-end suite needs more of it")]
+#[path = "../e2e/server.rs"]
+mod server;
+#[expect(dead_code, reason = "the delivery tests need more of it")]
+#[path = "../doubles/slack.rs"]
+mod slack;
+
+mod report; // samples -> stdout
+mod tracer; // login-tracer run, and what it uses
+mod visitor; // the real ssh
+
+mod bpf;
+mod history;
+mod idle;
+mod latency;
+mod login;
+mod machine;
+mod throughput;
+
+use report::Row;
+
+#[derive(Parser)]
+struct CommandLine {
+    /// Fewer rounds
+    #[arg(long)]
+    quick: bool,
+    /// Only these rows
+    rows: Vec<String>,
+    /// What cargo calls benchmarks with
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// Where to measure, and how long.
+pub struct Bench {
+    pub quick: bool,
+    /// The program under test.
+    pub tracer: PathBuf,
+    /// A folder of our own on a disk.
+    pub disk: PathBuf,
+}
+
+impl Bench {
+    /// One of two numbers.
+    pub fn rounds(&self, quick: usize, thorough: usize) -> usize {
+        if self.quick { quick } else { thorough }
+    }
+}
+
+/// One group of rows.
+struct Group {
+    name: &'static str,
+    needs_root: bool,
+    run: fn(&Bench, &Row) -> anyhow::Result<()>,
+}
+
+const GROUPS: [Group; 7] = [
+    Group { name: "machine", needs_root: true, run: machine::run },
+    Group { name: "login", needs_root: true, run: login::run },
+    Group { name: "latency", needs_root: true, run: latency::run },
+    Group { name: "throughput", needs_root: false, run: throughput::run },
+    Group { name: "idle", needs_root: true, run: idle::run },
+    Group { name: "history", needs_root: false, run: history::run },
+    Group { name: "bpf", needs_root: true, run: bpf::run },
+];
+
+fn main() -> ExitCode {
+    let CommandLine { quick, rows, bench: _ } = CommandLine::parse();
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root && !namespaces::inside() {
+        // It goes after everything inside has ended, so that nothing is left on the disk either.
+        return match Disk::create() {
+            Ok(_disk) => namespaces::run_self_inside(),
+            Err(error) => failed(&error),
+        };
+    }
+    let measured = if is_root { inside(quick, &rows) } else { outside(quick, &rows) };
+    if is_root {
+        processes::end_all_descendants();
+    }
+    match measured {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+/// As root: in the sandbox.
+fn inside(quick: bool, rows: &[String]) -> anyhow::Result<()> {
+    let starter = rustix::process::getppid().context("nobody has started this process")?;
+    sandbox::enter(Some(&Disk::path_for(starter.as_raw_nonzero().get().cast_unsigned())))
+        .context("the sandbox could not be set up")?;
+    measure(&Bench { quick, tracer: sandbox::TRACER.into(), disk: sandbox::KEPT.into() }, rows)
+}
+
+/// Without root: what needs none.
+fn outside(quick: bool, rows: &[String]) -> anyhow::Result<()> {
+    let disk = Disk::create()?;
+    measure(&Bench { quick, tracer: env!("CARGO_BIN_EXE_login-tracer").into(), disk: disk.0.clone() }, rows)
+}
+
+fn measure(bench: &Bench, rows: &[String]) -> anyhow::Result<()> {
+    report::host(bench.quick)?;
+    for group in &GROUPS {
+        if !rows.is_empty() && !rows.iter().any(|row| row == group.name) {
+            continue;
+        }
+        if group.needs_root && !rustix::process::geteuid().is_root() {
+            report::skipped(group.name, "it needs root, to load programs into the kernel and to run sshd")?;
+            continue;
+        }
+        eprintln!("measuring: {}", group.name);
+        (group.run)(bench, &Row(group.name)).with_context(|| format!("cannot measure {}", group.name))?;
+    }
+    Ok(())
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("{error:#}");
+    ExitCode::FAILURE
+}
+
+/// A folder in the target directory, removed when dropped.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn create() -> anyhow::Result<Self> {
+        let path = Self::path_for(std::process::id());
+        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        let disk = Self(path);
+        // The notify role runs as another account.
+        fs::set_permissions(&disk.0, fs::Permissions::from_mode(0o755))
+            .context("cannot open the folder to all")?;
+        Ok(disk)
+    }
+
+    fn path_for(pid: u32) -> PathBuf {
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{pid}"))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("cannot remove {}: {error}", self.0.display());
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Samples on their way out: one JSON object a line.
+
+use jiff::Timestamp;
+
+use crate::measurement::{Figure, Host, Line, Measurement, Target};
+
+/// A group of rows, by its name.
+pub struct Row(pub &'static str);
+
+impl Row {
+    /// A and B, measured in turns.
+    pub fn paired(
+        &self,
+        what: &str,
+        unit: &str,
+        [a, b]: [&str; 2],
+        rounds: Vec<[f64; 2]>,
+        target: Option<Target>,
+    ) -> anyhow::Result<()> {
+        self.measured(what, unit, Figure::Paired { a: a.to_owned(), b: b.to_owned(), rounds }, target)
+    }
+
+    /// Many observations, of which the tail matters.
+    pub fn distribution(
+        &self,
+        what: &str,
+        unit: &str,
+        samples: Vec<f64>,
+        target: Option<Target>,
+    ) -> anyhow::Result<()> {
+        self.measured(what, unit, Figure::Distribution { samples }, target)
+    }
+
+    /// The same, measured a few times or once.
+    pub fn repeated(
+        &self,
+        what: &str,
+        unit: &str,
+        samples: Vec<f64>,
+        target: Option<Target>,
+    ) -> anyhow::Result<()> {
+        self.measured(what, unit, Figure::Repeated { samples }, target)
+    }
+
+    fn measured(&self, what: &str, unit: &str, figure: Figure, target: Option<Target>) -> anyhow::Result<()> {
+        let (row, what, unit) = (self.0.to_owned(), what.to_owned(), unit.to_owned());
+        write(&Line::Measured(Measurement { row, what, unit, figure, target }))
+    }
+}
+
+/// Where this is.
+pub fn host(quick: bool) -> anyhow::Result<()> {
+    let date = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+    let cpus = std::thread::available_parallelism()?.get();
+    write(&Line::Host(Host { date, kernel, cpus, quick }))
+}
+
+/// A row that cannot be measured here.
+pub fn skipped(row: &str, why: &str) -> anyhow::Result<()> {
+    write(&Line::Skipped { row: row.to_owned(), why: why.to_owned() })
+}
+
+fn write(line: &Line) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string(line)?);
+    Ok(())
+}

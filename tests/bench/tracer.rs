@@ -1,0 +1,159 @@
+//! `login-tracer run` at work, and what its processes use.
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use jiff::Timestamp;
+use rustix::process::Signal;
+
+use crate::Bench;
+use crate::accounts::write;
+use crate::lines::{LIMIT, Lines};
+use crate::processes::{self, command};
+use crate::sandbox::ROOM;
+
+/// Both roles and their supervisor; ended when dropped.
+pub struct Tracer {
+    child: Child,
+    /// From its start until both roles said that they are ready.
+    pub start: Duration,
+    messages: Arc<Lines>,
+}
+
+/// How a tracer is set up.
+pub struct Setup<'a> {
+    pub state_dir: &'a Path,
+    /// A webhook to post to; without one, messages go nowhere.
+    pub webhook: Option<&'a str>,
+}
+
+impl Tracer {
+    /// Starts it with a state directory of this name on the disk, and waits until it is ready.
+    pub fn start_in(bench: &Bench, state: &str) -> anyhow::Result<Self> {
+        Self::start(bench, &Setup { state_dir: &bench.disk.join(state), webhook: None })
+    }
+
+    /// Starts it and waits until it is ready.
+    pub fn start(bench: &Bench, setup: &Setup<'_>) -> anyhow::Result<Self> {
+        const WEBHOOK: &str = "BENCH_WEBHOOK";
+        let config = PathBuf::from(format!("{ROOM}/config.toml"));
+        let sink = setup.webhook.map_or("type = \"console\"\n".to_owned(), |_| {
+            format!("type = \"slack\"\nwebhook_url_env = \"{WEBHOOK}\"\n")
+        });
+        write(&config, &format!("[sinks.bench]\n{sink}"), 0o644)?;
+        let socket_path = format!("{ROOM}/ready");
+        // That of the last start.
+        fs::remove_file(&socket_path).or_else(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })?;
+        let socket = UnixDatagram::bind(&socket_path).context("cannot listen for readiness")?;
+        socket.set_read_timeout(Some(LIMIT)).context("cannot bound the wait for readiness")?;
+
+        let mut command = command(&bench.tracer);
+        command.arg("--config").arg(&config).arg("--state-dir").arg(setup.state_dir).arg("run");
+        command.env("NOTIFY_SOCKET", socket_path).stdout(Stdio::null()).stderr(Stdio::piped());
+        if let Some(url) = setup.webhook {
+            command.env(WEBHOOK, url);
+        }
+        let started = Instant::now();
+        let mut child = command.spawn().context("cannot start the tracer")?;
+        let messages = Lines::of(child.stderr.take().context("the messages are piped")?);
+        let mut tracer = Self { child, start: Duration::ZERO, messages };
+        let mut buffer = [0; 1024];
+        loop {
+            let Ok(length) = socket.recv(&mut buffer) else {
+                bail!("the tracer did not become ready:\n{}", tracer.messages());
+            };
+            if buffer[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
+                tracer.start = started.elapsed();
+                return Ok(tracer);
+            }
+        }
+    }
+
+    /// The process ids of supervisor, trace role and notify role.
+    pub fn processes(&self) -> anyhow::Result<[u32; 3]> {
+        let supervisor = self.child.id();
+        let roles = processes::children(supervisor);
+        let role = |verb: &str| {
+            let is_it = |pid: &&u32| {
+                let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                words.split(|byte| *byte == 0).any(|word| word == verb.as_bytes())
+            };
+            roles.iter().find(is_it).copied().with_context(|| format!("there is no {verb} role"))
+        };
+        Ok([supervisor, role("trace")?, role("notify")?])
+    }
+
+    /// Everything that it said.
+    pub fn messages(&self) -> String {
+        self.messages.since(Timestamp::MIN)
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        processes::signal(self.child.id(), Signal::TERM);
+        // It ends in a moment, or when its supervisor loses patience.
+        self.child.wait().ok();
+    }
+}
+
+/// What a process has used since it began.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Used {
+    /// Time on a CPU, in seconds.
+    pub cpu_s: f64,
+    /// How often it was put to sleep because it had nothing to do.
+    pub sleeps: u64,
+}
+
+/// Sums up all threads of a process.
+pub fn used(pid: u32) -> anyhow::Result<Used> {
+    let mut sum = Used::default();
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).context("the process is gone")? {
+        let thread = thread?.path();
+        // Nanoseconds on a CPU come first; `stat` counts in hundredths of a second.
+        let times = fs::read_to_string(thread.join("schedstat")).context("the kernel keeps no schedstat")?;
+        let on_cpu: f64 =
+            times.split(' ').next().unwrap_or_default().parse().context("no time in schedstat")?;
+        sum.cpu_s += on_cpu / 1e9;
+        sum.sleeps += number_in(&thread.join("status"), "voluntary_ctxt_switches:")?;
+    }
+    Ok(sum)
+}
+
+/// Resident memory in bytes.
+pub fn resident(pid: u32) -> anyhow::Result<u64> {
+    Ok(1024 * number_in(&PathBuf::from(format!("/proc/{pid}/status")), "VmRSS:")?)
+}
+
+/// What a process holds of the kernel's BPF objects, of one kind: `prog_id:` and `map_id:` give the ids, and
+/// `memlock:` the bytes.
+pub fn bpf_objects(pid: u32, kind: &str, value: &str) -> anyhow::Result<Vec<u64>> {
+    let mut found = std::collections::BTreeMap::<u64, u64>::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+        // A descriptor may be closed meanwhile.
+        let Ok(info) = fs::read_to_string(entry?.path()) else { continue };
+        let get = |key| info.lines().find_map(|line: &str| line.strip_prefix(key)?.trim().parse().ok());
+        if let (Some(id), Some(value)) = (get(kind), get(value)) {
+            // Links name their program too; the program itself is not counted twice.
+            found.insert(id, value);
+        }
+    }
+    ensure!(!found.is_empty(), "process {pid} holds nothing with a {kind}");
+    Ok(found.into_values().collect())
+}
+
+fn number_in(path: &Path, key: &str) -> anyhow::Result<u64> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.with_context(|| format!("no {key} in {}", path.display()))
+}

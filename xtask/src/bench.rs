@@ -1,0 +1,131 @@
+//! `bench`: what the tracer costs and how quick it is, as one table on stdout and as `target/bench.json`.
+//!
+//! The measuring itself is done by the benchmark program of `tests/bench/`, built with optimizations, which writes raw
+//! samples; here they are reduced, held against the project's targets and shown. Rows that need root are skipped
+//! without it, and the table says so.
+
+mod measurement;
+mod statistics;
+mod table;
+
+use std::io::{self, Write as _};
+use std::{env, fs};
+
+use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
+
+use self::measurement::{Host, Line, Measurement};
+use self::statistics::Reduced;
+use crate::{command, ebpf, say, setup, workspace};
+
+/// The groups of rows, as the benchmark program knows them.
+pub(crate) const ROWS: [&str; 7] = ["machine", "login", "latency", "throughput", "idle", "history", "bpf"];
+
+/// `target/bench.json`.
+#[derive(Serialize)]
+struct Results<'a> {
+    host: &'a Host,
+    command: String,
+    measured: Vec<Measured<'a>>,
+    skipped: &'a [(String, String)],
+}
+
+#[derive(Serialize)]
+struct Measured<'a> {
+    #[serde(flatten)]
+    measurement: &'a Measurement,
+    reduced: Option<Reduced>,
+}
+
+/// Sets up, builds with optimizations, measures and shows.
+///
+/// # Errors
+/// Something does not build, or a measurement failed. A missed target is a line in the table, no error.
+pub(crate) fn task(quick: bool, rows: &[String]) -> Result<()> {
+    let tools = setup::for_build()?;
+    if workspace::is_root() {
+        setup::for_tests()?;
+    } else {
+        say("not root: most rows will be skipped");
+    }
+    ebpf::build(&tools)?;
+    let measured = measure(quick, rows);
+    workspace::return_to_owner()?;
+    measured
+}
+
+fn measure(quick: bool, rows: &[String]) -> Result<()> {
+    let mut cargo = workspace::cargo();
+    cargo.args(["bench", "--package", "tracer-user", "--bench", "measure", "--"]);
+    if quick {
+        cargo.arg("--quick");
+    }
+    cargo.args(rows);
+    let mut output = Vec::new();
+    command::tee(&mut cargo, &mut io::sink(), &mut output)?;
+    let (host, measurements, skipped) = read(&String::from_utf8_lossy(&output))?;
+    let rows: Vec<table::Row<'_>> =
+        measurements.iter().map(|measured| (measured, statistics::reduce(&measured.figure))).collect();
+    let shown = table::render(&host, &rows, &skipped);
+    io::stdout().write_all(shown.as_bytes()).context("cannot show the table")?;
+
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let measured = rows.into_iter().map(|(measurement, reduced)| Measured { measurement, reduced }).collect();
+    let results = Results {
+        host: &host,
+        command: format!("cargo xtask {}", arguments.join(" ")),
+        measured,
+        skipped: &skipped,
+    };
+    let path = workspace::root().join("target/bench.json");
+    let json = serde_json::to_vec_pretty(&results).context("cannot write the results as JSON")?;
+    fs::write(&path, json).with_context(|| format!("cannot write {}", path.display()))?;
+    say(format!("raw samples in {}", path.display()));
+    Ok(())
+}
+
+type Read = (Host, Vec<Measurement>, Vec<(String, String)>);
+
+fn read(output: &str) -> Result<Read> {
+    let (mut host, mut measurements, mut skipped) = (None, Vec::new(), Vec::new());
+    for line in output.lines() {
+        let parsed = serde_json::from_str(line)
+            .with_context(|| format!("the benchmark program wrote something else: {line}"))?;
+        match parsed {
+            Line::Host(told) => host = Some(told),
+            Line::Measured(measurement) => measurements.push(measurement),
+            Line::Skipped { row, why } => skipped.push((row, why)),
+        }
+    }
+    let Some(host) = host else { bail!("the benchmark program measured nothing") };
+    Ok((host, measurements, skipped))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_program_writes_is_read_back() {
+        let host = Host { date: "d".into(), kernel: "k".into(), cpus: 2, quick: false };
+        let measurement = Measurement {
+            row: "machine".into(),
+            what: "getppid".into(),
+            unit: "ns".into(),
+            figure: measurement::Figure::Paired { a: "a".into(), b: "b".into(), rounds: vec![[1.0, 2.0]] },
+            target: Some(measurement::Target::AtMost(1.5)),
+        };
+        let lines = [
+            Line::Host(host.clone()),
+            Line::Measured(measurement.clone()),
+            Line::Skipped { row: "bpf".into(), why: "w".into() },
+        ];
+        let text: String =
+            lines.iter().map(|line| serde_json::to_string(line).expect("JSON") + "\n").collect();
+        let (read_host, measured, skipped) = read(&text).expect("readable");
+        assert_eq!((read_host, measured), (host, vec![measurement]));
+        assert_eq!(skipped, [("bpf".to_owned(), "w".to_owned())]);
+        assert!(read("").is_err());
+        assert!(read("hello\n").is_err());
+    }
+}

@@ -1,0 +1,59 @@
+//! The lines of JSON that the benchmark program (`tests/bench/`) writes and `cargo xtask bench` reads: raw samples,
+//! nothing reduced yet. Both compile this file.
+
+use serde::{Deserialize, Serialize};
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Line {
+    /// The first one.
+    Host(Host),
+    Measured(Measurement),
+    /// A row that could not be measured, and why.
+    Skipped {
+        row: String,
+        why: String,
+    },
+}
+
+/// Where and how it was measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Host {
+    /// UTC, RFC 3339.
+    pub(crate) date: String,
+    pub(crate) kernel: String,
+    pub(crate) cpus: usize,
+    pub(crate) quick: bool,
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Measurement {
+    /// The group of rows, by its name on the command line.
+    pub(crate) row: String,
+    pub(crate) what: String,
+    pub(crate) unit: String,
+    pub(crate) figure: Figure,
+    pub(crate) target: Option<Target>,
+}
+
+/// The samples, by how they are reduced.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Figure {
+    /// A and B, measured in turns: their medians, and the median ratio B/A of the rounds.
+    Paired { a: String, b: String, rounds: Vec<[f64; 2]> },
+    /// Many observations of something whose tail matters: p50, p99, maximum.
+    Distribution { samples: Vec<f64> },
+    /// The same measured a few times, or once: the median.
+    Repeated { samples: Vec<f64> },
+}
+
+/// What the reduced figure is held against: the ratio, the p99, the median.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Target {
+    AtMost(f64),
+    AtLeast(f64),
+}
