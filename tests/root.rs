@@ -1,4 +1,4 @@
-//! For tests that become other accounts: they run as root, or say that they were skipped.
+//! For tests that become other accounts or mount something: they run as root, or say that they were skipped.
 
 use std::fs::OpenOptions;
 use std::io::{Write as _, stderr};
@@ -14,7 +14,7 @@ pub(crate) fn is_root_or_skip(test: &str) -> bool {
         return true;
     }
     assert!(std::env::var_os(REQUIRE_ALL).is_none_or(|value| value != "1"), "needs root");
-    let line = format!("{test}: needs root, to become another account\n");
+    let line = format!("{test}: needs root\n");
     stderr().write_all(format!("skipped {line}").as_bytes()).unwrap();
     if let Some(list) = std::env::var_os(SKIPPED) {
         let mut list = OpenOptions::new().append(true).create(true).open(list).unwrap();

@@ -5,14 +5,14 @@ use std::process::Command;
 use std::time::Duration;
 use std::{fs, thread};
 
+use crate::root::is_root_or_skip;
 use crate::slack::Slack;
 use crate::world::{Role, World, eventually, opened};
 
 /// The role with its folder on a file system of 16 MiB, in a mount namespace of its own. Needs root.
 #[test]
 fn a_full_disk_loses_nothing() {
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: mounting a small file system needs root");
+    if !is_root_or_skip("delivery::disk::a_full_disk_loses_nothing") {
         return;
     }
     let slack = Slack::start();

@@ -13,6 +13,9 @@ mod kills;
 mod look_ups;
 mod outages;
 mod positions;
+mod queue;
+#[path = "../root.rs"]
+mod root;
 #[path = "../doubles/slack.rs"]
 mod slack;
 #[path = "../doubles/threat_jammer.rs"]

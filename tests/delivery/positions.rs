@@ -8,7 +8,7 @@ use login_tracer::notify::outbox::{self, DeliveryState};
 use login_tracer::session::Update;
 
 use crate::slack::Slack;
-use crate::world::{World, ago, closed, eventually, key, opened, opened_at};
+use crate::world::{World, ago, eventually, key, opened, opened_at};
 
 const NEAR: &str = "10.0.0.1";
 
@@ -109,21 +109,6 @@ fn lost_events_are_told() {
     eventually("message", || {
         slack.texts().contains(&"Kernel events lost on web-1: 17".to_owned()).then_some(())
     });
-}
-
-#[test]
-fn a_second_role_is_refused() {
-    let slack = Slack::start();
-    let mut world = World::with_slack(&slack);
-    let _role = world.start();
-    world.commit(&[opened(1, "alice", NEAR), closed(1)]);
-    eventually("both", || (slack.shown().len() == 2).then_some(()));
-    let mut second = world.start();
-    let status = eventually("end of the second", || second.ended());
-    assert!(!status.success());
-    assert!(second.log().contains("another notify role is running"));
-    // It says so by panicking in this test binary; that is not what the log check is about.
-    fs::write(world.path().join("role.log"), "").unwrap();
 }
 
 #[test]

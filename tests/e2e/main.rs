@@ -8,6 +8,7 @@
 //! It needs root. Without it every scenario is reported as ignored, or the suite fails if `LOGIN_TRACER_REQUIRE_ALL=1`.
 //! `tests/README.md` tells how to run one scenario.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test program talks to its terminal")]
+#![expect(clippy::unwrap_used, reason = "in the doubles of services a failed unwrap is a failed test")]
 #![expect(unreachable_pub, reason = "a program exports nothing; `pub` says that other modules may call it")]
 
 use std::fs::File;
@@ -21,16 +22,27 @@ use libtest_mimic::{Arguments, Trial};
 
 mod accounts;
 mod client;
+#[expect(dead_code, reason = "the double can do more than is wanted here")]
+#[path = "../doubles/http.rs"]
+mod http;
 mod lines;
 mod namespaces;
 mod processes;
 mod programs;
+mod recording;
 mod sandbox;
 mod scenarios;
 mod scene;
 mod server;
 mod site;
+#[expect(dead_code, reason = "the double can do more than is wanted here")]
+#[path = "../doubles/slack.rs"]
+mod slack;
+#[expect(dead_code, reason = "the double can do more than is wanted here")]
+#[path = "../doubles/threat_jammer.rs"]
+mod threat_jammer;
 mod tracer;
+mod whole;
 
 use scenarios::Scenario;
 use site::Site;
@@ -76,7 +88,12 @@ fn main() -> ExitCode {
         );
         return namespaces::run_self_inside();
     }
-    let site = match sandbox::enter(None).and_then(|()| Site::open()) {
+    let enter = || {
+        let recordings = recording::Recordings::wanted()?;
+        sandbox::enter(None)?;
+        Site::open(recordings)
+    };
+    let site = match enter() {
         Ok(site) => Arc::new(site),
         Err(error) => {
             eprintln!("the sandbox could not be set up: {error:#}");

@@ -39,6 +39,11 @@ pub fn server_ports() -> Range<u16> {
     first..first + PORTS
 }
 
+/// Addresses that clients can come from beside [`address`]: public ones, so that their reputation is asked for. They are
+/// on the sandbox's loopback alone. The double of the reputation service takes the last number as the score.
+pub const VISITORS: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(193, 146, 30, 12), Ipv4Addr::new(193, 146, 30, 50), Ipv4Addr::new(193, 146, 30, 90)];
+
 /// Where a folder of the machine that is kept appears inside.
 pub const KEPT: &str = "/run/e2e/kept";
 
@@ -84,6 +89,9 @@ pub fn enter(kept: Option<&Path>) -> anyhow::Result<()> {
     fs::write("/etc/hosts", format!("127.0.0.1 localhost {HOST}\n::1 localhost\n"))
         .context("cannot write /etc/hosts")?;
     loopback_up().context("cannot bring up loopback")?;
+    for (number, visitor) in VISITORS.into_iter().enumerate() {
+        loopback_has(number, visitor).with_context(|| format!("cannot have the address {visitor}"))?;
+    }
     accounts::create()
 }
 
@@ -92,7 +100,8 @@ fn private_folder(folder: &str, options: &str) -> anyhow::Result<()> {
     mount_fs("tmpfs", folder, MountFlags::NOSUID | MountFlags::NODEV, options)
 }
 
-fn mount_fs(kind: &str, target: &str, flags: MountFlags, options: &str) -> anyhow::Result<()> {
+/// Mounts a file system without a device of its own.
+pub fn mount_fs(kind: &str, target: &str, flags: MountFlags, options: &str) -> anyhow::Result<()> {
     let options = std::ffi::CString::new(options).context("mount options hold a NUL")?;
     mount(kind, target, kind, flags, options.as_c_str())
         .with_context(|| format!("cannot mount {kind} on {target}"))
@@ -170,16 +179,37 @@ fn descriptor_path(file: &fs::File) -> String {
 }
 
 fn loopback_up() -> anyhow::Result<()> {
+    interface("lo", libc::SIOCSIFFLAGS, |request| {
+        request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    })
+}
+
+/// Gives loopback one more address, under the alias of this number.
+fn loopback_has(number: usize, address: Ipv4Addr) -> anyhow::Result<()> {
+    let address = libc::sockaddr_in {
+        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_port: 0,
+        sin_addr: libc::in_addr { s_addr: u32::from(address).to_be() },
+        sin_zero: [0; 8],
+    };
+    interface(&format!("lo:{number}"), libc::SIOCSIFADDR, |request| {
+        // SAFETY: both are 16 bytes of plain data, and the kernel reads the address as what its family says.
+        request.ifr_ifru.ifru_addr =
+            unsafe { std::mem::transmute::<libc::sockaddr_in, libc::sockaddr>(address) };
+    })
+}
+
+/// Changes a network interface by a request as in `netdevice(7)`.
+fn interface(name: &str, what: libc::Ioctl, fill: impl FnOnce(&mut libc::ifreq)) -> anyhow::Result<()> {
     let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)?;
     // SAFETY: all-zero bytes are a valid ifreq.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+    for (to, from) in request.ifr_name.iter_mut().zip(name.as_bytes()) {
         *to = from.cast_signed();
     }
-    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
-    // SAFETY: SIOCSIFFLAGS reads one ifreq, which lives through the call.
-    let result =
-        unsafe { libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(&socket), libc::SIOCSIFFLAGS, &request) };
+    fill(&mut request);
+    // SAFETY: the requests that are used here read one ifreq, which lives through the call.
+    let result = unsafe { libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(&socket), what, &request) };
     ensure!(result == 0, io::Error::last_os_error());
     Ok(())
 }

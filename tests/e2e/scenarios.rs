@@ -16,6 +16,7 @@ macro_rules! scenarios {
     };
 }
 
+mod announcements;
 mod endings;
 mod impostors;
 mod logins;
@@ -38,6 +39,9 @@ impl Scenario {
         let played = catch_unwind(AssertUnwindSafe(|| {
             (self.script)(&mut scene);
             scene.conclude();
+            if let Some(recordings) = &site.recordings {
+                recordings.save(self.name).expect("the recording is saved");
+            }
         }));
         played.map_err(|panic| {
             let words = panic.downcast_ref::<String>().cloned();
@@ -53,6 +57,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(endings::scenarios());
     all.extend(refusals::scenarios());
     all.extend(impostors::scenarios());
+    all.extend(announcements::scenarios());
     all.extend(scenarios!["end", nothing_is_left_unexplained]);
     all
 }

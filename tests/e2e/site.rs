@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::Context as _;
 
 use crate::lines::Lines;
+use crate::recording::Recordings;
 use crate::server::{Server, external_sftp};
 use crate::tracer::Tracer;
 
@@ -15,6 +16,8 @@ pub struct Site {
     /// What arrived at `/dev/log`.
     pub log: Arc<Lines>,
     pub tracer: Tracer,
+    /// Where the kernel's reports of each scenario go, if they are wanted.
+    pub recordings: Option<Recordings>,
     /// PAM and passwords, external sftp-server.
     pub pam: Server,
     /// PAM asked through keyboard-interactive.
@@ -26,16 +29,17 @@ pub struct Site {
 }
 
 impl Site {
-    pub fn open() -> anyhow::Result<Self> {
+    pub fn open(recordings: Option<Recordings>) -> anyhow::Result<Self> {
         let socket = UnixDatagram::bind("/dev/log").context("cannot open the sandbox's log socket")?;
         std::fs::set_permissions("/dev/log", std::fs::Permissions::from_mode(0o666))
             .context("cannot open the log to all")?;
         let log = Lines::of_datagrams(socket);
-        let tracer = Tracer::start()?;
+        let tracer = Tracer::start(recordings.is_some())?;
         let explained = tracer.sessions()?.into_iter().map(|session| session.session).collect();
         Ok(Self {
             log,
             tracer,
+            recordings,
             pam: Server::start(&format!(
                 "UsePAM yes\nPermitRootLogin yes\nPasswordAuthentication yes\nKbdInteractiveAuthentication no\n\
                  Subsystem sftp {}\n",

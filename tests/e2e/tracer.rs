@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::accounts::write;
 use crate::lines::{LIMIT, Lines};
 use crate::processes::{self, command};
+use crate::recording::Recordings;
 use crate::sandbox::{self, ROOM, TRACER};
 
 /// A session as the tracer lists it.
@@ -64,7 +65,10 @@ impl Session {
     /// Whether it may be of this sandbox: the tracer sees every login on this kernel.
     fn may_be_ours(&self) -> bool {
         self.peer().is_none_or(|peer| match peer.ip().to_canonical() {
-            IpAddr::V4(address) => address == sandbox::address(),
+            IpAddr::V4(address) => {
+                let local = self.local().map(|local| local.ip());
+                address == sandbox::address() || local == Some(sandbox::address().into())
+            }
             IpAddr::V6(address) => {
                 address.is_loopback()
                     && self.local().is_none_or(|local| sandbox::server_ports().contains(&local.port()))
@@ -80,14 +84,18 @@ pub struct Tracer {
 }
 
 impl Tracer {
-    /// Starts it and waits until it says that it is ready.
-    pub fn start() -> anyhow::Result<Self> {
+    /// Starts it, recording or not, and waits until it says that it is ready.
+    pub fn start(recording: bool) -> anyhow::Result<Self> {
         let socket_path = format!("{ROOM}/notify");
         let socket = UnixDatagram::bind(&socket_path).context("cannot listen for readiness")?;
         socket.set_read_timeout(Some(LIMIT)).context("cannot bound the wait for readiness")?;
         write(format!("{ROOM}/config.toml"), "", 0o644)?;
         let mut command = login_tracer();
-        command.arg("trace").env("NOTIFY_SOCKET", socket_path).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.arg("trace");
+        if recording {
+            command.args(["--record", &Recordings::source()]);
+        }
+        command.env("NOTIFY_SOCKET", socket_path).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().context("cannot start the tracer")?;
         let messages = Lines::of(child.stderr.take().context("the messages are piped")?);
         let tracer = Self { child: child.into(), messages };

@@ -8,6 +8,7 @@
 #[path = "../doubles/http.rs"]
 #[allow(dead_code, reason = "the double's server is not needed for its rules")]
 mod http;
+mod picture;
 #[path = "../doubles/slack.rs"]
 #[allow(dead_code, reason = "the double's server is not needed for its rules")]
 mod slack;

@@ -1,7 +1,7 @@
 //! What can fail in a program, and how it is told.
 
 use aya_ebpf::EbpfContext;
-use aya_log_ebpf::{debug, warn};
+use aya_log_ebpf::debug;
 use tracer_ebpf::Loss;
 
 use crate::maps;
@@ -41,7 +41,8 @@ pub(crate) fn report<C: EbpfContext>(ctx: &C, result: Result<(), Error>) -> u32 
         Err(Error::Read(what)) => debug!(ctx, "cannot read structure {}", what as u32),
         Err(Error::Lost(loss)) => {
             maps::count_loss(loss);
-            warn!(ctx, "lost a fact, counter {}", loss as u32);
+            // One line for each would be a storm of its own; the loader tells the count.
+            debug!(ctx, "lost a fact, counter {}", loss as u32);
         }
     }
     0

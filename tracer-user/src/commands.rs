@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::cli::{Cli, Command};
 use crate::config::ConfigError;
 use crate::output;
+use crate::store::StoreError;
 use crate::supervise::Permanent;
 
 /// How the program ends.
@@ -39,7 +40,8 @@ impl Exit {
         if error.is::<Usage>() {
             return Self::Usage;
         }
-        if error.is::<Permanent>() || error.is::<ConfigError>() {
+        let is_newer = matches!(error.downcast_ref(), Some(StoreError::Newer { .. }));
+        if error.is::<Permanent>() || error.is::<ConfigError>() || is_newer {
             return Self::Permanent;
         }
         Self::Failure

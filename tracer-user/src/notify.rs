@@ -4,7 +4,7 @@
 //! needs nobody's answer, `rating` asks about the rest, one `worker` for each sink delivers. Every step is written down
 //! before the next one begins, so the role can die between any two; [`Step`] names them.
 //!
-//! The role runs unprivileged. It reads `sessions.db` and writes nothing but its own folder.
+//! The role reads `sessions.db` and writes nothing but its own folder.
 
 pub mod message; // what is told
 pub mod outbox; // delivery.db
@@ -19,15 +19,14 @@ pub mod outcome; // what an answer means; pure
 pub mod sink; // one file for each service
 
 use std::cell::RefCell;
-use std::fs::{self, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
+use std::{fs, io};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use jiff::Timestamp;
-use rustix::fs::FlockOperation;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch as channel};
@@ -71,10 +70,11 @@ pub type OnStep = Rc<dyn Fn(Step)>;
 
 type SharedOutbox = Rc<RefCell<Outbox>>;
 
-/// Runs the role until SIGTERM or SIGINT.
+/// Runs the role until SIGTERM or SIGINT. The caller sees to it that no other process runs it with this directory, and
+/// has given up what the role does not need.
 ///
 /// # Errors
-/// What no waiting mends: no access to the state directory, a second notify role, a database of a newer version.
+/// What no waiting mends: no access to the state directory, a database of a newer version.
 pub fn run(config: &Config, state_dir: &Path) -> anyhow::Result<()> {
     run_observed(config, state_dir, Rc::new(|_| {}))
 }
@@ -92,7 +92,7 @@ pub fn run_observed(config: &Config, state_dir: &Path, on_step: OnStep) -> anyho
 }
 
 async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Result<()> {
-    let _lock = lock(state_dir)?;
+    create_folder(state_dir)?;
     // First of all: no change between here and the first look goes unnoticed.
     let watch = Watch::new(state_dir).with_context(|| format!("cannot watch {}", state_dir.display()))?;
     let mut outbox = open_outbox(state_dir)?;
@@ -169,26 +169,12 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
     ended
 }
 
-/// Creates the role's folder where it is missing, and makes sure that nobody else works in it.
-fn lock(state_dir: &Path) -> anyhow::Result<File> {
+/// Creates the role's folder where it is missing.
+fn create_folder(state_dir: &Path) -> anyhow::Result<()> {
     let folder = state_dir.join(outbox::DIRECTORY);
     match fs::DirBuilder::new().mode(0o750).create(&folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        created => created.with_context(|| format!("cannot create {}", folder.display()))?,
-    }
-    let path = folder.join("lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .with_context(|| format!("cannot open {}", path.display()))?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            bail!("another notify role is running with {}", state_dir.display())
-        }
-        Err(error) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        created => created.with_context(|| format!("cannot create {}", folder.display())),
     }
 }
 

@@ -14,11 +14,12 @@
 
 mod changes;
 mod migrations;
+pub(crate) mod schema;
 mod sessions;
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -91,7 +92,7 @@ impl Writer {
         create_file(&path, group).map_err(|source| StoreError::File { path: path.clone(), source })?;
         let connection = open_for_writing(&path).map_err(|source| StoreError::sqlite(&path, source))?;
         check_integrity(&connection).map_err(|source| StoreError::Damaged { path: path.clone(), source })?;
-        migrations::apply(&connection, &path)?;
+        migrations::SESSIONS.apply(&connection, &path)?;
         Ok(Self { connection, path })
     }
 
@@ -136,7 +137,7 @@ impl Reader {
         let path = dir.join(FILE_NAME);
         let inode = inode_of(&path).map_err(|source| unreadable(&path, source))?;
         let connection = open_for_reading(&path)?;
-        migrations::check_readable(&connection, &path)?;
+        migrations::SESSIONS.check_readable(&connection, &path)?;
         Ok(Self { connection, path, inode })
     }
 
@@ -213,20 +214,26 @@ pub fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
 }
 
 /// Creates the file with its permissions before SQLite opens it: `-wal` and `-shm` inherit them.
+///
+/// A new file gets its name only when its group may read it, so that no reader ever finds it closed.
 pub(crate) fn create_file(path: &Path, group: Option<u32>) -> io::Result<()> {
-    let mode = if group.is_some() { 0o640 } else { 0o600 };
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(mode)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-        .open(path)?;
-    file.set_permissions(fs::Permissions::from_mode(mode))?;
-    if group.is_some() {
-        std::os::unix::fs::fchown(&file, None, group)?;
+    let open = |path: &Path| {
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        options.custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(path)
+    };
+    let adapt = |file: &fs::File| {
+        if group.is_some() {
+            fchown(file, None, group)?;
+        }
+        file.set_permissions(fs::Permissions::from_mode(if group.is_some() { 0o640 } else { 0o600 }))
+    };
+    if path.symlink_metadata().is_ok() {
+        return adapt(&open(path)?);
     }
-    Ok(())
+    let unfinished = with_suffix(path, ".new");
+    adapt(&open(&unfinished)?)?;
+    fs::rename(&unfinished, path)
 }
 
 /// A connection for the one writer of a database: write-ahead log, every commit synced.
@@ -277,7 +284,8 @@ pub(crate) fn check_integrity(connection: &Connection) -> rusqlite::Result<()> {
     Err(rusqlite::Error::SqliteFailure(code, Some(finding)))
 }
 
-fn unreadable(path: &Path, source: io::Error) -> StoreError {
+/// Why a database cannot even be looked at.
+pub(crate) fn unreadable(path: &Path, source: io::Error) -> StoreError {
     let path = path.to_owned();
     if source.kind() == io::ErrorKind::NotFound {
         StoreError::Missing { path }

@@ -1,12 +1,12 @@
 //! `test`: all tests, after whatever they need is built.
 //!
-//! cargo's own output passes unchanged, and tests that it reported as ignored are listed once more at the end. With
-//! `CI=true` lints come first, and as root `LOGIN_TRACER_REQUIRE_ALL=1` tells the end-to-end tests to fail where they
-//! would skip.
+//! cargo's own output passes unchanged. What was skipped is listed once more at the end: tests that are ignored for a
+//! reason, and what test programs write to the file that `LOGIN_TRACER_SKIPPED` names. With `CI=true` lints come first, and
+//! as root `LOGIN_TRACER_REQUIRE_ALL=1` tells the tests to fail where they would skip.
 
-use std::io;
+use std::{fs, io};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::{command, ebpf, lint, say, setup, workspace};
 
@@ -32,8 +32,10 @@ pub(crate) fn task(filters: &[String]) -> Result<()> {
 }
 
 fn tests(filters: &[String], require_all: bool) -> Result<()> {
+    let list = workspace::root().join("target/skipped-tests");
+    fs::write(&list, "").with_context(|| format!("cannot write {}", list.display()))?;
     let mut cargo = workspace::cargo();
-    cargo.args(["test", "--workspace"]);
+    cargo.args(["test", "--workspace", "--no-fail-fast"]).env("LOGIN_TRACER_SKIPPED", &list);
     if !filters.is_empty() {
         cargo.arg("--").args(filters);
     }
@@ -42,25 +44,26 @@ fn tests(filters: &[String], require_all: bool) -> Result<()> {
     }
     let mut output = Vec::new();
     let tested = command::tee(&mut cargo, &mut io::stdout(), &mut output);
-    if let Some(summary) = summary(&String::from_utf8_lossy(&output)) {
+    let told = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+    if let Some(summary) = summary(&told, &String::from_utf8_lossy(&output)) {
         say(summary);
     }
     tested
 }
 
-/// None when nothing was skipped.
-fn summary(output: &str) -> Option<String> {
-    let mut names: Vec<String> = output.lines().filter_map(ignored).collect();
+/// None when nothing was skipped. `told` has one skipped test a line.
+fn summary(told: &str, output: &str) -> Option<String> {
+    let mut names: Vec<String> = told.lines().map(str::to_owned).collect();
+    names.extend(output.lines().filter_map(ignored));
     names.sort_unstable();
     let count = names.len();
     (count > 0).then(|| format!("{count} skipped:\n  {}", names.join("\n  ")))
 }
 
-/// Reads `test NAME ... ignored` and `test NAME ... ignored, REASON`.
+/// Reads `test NAME ... ignored, REASON`. Without a reason, the program has told it in a line of its own.
 fn ignored(line: &str) -> Option<String> {
-    let (name, outcome) = line.strip_prefix("test ")?.rsplit_once(" ... ignored")?;
-    let reason = outcome.strip_prefix(", ").map(|reason| format!(": {reason}")).unwrap_or_default();
-    Some(format!("{}{reason}", name.trim_end()))
+    let (name, reason) = line.strip_prefix("test ")?.rsplit_once(" ... ignored, ")?;
+    Some(format!("{}: {reason}", name.trim_end()))
 }
 
 #[cfg(test)]
@@ -68,10 +71,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ignored_tests_are_listed_with_their_reasons() {
+    fn skipped_tests_are_listed_with_their_reasons() {
         let output = "running 3 tests\ntest b   ... ignored\ntest a::x ... ignored, needs two cores\n\
             test c ... ok\ntest result: ok. 1 passed; 0 failed; 2 ignored; 0 measured\n";
-        assert_eq!(summary(output).unwrap(), "2 skipped:\n  a::x: needs two cores\n  b");
-        assert_eq!(summary("test c ... ok\n"), None);
+        let expected = "2 skipped:\n  a::x: needs two cores\n  e2e: needs root";
+        assert_eq!(summary("e2e: needs root\n", output).unwrap(), expected);
+        assert_eq!(summary("", "test c ... ok\n"), None);
     }
 }

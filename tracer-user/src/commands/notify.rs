@@ -28,7 +28,9 @@ pub(super) fn run(global: &Global, state_dir: &Path) -> anyhow::Result<Exit> {
         }
     } else {
         privileges::prepare_state_dir(state_dir, None)?;
+        privileges::seal()?;
     }
+    privileges::shut_out_others();
     privileges::ensure_notify_dir(state_dir)?;
     let _lock = lock::acquire(Holder::Role(Role::Notify), state_dir)?;
     notify::run(&config, state_dir).context("the notify role ended")?;

@@ -15,6 +15,7 @@ pub(super) fn run(args: &TraceArgs, global: &Global, state_dir: &Path) -> anyhow
     let config = config::load(global.config.as_deref(), Secrets::Skip)?;
     let account = privileges::is_root().then(|| privileges::notify_account(&config)).transpose()?;
     privileges::prepare_state_dir(state_dir, account.as_ref())?;
+    privileges::shut_out_others();
     let _lock = lock::acquire(Holder::Role(Role::Trace), state_dir)?;
     let group = account.map(|account| account.gid);
     trace::run(&config, state_dir, group, args.record.as_deref()).context("the trace role ended")?;

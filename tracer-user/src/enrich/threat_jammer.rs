@@ -22,6 +22,8 @@ use crate::config;
 /// Longest answer that is read, in bytes. A real one has one or two thousand.
 pub const MAX_BODY: usize = 64 << 10;
 
+/// Longest text of an answer that is kept, in characters; messages show less.
+const MAX_TEXT_CHARS: usize = 500;
 /// How long one request may take, beyond the deadline of the message: what comes in then serves the next login.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a failure that may pass is remembered for its address.
@@ -281,7 +283,8 @@ fn network(asn: u32, naming: Fact<Naming>) -> Fact<Network> {
 }
 
 fn text(value: Option<String>) -> Option<String> {
-    value.filter(|value| !value.trim().is_empty())
+    let kept: String = value?.chars().take(MAX_TEXT_CHARS).collect();
+    (!kept.trim().is_empty()).then_some(kept)
 }
 
 fn unreachable(path: &str, error: &reqwest::Error) -> Why {

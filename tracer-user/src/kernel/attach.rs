@@ -14,7 +14,7 @@ use tracer_ebpf::{CONTRACT_VERSION, LOSS_COUNTERS, Offsets};
 use super::decode::decode;
 use super::offsets::{self, OffsetError};
 use super::tracefs;
-use crate::config::{ProbeLog, Trace};
+use crate::config::{Config, ProbeLog, Trace};
 use crate::event::Event;
 
 /// The object file that `cargo xtask build-ebpf` made.
@@ -29,7 +29,7 @@ pub(super) const REQUIRED: [(&str, &str); 4] = [
 ];
 
 /// The kernel's function for the system call `setresuid`; `None` on machines whose name for it is not known.
-pub(super) fn setresuid_function() -> Option<&'static str> {
+fn setresuid_function() -> Option<&'static str> {
     match std::env::consts::ARCH {
         "x86_64" => Some("__x64_sys_setresuid"),
         "aarch64" => Some("__arm64_sys_setresuid"),
@@ -91,7 +91,14 @@ impl Probes {
         for (program, tracepoint) in REQUIRED {
             attach_btf_tracepoint(&mut ebpf, program, tracepoint, &btf)?;
         }
-        attach_credential_hook(&mut ebpf, &btf, offsets.exit_setresuid_ret != 0);
+        match attach_credential_hook(&mut ebpf, &btf, offsets.exit_setresuid_ret != 0) {
+            Some(tier) => tracing::info!(tier = tier.as_str(), "credential hook"),
+            None => {
+                tracing::warn!(
+                    "no credential hook: the user id of a login comes from the account database only"
+                );
+            }
+        }
         // The BTF took tens of megabytes in small pieces, which the allocator keeps unless asked.
         drop(btf);
         // SAFETY: it only returns free memory to the system.
@@ -198,29 +205,64 @@ fn attach_btf_tracepoint(
     loaded.attach().map_err(failed).map(drop)
 }
 
-/// Attaches the first of three programs that the kernel takes. It is optional: failures are logged, with what is lost.
-fn attach_credential_hook(ebpf: &mut Ebpf, btf: &Btf, has_tracepoint: bool) {
+/// Where the program sits that reads the user ids of a session. The cheapest first: a tracepoint on any system call
+/// makes the kernel take the slow path of every system call of every process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CredentialTier {
+    /// At the exit of the system call's own function.
+    Fexit,
+    /// The same by a breakpoint.
+    Kretprobe,
+    /// On the system call's tracepoint.
+    Tracepoint,
+}
+
+impl CredentialTier {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Fexit => "fexit",
+            Self::Kretprobe => "kretprobe",
+            Self::Tracepoint => "system call tracepoint (costs every system call a little)",
+        }
+    }
+}
+
+/// Attaches the first of three programs that the kernel takes; `None` if it takes none.
+fn attach_credential_hook(ebpf: &mut Ebpf, btf: &Btf, has_tracepoint: bool) -> Option<CredentialTier> {
+    let tried = |result: Result<(), AttachError>, tier| match result {
+        Ok(()) => Some(tier),
+        Err(error) => {
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                ?tier,
+                "no credential hook of this tier"
+            );
+            None
+        }
+    };
     if let Some(function) = setresuid_function() {
-        let Err(error) = attach_fexit(ebpf, "fexit_setresuid", function, btf) else { return };
-        tracing::debug!(error = &error as &dyn std::error::Error, function, "no fexit");
-        let Err(error) = attach_kretprobe(ebpf, "kretprobe_setresuid", function) else { return };
-        tracing::debug!(error = &error as &dyn std::error::Error, function, "no kretprobe");
+        let fexit = tried(attach_fexit(ebpf, "fexit_setresuid", function, btf), CredentialTier::Fexit);
+        let attached = fexit.or_else(|| {
+            tried(attach_kretprobe(ebpf, "kretprobe_setresuid", function), CredentialTier::Kretprobe)
+        });
+        if attached.is_some() {
+            return attached;
+        }
     }
     if !has_tracepoint {
-        return;
+        return None;
     }
-    match attach_tracepoint(ebpf, "exit_setresuid", "syscalls", "sys_exit_setresuid") {
-        Ok(()) => {
-            tracing::info!("the credential hook is a tracepoint, which slows all system calls down a little")
-        }
-        Err(error) => {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(
-                error,
-                "no credential hook: the user id of a login comes from the account database only"
-            );
-        }
-    }
+    let attached = attach_tracepoint(ebpf, "exit_setresuid", "syscalls", "sys_exit_setresuid");
+    tried(attached, CredentialTier::Tracepoint)
+}
+
+/// Attaches the credential hook for a moment and says which tier the kernel takes: hooks that look as if they were there
+/// are refused by some kernels.
+pub(super) fn try_credential_hook() -> Result<Option<CredentialTier>, AttachError> {
+    let offsets = resolve(tracefs::find().as_deref())?;
+    let mut ebpf = load(&Config::default().trace, offsets)?;
+    let btf = Btf::from_sys_fs().map_err(|error| AttachError::Load(Box::new(error)))?;
+    Ok(attach_credential_hook(&mut ebpf, &btf, offsets.exit_setresuid_ret != 0))
 }
 
 fn attach_fexit(

@@ -110,12 +110,6 @@ impl Types {
         self.0.id_of(&format!("btf_trace_{name}")).is_some()
     }
 
-    /// Whether the kernel describes a function of this name.
-    pub(super) fn has_function(&self, name: &str) -> bool {
-        let id = self.0.id_of(name);
-        id.is_some_and(|id| matches!(self.0.from_id(id), Some(TypeVariant::Func(_))))
-    }
-
     /// The first of `paths` that the struct has, in bytes. Each path may go through nested structs by dots.
     fn offset(&self, of: &'static str, paths: &[&str]) -> Result<u32, OffsetError> {
         self.member(of, paths).map(|(_, bytes)| bytes)

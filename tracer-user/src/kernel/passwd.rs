@@ -8,9 +8,12 @@ const READ_AT_MOST: u64 = 16 << 20;
 
 /// Looks `name` up in the `/etc/passwd` that process `pid` sees: a container's sshd has its own.
 ///
-/// `None` where it is not listed: the account comes from a directory service, and the kernel will tell its id.
+/// `None` where it is not listed: the account comes from a directory service, and the kernel will tell its id. Of a
+/// process that is gone already only root's is known, which has the same one everywhere.
 pub fn uid_of(name: &str, pid: u32) -> Option<u32> {
-    let file = File::open(format!("/proc/{pid}/root/etc/passwd")).ok()?;
+    let Ok(file) = File::open(format!("/proc/{pid}/root/etc/passwd")) else {
+        return (name == "root").then_some(0);
+    };
     let mut lines = BufReader::new(file.take(READ_AT_MOST));
     let mut line = Vec::new();
     loop {
@@ -53,5 +56,8 @@ mod tests {
     fn root_is_known_here() {
         assert_eq!(uid_of("root", std::process::id()), Some(0));
         assert_eq!(uid_of("no such:account", std::process::id()), None);
+        // No process has this id: the kernel's are below 2^22.
+        assert_eq!(uid_of("root", u32::MAX), Some(0));
+        assert_eq!(uid_of("daemon", u32::MAX), None);
     }
 }

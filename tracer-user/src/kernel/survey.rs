@@ -1,9 +1,9 @@
-//! What this kernel offers, for `login-tracer check`. Reading it attaches nothing and changes nothing.
+//! What this kernel offers, for `login-tracer check`. As root one hook is attached for a moment; nothing else
+//! is changed.
 
 use std::fs;
-use std::path::Path;
 
-use super::attach::{REQUIRED, setresuid_function};
+use super::attach::{self, REQUIRED};
 use super::offsets::{BTF_PATH, OffsetError, Types};
 use super::tracefs;
 
@@ -54,13 +54,10 @@ pub fn survey() -> Survey {
     let release = name.release().to_string_lossy().into_owned();
     let mut requirements = vec![privileges(), ring_buffer(&release)];
     match Types::of_running_kernel() {
-        Ok(types) => requirements.extend([
-            kernel_types(types.offsets().map(drop)),
-            process_hooks(&types),
-            credential_hook(Some(&types)),
-        ]),
-        Err(error) => requirements.extend([kernel_types(Err(error)), credential_hook(None)]),
+        Ok(types) => requirements.extend([kernel_types(types.offsets().map(drop)), process_hooks(&types)]),
+        Err(error) => requirements.push(kernel_types(Err(error))),
     }
+    requirements.push(credential_hook());
     Survey { requirements, machine: name.machine().to_string_lossy().into_owned(), release }
 }
 
@@ -130,33 +127,28 @@ fn process_hooks(types: &Types) -> Requirement {
     Requirement { name: "process and timer hooks", state, found: "tier: BTF tracepoints".to_owned() }
 }
 
-fn credential_hook(types: Option<&Types>) -> Requirement {
-    const NAME: &str = "credential hook";
-    let known =
-        setresuid_function().filter(|function| types.is_some_and(|types| types.has_function(function)));
-    if let Some(function) = known {
-        let found = format!("tier: exit of the kernel's function {function}");
-        return Requirement { name: NAME, state: RequirementState::Good, found };
-    }
-    let hook = Path::new("events/syscalls/sys_exit_setresuid/format");
+fn credential_hook() -> Requirement {
     let lost = "the user id comes from the account database only, none for accounts of directory services";
     let degraded = |fix: &str| RequirementState::Degraded { lost: lost.to_owned(), fix: fix.to_owned() };
-    let (state, found) = match tracefs::find() {
-        None => (
-            degraded(
-                "mount tracefs at /sys/kernel/tracing (the service does so itself), or run `check` as root",
-            ),
-            "no tracefs".to_owned(),
+    let (state, found) = match attach::try_credential_hook() {
+        Ok(Some(tier)) => (RequirementState::Good, format!("tier: {}", tier.as_str())),
+        Ok(None) if tracefs::find().is_none() => (
+            degraded("mount tracefs at /sys/kernel/tracing (the service does so itself)"),
+            "no function of the kernel can be hooked, and there is no tracefs".to_owned(),
         ),
-        Some(place) if place.join(hook).exists() => {
-            (RequirementState::Good, "tier: system call tracepoint sys_exit_setresuid".to_owned())
-        }
-        Some(place) => (
+        Ok(None) => (
             degraded("use a kernel with CONFIG_FTRACE_SYSCALLS=y"),
-            format!("nothing in {}", place.display()),
+            "no function of the kernel can be hooked, and there is no tracepoint".to_owned(),
         ),
+        Err(error) => {
+            let lost = "cannot be told without privileges".to_owned();
+            (
+                RequirementState::Degraded { lost, fix: "run `check` as root to see all of it".to_owned() },
+                error.to_string(),
+            )
+        }
     };
-    Requirement { name: NAME, state, found }
+    Requirement { name: "credential hook", state, found }
 }
 
 #[cfg(test)]

@@ -12,20 +12,20 @@
 //! sessions and changes are in `sessions.db`.
 
 mod ledger;
+mod queue;
 mod schema;
 mod writer;
 
 use std::collections::HashMap;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use uuid::Uuid;
 
-pub use self::writer::{
-    Attempt, Delivery, Due, NewAnnouncement, Outbox, Pending, Position, Rating, Recorded, TakenIn,
-};
+pub use self::queue::{Attempt, Delivery, Due, Recorded};
+pub use self::writer::{NewAnnouncement, Outbox, Pending, Position, Rating, TakenIn};
 use crate::assess::{Assessment, Level, Reason};
 use crate::session::{ChangeKind, SessionKey};
 use crate::store::{self, StoreError};
@@ -106,20 +106,9 @@ impl Reader {
     /// [`StoreError::Missing`] as long as the notify role never ran: nothing was assessed or delivered yet.
     pub fn open(state_dir: &Path) -> Result<Self, StoreError> {
         let path = path(state_dir);
-        if let Err(source) = fs::metadata(&path) {
-            return Err(if source.kind() == io::ErrorKind::NotFound {
-                StoreError::Missing { path }
-            } else if source.kind() == io::ErrorKind::PermissionDenied {
-                StoreError::Forbidden { path }
-            } else {
-                StoreError::File { path, source }
-            });
-        }
+        fs::metadata(&path).map_err(|source| store::unreadable(&path, source))?;
         let connection = store::open_for_reading(&path)?;
-        // The file is there a moment before its tables are.
-        if schema::check_known(&connection, &path)? == 0 {
-            return Err(StoreError::Missing { path });
-        }
+        schema::DELIVERIES.check_readable(&connection, &path)?;
         Ok(Self { connection, path })
     }
 

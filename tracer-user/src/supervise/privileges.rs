@@ -10,7 +10,8 @@ mod state_dir;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use rustix::process::{DumpableBehavior, getegid, geteuid, set_dumpable_behavior};
+use rustix::fs::Mode;
+use rustix::process::{DumpableBehavior, getegid, geteuid, set_dumpable_behavior, umask};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs};
 
 pub use self::account::{Account, FALLBACK, notify_account};
@@ -30,11 +31,21 @@ pub fn is_root() -> bool {
 pub fn become_account(account: &Account) -> anyhow::Result<()> {
     ensure!(account.uid != 0, Permanent(format!("the account {} is root", account.name)));
     give_up_root(account).with_context(|| format!("cannot become {}", account.name))?;
-    set_no_new_privs(true).context("cannot forbid new privileges")?;
-    // Secrets are in this memory: no core dump, and no other process of the account may look into it.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).context("cannot forbid core dumps")?;
+    seal()?;
     ensure_unprivileged(account)?;
     super::tie_to_supervisor()
+}
+
+/// Keeps what this process knows to itself: it gains no privileges by executing something, leaves no core dump, and
+/// no other process of the account may look into its memory.
+pub fn seal() -> anyhow::Result<()> {
+    set_no_new_privs(true).context("cannot forbid new privileges")?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).context("cannot forbid core dumps")
+}
+
+/// From here on, new files are closed to accounts outside of the group, whatever the shell that started this said.
+pub fn shut_out_others() {
+    umask(Mode::RWXO | Mode::WGRP);
 }
 
 /// Ensures that a role can work in its folder.

@@ -1,15 +1,12 @@
-//! The schema of `delivery.db`, as a list of steps that is only ever appended to.
+//! The schema of `delivery.db`.
+//!
+//! Times are microseconds since 1970 UTC. `claimed` rows carry no time limit: see the promises of [`super`].
 
-use std::path::Path;
+use crate::store::schema::Schema;
 
-use rusqlite::Connection;
+pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST] };
 
-use crate::store::StoreError;
-
-/// Each step takes the database from the version of its index to the next; `PRAGMA user_version` counts them.
-///
-/// Times are microseconds since 1970 UTC. `claimed` rows carry no time limit: see the promises of [`super`].
-const STEPS: &[&str] = &["
+const FIRST: &str = "
     -- How far each sessions.db was read. Row numbers of another store mean something else.
     CREATE TABLE cursors (store_id BLOB PRIMARY KEY, change_id INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     -- The changes that are told. `subject` names what they are about for ever: the session key, or store and row.
@@ -75,35 +72,4 @@ const STEPS: &[&str] = &["
         count INTEGER NOT NULL,
         PRIMARY KEY (source, month)
     ) STRICT, WITHOUT ROWID;
-"];
-
-/// Brings the schema up to date, all missing steps in one exclusive transaction.
-pub(super) fn apply(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let taken = usize::try_from(check_known(connection, path)?).unwrap_or(0);
-    let migrate = || {
-        if taken == STEPS.len() {
-            return Ok(());
-        }
-        connection.execute_batch("BEGIN EXCLUSIVE")?;
-        for step in STEPS.iter().skip(taken) {
-            connection.execute_batch(step)?;
-        }
-        connection.pragma_update(None, "user_version", STEPS.len() as i64)?;
-        connection.execute_batch("COMMIT")
-    };
-    migrate().map_err(|source| StoreError::sqlite(path, source))
-}
-
-/// The version of the schema; refuses a database that a newer program wrote.
-pub(super) fn check_known(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
-    let known = STEPS.len() as i64;
-    let found = version(connection).map_err(|source| StoreError::sqlite(path, source))?;
-    if found > known {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known });
-    }
-    Ok(found)
-}
-
-fn version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
-}
+";

@@ -1,0 +1,269 @@
+//! The outbox by itself: order, times, claims, answers and counts, with a clock of our own.
+
+use std::cell::RefCell;
+use std::fs;
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use login_tracer::assess::{Assessment, Level};
+use login_tracer::enrich::quota::{Limits, Refusal};
+use login_tracer::enrich::{Facts, Ledger as _, Why};
+use login_tracer::notify::intake::delivery_id;
+use login_tracer::notify::message::{Event, Message};
+use login_tracer::notify::outbox::{
+    self, Attempt, Delivery, Due, NewAnnouncement, Outbox, Position, Reader, Recorded, TakenIn,
+};
+use login_tracer::session::{ChangeKind, SessionKey};
+use rusqlite::Connection;
+use uuid::Uuid;
+
+use crate::world::key;
+
+const STORE: Uuid = Uuid::from_u128(1);
+
+struct Shelf {
+    dir: tempfile::TempDir,
+    outbox: Outbox,
+}
+
+impl Shelf {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(outbox::DIRECTORY)).unwrap();
+        let outbox = Outbox::open(dir.path()).unwrap();
+        Self { dir, outbox }
+    }
+
+    fn take_in(&mut self, announcements: Vec<NewAnnouncement>, now: Timestamp) {
+        let batch = TakenIn {
+            store_id: STORE,
+            cursor: 7,
+            ratings: Vec::new(),
+            announcements,
+            better_known: Vec::new(),
+        };
+        self.outbox.take_in(&batch, now).unwrap();
+    }
+
+    fn next(&mut self, now: Timestamp) -> Delivery {
+        match self.outbox.due("team", now).unwrap() {
+            Due::Now(delivery) => delivery,
+            other @ (Due::At(_) | Due::Nothing) => panic!("{other:?}"),
+        }
+    }
+
+    fn nothing(&mut self, now: Timestamp) -> bool {
+        matches!(self.outbox.due("team", now).unwrap(), Due::Nothing)
+    }
+
+    fn attempt(&mut self, delivery: &Delivery, result: Recorded, now: Timestamp) {
+        self.outbox.claim(delivery.id).unwrap();
+        let attempt = Attempt {
+            delivery: delivery.id,
+            number: delivery.attempt,
+            started: now,
+            took: Duration::from_millis(5),
+            status: Some(200),
+            result,
+        };
+        self.outbox.record(&attempt).unwrap();
+    }
+}
+
+fn announcement(session: u32, kind: ChangeKind, seq: u32, message: Option<&str>) -> NewAnnouncement {
+    let subject = key(session).to_string();
+    let event = Event::EventsLost { host: "h".to_owned(), at: start(), count: 1 };
+    let message = message.map(|text| Message { summary: text.to_owned(), level: None, lines: Vec::new() });
+    let deliveries = vec![(delivery_id(&subject, kind, seq, "team"), "team".to_owned())];
+    NewAnnouncement { session: Some(key(session)), subject, kind, seq, event, message, deliveries }
+}
+
+fn start() -> Timestamp {
+    "2026-11-21T09:00:00Z".parse().unwrap()
+}
+
+fn retry(at: Timestamp) -> Recorded {
+    Recorded::Retry { at, why: "HTTP 503".to_owned() }
+}
+
+#[test]
+fn changes_of_a_session_keep_their_order_and_other_sessions_pass() {
+    let mut shelf = Shelf::new();
+    let now = start();
+    shelf.take_in(
+        vec![
+            announcement(1, ChangeKind::Opened, 1, Some("1 opened")),
+            announcement(1, ChangeKind::Closed, 2, Some("1 closed")),
+            announcement(2, ChangeKind::Opened, 1, Some("2 opened")),
+        ],
+        now,
+    );
+    let first = shelf.next(now);
+    assert_eq!(first.message.summary, "1 opened");
+    shelf.attempt(&first, retry(now + 10.seconds()), now);
+    let second = shelf.next(now);
+    assert_eq!(second.message.summary, "2 opened");
+    shelf.attempt(&second, Recorded::Delivered, now);
+    // The end of session 1 waits for its beginning, and that for its time.
+    let Due::At(at) = shelf.outbox.due("team", now).unwrap() else { panic!("due already") };
+    assert_eq!(at, now + 10.seconds());
+    let again = shelf.next(at);
+    assert_eq!((again.id, again.attempt), (first.id, 2));
+    shelf.attempt(&again, Recorded::Parked { why: "HTTP 400".to_owned() }, at);
+    let last = shelf.next(at);
+    assert_eq!(last.message.summary, "1 closed");
+    shelf.attempt(&last, Recorded::Delivered, at);
+    assert!(shelf.nothing(at));
+    let reasons: Vec<_> = Reader::open(shelf.dir.path())
+        .unwrap()
+        .deliveries_of(key(1))
+        .unwrap()
+        .into_iter()
+        .map(|row| (row.state.as_str(), row.attempts, row.last_error))
+        .collect();
+    assert_eq!(reasons, [("parked", 2, Some("HTTP 400".to_owned())), ("delivered", 1, None)]);
+}
+
+#[test]
+fn nothing_is_sent_before_it_is_rated() {
+    let mut shelf = Shelf::new();
+    let now = start();
+    shelf.take_in(vec![announcement(1, ChangeKind::Opened, 1, None)], now);
+    assert!(shelf.nothing(now));
+    let pending = shelf.outbox.pending_of(key(1)).unwrap();
+    let assessment = Assessment { level: Level::Low, score: Some(3), reasons: Vec::new() };
+    let rating = (assessment.clone(), Facts::unknown(Why::NoData));
+    let message = Message { summary: "rated".to_owned(), level: Some(Level::Low), lines: Vec::new() };
+    shelf.outbox.rate(key(1), &rating, &[(pending[0].id, message)], now).unwrap();
+    assert_eq!(shelf.next(now).message.summary, "rated");
+    // The first rating stays.
+    let other = (Assessment { level: Level::High, ..assessment.clone() }, Facts::unknown(Why::NoData));
+    shelf.outbox.rate(key(1), &other, &[], now).unwrap();
+    let reader = Reader::open(shelf.dir.path()).unwrap();
+    assert_eq!(reader.assessments(&[key(1), key(2)]).unwrap(), [(key(1), assessment)].into());
+}
+
+#[test]
+fn what_was_taken_in_is_not_taken_in_again() {
+    let mut shelf = Shelf::new();
+    let now = start();
+    for _ in 0..2 {
+        shelf.take_in(vec![announcement(1, ChangeKind::Opened, 1, Some("once"))], now);
+    }
+    let delivery = shelf.next(now);
+    shelf.attempt(&delivery, Recorded::Delivered, now);
+    shelf.take_in(vec![announcement(1, ChangeKind::Opened, 1, Some("once"))], now);
+    assert!(shelf.nothing(now));
+    assert_eq!(shelf.outbox.position(STORE).unwrap(), Position::After(7));
+    assert_eq!(shelf.outbox.position(Uuid::from_u128(2)).unwrap(), Position::NewStore);
+    assert_eq!(Shelf::new().outbox.position(STORE).unwrap(), Position::Never);
+}
+
+#[test]
+fn interrupted_claims_come_back_with_the_same_id() {
+    let mut shelf = Shelf::new();
+    let now = start();
+    shelf.take_in(vec![announcement(1, ChangeKind::Opened, 1, Some("once"))], now);
+    let delivery = shelf.next(now);
+    shelf.outbox.claim(delivery.id).unwrap();
+    assert!(shelf.nothing(now));
+    let mut outbox = Outbox::open(shelf.dir.path()).unwrap();
+    assert_eq!(outbox.release_claims().unwrap(), 1);
+    let Due::Now(again) = outbox.due("team", now).unwrap() else { panic!("not due") };
+    assert_eq!((again.id, again.attempt), (delivery.id, 2));
+}
+
+#[test]
+fn a_clock_that_is_set_back_delays_nothing_for_years() {
+    let mut shelf = Shelf::new();
+    let wrong = start() + SignedDuration::from_hours(24 * 365);
+    shelf.take_in(vec![announcement(1, ChangeKind::Opened, 1, Some("early"))], wrong);
+    let now = start();
+    let Due::At(at) = shelf.outbox.due("team", now).unwrap() else { panic!("not noticed") };
+    assert_eq!(at, now);
+    assert_eq!(shelf.next(now).message.summary, "early");
+    // A wait that a service can ask for stays one.
+    let delivery = shelf.next(now);
+    shelf.attempt(&delivery, retry(now + SignedDuration::from_hours(24)), now);
+    assert!(matches!(shelf.outbox.due("team", now).unwrap(), Due::At(at) if at > now));
+}
+
+#[test]
+fn a_message_that_cannot_be_read_is_parked() {
+    let mut shelf = Shelf::new();
+    let now = start();
+    shelf.take_in(
+        vec![
+            announcement(1, ChangeKind::Opened, 1, Some("spoilt")),
+            announcement(2, ChangeKind::Opened, 1, Some("whole")),
+        ],
+        now,
+    );
+    let other = Connection::open(outbox::path(shelf.dir.path())).unwrap();
+    other.execute("UPDATE announcements SET message = '{' WHERE message LIKE '%spoilt%'", []).unwrap();
+    assert_eq!(shelf.next(now).message.summary, "whole");
+    let rows = Reader::open(shelf.dir.path()).unwrap().deliveries_of(key(1)).unwrap();
+    assert_eq!(rows[0].state.as_str(), "parked");
+}
+
+#[test]
+fn answers_expire_and_new_ones_replace_old_ones() {
+    let shelf = Shelf::new();
+    let ledger = Rc::new(RefCell::new(shelf.outbox));
+    let now = start();
+    ledger.remember("s", "a", "1", now + 60.seconds());
+    assert_eq!(ledger.answer("s", "a", now + 59.seconds()).as_deref(), Some("1"));
+    assert_eq!(ledger.answer("s", "a", now + 60.seconds()), None);
+    assert_eq!(ledger.answer("other", "a", now), None);
+    ledger.remember("s", "a", "2", now + 90.seconds());
+    assert_eq!(ledger.answer("s", "a", now + 60.seconds()).as_deref(), Some("2"));
+    assert_eq!(ledger.borrow_mut().forget_expired(now + 90.seconds()).unwrap(), 1);
+}
+
+#[test]
+fn requests_are_counted_in_a_sliding_minute_and_by_month() {
+    let shelf = Shelf::new();
+    let limits = Limits { per_minute: 3, per_month: 5 };
+    let now: Timestamp = "2026-11-30T23:58:00Z".parse().unwrap();
+    let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
+    let path = shelf.dir.path().to_owned();
+    let ledger = Rc::new(RefCell::new(shelf.outbox));
+    assert_eq!(ledger.spend("s", limits, at(0)), Ok(()));
+    assert_eq!(ledger.spend("s", limits, at(30)), Ok(()));
+    assert_eq!(ledger.spend("s", limits, at(59)), Ok(()));
+    assert_eq!(ledger.spend("s", limits, at(59)), Err(Refusal::Minute));
+    // The window slides: the first one leaves it, the second one is in it still.
+    assert_eq!(ledger.spend("s", limits, at(60)), Ok(()));
+    assert_eq!(ledger.spend("s", limits, at(60)), Err(Refusal::Minute));
+    assert_eq!(ledger.spend("other", limits, at(60)), Ok(()));
+    // Another process, the same counts.
+    let ledger = Rc::new(RefCell::new(Outbox::open(&path).unwrap()));
+    assert_eq!(ledger.spend("s", limits, at(61)), Err(Refusal::Minute));
+    assert_eq!(ledger.spend("s", limits, at(95)), Ok(()));
+    assert_eq!(ledger.spend("s", limits, at(119)), Err(Refusal::Month));
+    // A new month (at 120 s) begins with nothing used.
+    assert_eq!(ledger.spend("s", limits, at(180)), Ok(()));
+    // The clock is set back: requests of the future do not count for this minute.
+    assert_eq!(ledger.spend("s", Limits { per_month: 50, ..limits }, at(-500)), Ok(()));
+}
+
+#[test]
+fn delivery_ids_are_stable_and_tell_everything_apart() {
+    let subject = key(1).to_string();
+    let id = delivery_id(&subject, ChangeKind::Opened, 1, "team");
+    assert_eq!(id.get_version_num(), 5);
+    let others = [
+        delivery_id(&key(2).to_string(), ChangeKind::Opened, 1, "team"),
+        delivery_id(&subject, ChangeKind::Closed, 1, "team"),
+        delivery_id(&subject, ChangeKind::Opened, 2, "team"),
+        delivery_id(&subject, ChangeKind::Opened, 1, "other"),
+    ];
+    assert!(!others.contains(&id));
+    // Written down, from another implementation of RFC 9562: it must be the same in every version.
+    let nil = SessionKey(Uuid::nil()).to_string();
+    assert_eq!(
+        delivery_id(&nil, ChangeKind::Opened, 1, "slack").to_string(),
+        "78ebe026-009b-5270-8912-a51f805c0243"
+    );
+}

@@ -1,0 +1,192 @@
+//! The queue of deliveries: what is due, claiming it, recording what came of it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use uuid::Uuid;
+
+use super::{DeliveryState, Outbox};
+use crate::notify::message::Message;
+use crate::store::StoreError;
+
+/// Longest time that a delivery can wait for its next attempt, in microseconds: what a service may ask for, and an hour.
+const FARTHEST_US: i64 = 25 * 3600 * 1_000_000;
+
+/// What a sink has to do.
+#[derive(Debug)]
+pub enum Due {
+    Now(Delivery),
+    /// Nothing before this time.
+    At(Timestamp),
+    Nothing,
+}
+
+/// A delivery to be sent.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub id: Uuid,
+    /// Number of the attempt that comes next, from 1.
+    pub attempt: u32,
+    pub message: Message,
+}
+
+/// An attempt that came to a result.
+#[derive(Debug)]
+pub struct Attempt {
+    pub delivery: Uuid,
+    pub number: u32,
+    pub started: Timestamp,
+    pub took: Duration,
+    /// HTTP status of the answer, where there was one.
+    pub status: Option<u16>,
+    pub result: Recorded,
+}
+
+/// What is written about an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    Delivered,
+    Retry { at: Timestamp, why: String },
+    Parked { why: String },
+}
+
+impl Outbox {
+    /// The next delivery of a sink. A session's changes go to a sink in their order: none before the ones
+    /// before it are delivered or parked. A message that cannot be read any more is parked on the way.
+    pub fn due(&mut self, sink: &str, now: Timestamp) -> Result<Due, StoreError> {
+        loop {
+            let Some((id, attempts, message)) =
+                self.first_due(sink, now).map_err(|source| self.error(source))?
+            else {
+                return self.next_time(sink, now).map_err(|source| self.error(source));
+            };
+            match serde_json::from_str(&message) {
+                Ok(message) => {
+                    return Ok(Due::Now(Delivery { id, attempt: attempts.saturating_add(1), message }));
+                }
+                Err(error) => {
+                    tracing::error!(delivery = %id, %error, "a stored message cannot be read; it is parked");
+                    let result = Recorded::Parked { why: "its stored message cannot be read".to_owned() };
+                    let (number, took) = (attempts, Duration::ZERO);
+                    self.record(&Attempt { delivery: id, number, started: now, took, status: None, result })?;
+                }
+            }
+        }
+    }
+
+    fn first_due(&self, sink: &str, now: Timestamp) -> rusqlite::Result<Option<(Uuid, u32, String)>> {
+        self.connection
+            .prepare_cached(
+                "SELECT d.id, d.attempts, a.message FROM deliveries d JOIN announcements a ON a.id = d.announcement
+                 WHERE d.sink = ?1 AND d.state = 'queued' AND d.next_us <= ?2 AND a.message IS NOT NULL
+                     AND NOT EXISTS (
+                         SELECT 1 FROM deliveries e
+                         WHERE e.session_key = d.session_key AND e.sink = d.sink
+                             AND e.announcement < d.announcement AND e.state IN ('queued', 'claimed'))
+                 ORDER BY d.next_us, d.announcement LIMIT 1",
+            )?
+            .query_row(params![sink, now.as_microsecond()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()
+    }
+
+    fn next_time(&self, sink: &str, now: Timestamp) -> rusqlite::Result<Due> {
+        let now_us = now.as_microsecond();
+        let later: Option<i64> = self
+            .connection
+            .prepare_cached(
+                "SELECT min(next_us) FROM deliveries WHERE sink = ?1 AND state = 'queued' AND next_us > ?2",
+            )?
+            .query_row(params![sink, now_us], |row| row.get(0))?;
+        let Some(later) = later else { return Ok(Due::Nothing) };
+        if later - now_us > FARTHEST_US {
+            // No wait is that long: the clock was set back. What was due then is due now.
+            let bring_back =
+                "UPDATE deliveries SET next_us = ?2 WHERE sink = ?1 AND state = 'queued' AND next_us > ?2";
+            self.connection.execute(bring_back, params![sink, now_us])?;
+            return Ok(Due::At(now));
+        }
+        Ok(Due::At(Timestamp::from_microsecond(later).unwrap_or(now)))
+    }
+
+    /// Marks a delivery as being sent and counts the attempt.
+    ///
+    /// This is the one write that is not synced: a power cut that undoes it costs one number, and an attempt must not
+    /// wait for a disk.
+    pub fn claim(&mut self, delivery: Uuid) -> Result<(), StoreError> {
+        let claim = |connection: &Connection| {
+            connection.pragma_update(None, "synchronous", "normal")?;
+            let claimed = connection
+                .prepare_cached(
+                    "UPDATE deliveries SET state = 'claimed', attempts = attempts + 1 WHERE id = ?1",
+                )
+                .and_then(|mut statement| statement.execute([delivery]));
+            connection.pragma_update(None, "synchronous", "full")?;
+            claimed.map(drop)
+        };
+        claim(&self.connection).map_err(|source| self.error(source))
+    }
+
+    /// Writes the result of an attempt and makes it durable.
+    pub fn record(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
+        let ended = attempt.started.as_microsecond().saturating_add(micros(attempt.took));
+        let (state, next, finished, why) = match &attempt.result {
+            Recorded::Delivered => (DeliveryState::Delivered, None, Some(ended), None),
+            Recorded::Retry { at, why } => {
+                (DeliveryState::Queued, Some(at.as_microsecond()), None, Some(why))
+            }
+            Recorded::Parked { why } => (DeliveryState::Parked, None, Some(ended), Some(why)),
+        };
+        self.write(|connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE deliveries SET state = ?2, next_us = coalesce(?3, next_us), finished_us = ?4,
+                         last_error = ?5 WHERE id = ?1",
+                )?
+                .execute(params![attempt.delivery, state.as_str(), next, finished, why])?;
+            let result = match state {
+                DeliveryState::Queued => "failed",
+                DeliveryState::Claimed | DeliveryState::Delivered | DeliveryState::Parked => state.as_str(),
+            };
+            connection
+                .prepare_cached(
+                    "INSERT INTO attempts (delivery, number, started_us, duration_us, result, status, detail)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
+                .execute(params![
+                    attempt.delivery,
+                    attempt.number,
+                    attempt.started.as_microsecond(),
+                    micros(attempt.took),
+                    result,
+                    attempt.status,
+                    why
+                ])
+                .map(drop)
+        })
+    }
+
+    /// Puts back into the queue what was being sent when the last process ended, due at once; says how many.
+    pub fn release_claims(&mut self) -> Result<usize, StoreError> {
+        let release = "UPDATE deliveries SET state = 'queued' WHERE state = 'claimed'";
+        self.connection.execute(release, []).map_err(|source| self.error(source))
+    }
+
+    /// How many deliveries wait in the queue for sinks that are not in the list.
+    pub fn orphaned(&self, sinks: &[&str]) -> Result<Vec<(String, u64)>, StoreError> {
+        let read = || {
+            let mut statement = self.connection.prepare(
+                "SELECT sink, count(*) FROM deliveries WHERE state = 'queued' GROUP BY sink ORDER BY sink",
+            )?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<Vec<(String, u64)>>>()
+        };
+        let mut waiting = read().map_err(|source| self.error(source))?;
+        waiting.retain(|(sink, _)| !sinks.contains(&sink.as_str()));
+        Ok(waiting)
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
