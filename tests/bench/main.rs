@@ -4,7 +4,6 @@
 //! Promises: A and B of a comparison take turns within one run. Logins go to a real sshd in the sandbox of the
 //! end-to-end suite; databases lie on the disk that holds the target directory. Every process that it starts is ended,
 //! and nothing is left behind, however it ends.
-#![expect(clippy::unwrap_used, reason = "in the doubles of services a failed unwrap is a failed test")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test program talks to its terminal")]
 #![expect(unreachable_pub, reason = "a program exports nothing; `pub` says that other modules may call it")]
 
