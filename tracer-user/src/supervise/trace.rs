@@ -44,7 +44,6 @@ pub fn run(
         Probes::attach(&config.trace).context(Permanent("logins cannot be traced here".to_owned()))?;
     let journal = Journal::open(state_dir, group, identity, host)?;
     leave_network();
-    come_first();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(Role { probes, journal, tracker: Tracker::default(), losses: 0, record }.watch())
 }
@@ -174,20 +173,6 @@ fn leave_network() {
     if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
         let error = io::Error::last_os_error();
         tracing::warn!(%error, "cannot leave the network: the trace role could reach it, though it never does");
-    }
-}
-
-/// It has a millisecond to do for a login, but at once: where fifty people log in at the same time, it would wait for a
-/// CPU twenty times as long. Real time (the lowest priority of it), since `nice` counts only within a session or service.
-fn come_first() {
-    let parameters = libc::sched_param { sched_priority: 1 };
-    // SAFETY: the parameters live through the call, which changes this process only.
-    let result = unsafe {
-        libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &raw const parameters)
-    };
-    if result != 0 {
-        let error = io::Error::last_os_error();
-        tracing::debug!(%error, "events are taken in with the priority of everybody else");
     }
 }
 
