@@ -6,7 +6,9 @@ mod decode;
 mod identity;
 mod offsets;
 mod passwd;
+mod prove;
 mod survey;
+mod tier;
 mod tracefs;
 
 pub use self::attach::{AttachError, Probes};
