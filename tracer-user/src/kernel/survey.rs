@@ -4,7 +4,7 @@
 use std::fs;
 
 use super::attach::AttachError;
-use super::offsets::{BTF_PATH, OffsetError, Types};
+use super::offsets::{self, BTF_PATH, OffsetError};
 use super::prove::{Proof, Proven, prove};
 use super::tier::{self, Choice, Obstacle, Tier};
 use super::tracefs;
@@ -56,11 +56,12 @@ pub fn survey(wish: &Trace) -> Survey {
     let name = rustix::system::uname();
     let release = name.release().to_string_lossy().into_owned();
     let mut requirements = vec![privileges(), ring_buffer(&release)];
-    let types = Types::of_running_kernel().and_then(|types| types.offsets().map(drop));
-    let is_understood = types.is_ok();
-    requirements.push(kernel_types(types));
-    if is_understood {
-        requirements.extend(hooks(prove(wish)));
+    match offsets::resolve(tracefs::find().as_deref()) {
+        Ok(resolved) => {
+            requirements.push(kernel_types(Ok(())));
+            requirements.extend(hooks(prove(wish, &resolved)));
+        }
+        Err(error) => requirements.push(kernel_types(Err(error))),
     }
     Survey { requirements, machine: name.machine().to_string_lossy().into_owned(), release }
 }
