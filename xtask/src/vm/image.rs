@@ -96,15 +96,22 @@ pub(super) fn with_payload(
         write(&place, b"", 0o755)?;
         command::run(Command::new("strip").arg("-o").arg(&place).arg(binary))?;
     }
-    let overlay = root.with_extension("cpio");
+    let overlay = beside(&root, "cpio");
     let mut bsdtar = Command::new("bsdtar");
     bsdtar.args(["--format=newc", "--uid=0", "--gid=0", "-cf"]).arg(&overlay).arg("-C").arg(&root).arg(".");
     command::capture(&mut bsdtar)?;
-    let initramfs = root.with_extension("initramfs");
+    let initramfs = beside(&root, "initramfs");
     let mut bytes = fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
     bytes.extend(fs::read(&overlay).with_context(|| format!("cannot read {}", overlay.display()))?);
     fs::write(&initramfs, bytes).with_context(|| format!("cannot write {}", initramfs.display()))?;
     Ok(initramfs)
+}
+
+/// A file beside a folder, whose name may have a dot in it.
+fn beside(folder: &Path, extension: &str) -> PathBuf {
+    let mut path = folder.as_os_str().to_owned();
+    path.push(format!(".{extension}"));
+    path.into()
 }
 
 /// A line that the guest's init reads: the tier, its time in seconds, and the keys that force it.
