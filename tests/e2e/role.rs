@@ -197,7 +197,7 @@ impl Role {
     pub fn login_tracer(&self, verb: &str) -> Command {
         let mut command = command(TRACER);
         command.arg("--config").arg(self.room.join("config.toml")).arg("--state-dir").arg(self.state_dir());
-        command.args(["--log", "debug", verb]);
+        command.args(["--log", "info", verb]);
         command
     }
 }
@@ -239,7 +239,8 @@ fn differences(truth: &[Session], listed: &[Session]) -> Vec<String> {
         }
         let apart = |a: Timestamp, b: Timestamp| a.duration_since(b).unsigned_abs();
         let closed = [session, same].map(|session| session.closed_at.unwrap_or(session.opened_at));
-        if apart(session.opened_at, same.opened_at) > CLOCK_SLACK || apart(closed[0], closed[1]) > CLOCK_SLACK {
+        if apart(session.opened_at, same.opened_at) > CLOCK_SLACK || apart(closed[0], closed[1]) > CLOCK_SLACK
+        {
             found.push(format!("{} is at other times: {same:?} instead of {session:?}", session.session));
         }
     }
@@ -256,7 +257,7 @@ pub fn trace_until(arguments: &[String]) -> anyhow::Result<()> {
 
     let [room, steps] = arguments else { anyhow::bail!("usage: trace ROOM STEPS") };
     let (state_dir, steps) = (Path::new(room).join("state"), steps.parse::<u32>()?);
-    login_tracer::output::log::start("debug")?;
+    login_tracer::output::log::start("info")?;
     fs::create_dir_all(&state_dir)?;
     let file = fs::File::create(Path::new(room).join("steps"))?;
     let config = login_tracer::config::Config::default();

@@ -34,11 +34,7 @@ fn closed(opening: &Opening, seconds: i64) -> Update {
 
 /// So many events more, by a counter that shows `total`.
 fn lost(count: u64, total: u64) -> Update {
-    Update::EventsLost {
-        at: at(0),
-        count,
-        counter: LossCounter { name: "boot/1".into(), value: total },
-    }
+    Update::EventsLost { at: at(0), count, counter: LossCounter { name: "boot/1".into(), value: total } }
 }
 
 /// So many seconds after an arbitrary moment.

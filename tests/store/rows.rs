@@ -69,7 +69,8 @@ fn losses_are_changes_of_no_session() {
     // The same once more is nothing new, and a later reading is known after a restart.
     writer.commit(&[lost(42, 42)]).expect("written");
     writer.commit(&[lost(8, 50)]).expect("written");
-    let counts: Vec<_> = reader.changes_after(0, 10).expect("read").iter().map(|change| change.count).collect();
+    let counts: Vec<_> =
+        reader.changes_after(0, 10).expect("read").iter().map(|change| change.count).collect();
     assert_eq!(counts, [Some(42), Some(8)]);
     drop(writer);
     let writer = Writer::open(directory.path(), None).expect("a writer");

@@ -165,8 +165,7 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
-    const ALL: [Self; 5] =
-        [Self::Opened, Self::Recovered, Self::Identified, Self::Closed, Self::EventsLost];
+    const ALL: [Self; 5] = [Self::Opened, Self::Recovered, Self::Identified, Self::Closed, Self::EventsLost];
 
     /// The word in the database and in JSON.
     pub fn as_str(self) -> &'static str {

@@ -23,6 +23,7 @@ pub fn scenarios() -> Vec<Scenario> {
         killed_after_every_step,
         killed_at_any_moment,
         stopped_while_people_come_and_go,
+        killed_while_people_come_and_go,
         replaced_by_another_version,
         damaged_checkpoint,
         sessions_that_were_open_before,
@@ -48,7 +49,10 @@ fn killed_after_every_step(scene: &mut Scene<'_>) {
             role.launch();
         }
         let only_new = |sessions: Vec<Session>| {
-            sessions.into_iter().filter(|s| !before.iter().any(|b| b.session == s.session)).collect::<Vec<_>>()
+            sessions
+                .into_iter()
+                .filter(|s| !before.iter().any(|b| b.session == s.session))
+                .collect::<Vec<_>>()
         };
         role.expect(|| only_new(scene.new_sessions()));
         if !is_killed {
@@ -84,29 +88,35 @@ fn killed_at_any_moment(scene: &mut Scene<'_>) {
     assert_eq!(listed.len(), 20 * rounds as usize, "every login is one session");
 }
 
-/// One session begins before and ends after, one ends, one begins, one does both while nobody reads.
 fn stopped_while_people_come_and_go(scene: &mut Scene<'_>) {
-    for end in [Role::stop, Role::kill] {
-        let mut role = Role::start();
-        let mut long = scene.site.plain.login(ALICE).start();
-        let mut leaving = scene.site.pam.login(BOB).start();
-        let (long_open, leaving_open) = (scene.opened(&long), scene.opened(&leaving));
-        role.expect_all(scene);
-        end(&mut role);
-        leaving.leave();
-        scene.closed(leaving_open, &leaving, "logout");
-        scene.follow(scene.site.plain.login(ROOT).to(Use::Terminal).start());
-        let mut arriving = scene.site.pam.login(ALICE).start();
-        let arriving_open = scene.opened(&arriving);
-        role.launch();
-        role.expect_all(scene);
-        for (client, open) in [(&mut long, long_open), (&mut arriving, arriving_open)] {
-            client.leave();
-            scene.closed(open, client, "logout");
-        }
-        let listed = role.expect_all(scene);
-        assert!(listed.iter().all(|session| !session.recovered), "all were seen: {listed:#?}");
+    people_come_and_go(scene, Role::stop);
+}
+
+fn killed_while_people_come_and_go(scene: &mut Scene<'_>) {
+    people_come_and_go(scene, Role::kill);
+}
+
+/// One session begins before and ends after, one ends, one begins, one does both while nobody reads.
+fn people_come_and_go(scene: &mut Scene<'_>, end: impl Fn(&mut Role)) {
+    let mut role = Role::start();
+    let mut long = scene.site.plain.login(ALICE).start();
+    let mut leaving = scene.site.pam.login(BOB).start();
+    let (long_open, leaving_open) = (scene.opened(&long), scene.opened(&leaving));
+    role.expect_all(scene);
+    end(&mut role);
+    leaving.leave();
+    scene.closed(leaving_open, &leaving, "logout");
+    scene.follow(scene.site.plain.login(ROOT).to(Use::Terminal).start());
+    let mut arriving = scene.site.pam.login(ALICE).start();
+    let arriving_open = scene.opened(&arriving);
+    role.launch();
+    role.expect_all(scene);
+    for (client, open) in [(&mut long, long_open), (&mut arriving, arriving_open)] {
+        client.leave();
+        scene.closed(open, client, "logout");
     }
+    let listed = role.expect_all(scene);
+    assert!(listed.iter().all(|session| !session.recovered), "all were seen: {listed:#?}");
 }
 
 /// Programs with other settings take the place of those that are there, as those of another version do.
@@ -114,8 +124,13 @@ fn replaced_by_another_version(scene: &mut Scene<'_>) {
     let mut role = Role::start();
     let mut long = scene.site.plain.login(ALICE).start();
     let long_open = scene.opened(&long);
-    let mut authenticating =
-        scene.site.plain.login(BOB).silent_for(Duration::from_secs(1)).to(Use::Run("true".to_owned())).start();
+    let mut authenticating = scene
+        .site
+        .plain
+        .login(BOB)
+        .silent_for(Duration::from_secs(1))
+        .to(Use::Run("true".to_owned()))
+        .start();
     role.kill();
     scene.follow(scene.site.plain.login(ROOT).start());
     role.configure("[trace]\nring_buffer = \"2 MiB\"\n");
@@ -136,7 +151,8 @@ fn damaged_checkpoint(scene: &mut Scene<'_>) {
     let open = scene.opened(&long);
     role.expect_all(scene);
     role.stop();
-    let checkpoints: Vec<_> = std::fs::read_dir("/run/login-tracer").expect("checkpoints").flatten().collect();
+    let checkpoints: Vec<_> =
+        std::fs::read_dir("/run/login-tracer").expect("checkpoints").flatten().collect();
     for checkpoint in checkpoints {
         std::fs::write(checkpoint.path(), "{\"boot_id\":").expect("damaged");
     }
@@ -181,9 +197,9 @@ fn sessions_that_were_open_before(scene: &mut Scene<'_>) {
 }
 
 fn login_that_had_begun_before(scene: &mut Scene<'_>) {
-    let login = scene.site.plain.login(ALICE).silent_for(Duration::from_millis(1500));
+    let login = scene.site.plain.login(ALICE).silent_for(Duration::from_secs(4));
     let client = login.start();
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_millis(200));
     let role = Role::start();
     scene.follow(client);
     let listed = role.wait_for(|sessions| sessions.iter().any(|session| session.end.is_some()));
@@ -203,7 +219,9 @@ fn tiny_buffer(scene: &mut Scene<'_>) {
         (0..6).map(|number| scene.site.plain.login([ALICE, BOB][number % 2]).start()).collect();
     let open: Vec<_> = clients.iter().map(|client| scene.opened(client)).collect();
     for _ in 0..3 {
-        scene.follow(scene.site.plain.login(ROOT).to(Use::Run("true".to_owned())).start());
+        let mut client = scene.site.plain.login(ROOT).to(Use::Run("true".to_owned())).start();
+        client.wait();
+        scene.came_and_went(&client);
     }
     role.signal(Signal::CONT);
     let is_open = |session: &Session| session.state == State::Open;

@@ -110,9 +110,7 @@ pub(super) fn attach(config: &Trace) -> Result<Attached, AttachError> {
             links.insert("credential", link);
         }
         None => {
-            tracing::warn!(
-                "no credential hook: the user id of a login comes from the account database only"
-            );
+            tracing::warn!("no credential hook: the user id of a login comes from the account database only");
         }
     }
     // The BTF took tens of megabytes in small pieces, which the allocator keeps unless asked.

@@ -93,8 +93,15 @@ impl Probes {
         };
         let (events, losses, processes) = (take(EVENTS)?, take(LOSSES)?, take(PROCESSES)?);
         let log = (probe_log != ProbeLog::Off).then(|| EbpfLogger::init(&mut attached.ebpf));
-        Self::from_maps(events, losses, processes, readable(log), None, attached.links.into_values().collect())
-            .map_err(|error| AttachError::Load(Box::new(error)))
+        Self::from_maps(
+            events,
+            losses,
+            processes,
+            readable(log),
+            None,
+            attached.links.into_values().collect(),
+        )
+        .map_err(|error| AttachError::Load(Box::new(error)))
     }
 
     fn take_over(generation: Generation, probe_log: ProbeLog) -> io::Result<Self> {

@@ -124,8 +124,7 @@ impl Mapping {
     /// `length` is at least one page.
     fn new(map: BorrowedFd<'_>, offset: usize, length: usize, protection: ProtFlags) -> io::Result<Self> {
         // SAFETY: a new mapping at an address that the kernel chooses; it overlaps nothing.
-        let address =
-            unsafe { mmap(null_mut(), length, protection, MapFlags::SHARED, map, offset as u64) }?;
+        let address = unsafe { mmap(null_mut(), length, protection, MapFlags::SHARED, map, offset as u64) }?;
         let address = NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mapped at zero"))?;
         Ok(Self { address, length })
     }

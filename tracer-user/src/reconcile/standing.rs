@@ -135,6 +135,9 @@ mod tests {
     fn what_others_run_is_no_session() {
         let mut copy = process(2, 1, 0, "sshd: root@pts/0");
         copy.image.owner_uid = 1001;
-        assert_eq!(standings(&[process(1, 0, 1001, "sshd: root@pts/0"), copy]), [Standing::Other, Standing::Other]);
+        assert_eq!(
+            standings(&[process(1, 0, 1001, "sshd: root@pts/0"), copy]),
+            [Standing::Other, Standing::Other]
+        );
     }
 }

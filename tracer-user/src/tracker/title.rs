@@ -20,14 +20,13 @@ impl<'a> Title<'a> {
                 return (!user.is_empty()).then_some(Self::Monitor { user, authenticated });
             }
         }
-        if rest.is_empty() || rest.starts_with('/') || rest.contains(|c: char| c.is_whitespace() || c == '[') {
+        if rest.is_empty() || rest.starts_with('/') || rest.contains(|c: char| c.is_whitespace() || c == '[')
+        {
             return None;
         }
         let is_terminal = |name: &str| name == "notty" || name.starts_with("pts/") || name.starts_with("tty");
         Some(match rest.rsplit_once('@').filter(|(_, terminal)| is_terminal(terminal)) {
-            Some((user, terminal)) => {
-                Self::Session { user, tty: (terminal != "notty").then_some(terminal) }
-            }
+            Some((user, terminal)) => Self::Session { user, tty: (terminal != "notty").then_some(terminal) },
             None => Self::Session { user: rest, tty: None },
         })
     }

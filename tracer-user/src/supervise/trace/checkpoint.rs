@@ -68,7 +68,9 @@ impl CheckpointFile {
             text => text.inspect_err(|error| tracing::warn!(%error, "the checkpoint cannot be read")).ok()?,
         };
         let checkpoint: Checkpoint = serde_json::from_slice(&text)
-            .inspect_err(|error| tracing::warn!(%error, "the checkpoint of another version is not understood"))
+            .inspect_err(
+                |error| tracing::warn!(%error, "the checkpoint of another version is not understood"),
+            )
             .ok()?;
         (checkpoint.boot_id == boot_id).then_some(checkpoint)
     }

@@ -17,40 +17,42 @@ const LOOKS: usize = 20;
 impl Role {
     /// Takes over from the last role: its state, the events that it did not live to take in, and sessions that began or
     /// ended while nothing recorded.
-    pub(super) fn go_on(&mut self, earlier: Vec<Earlier>) -> anyhow::Result<()> {
+    pub(super) fn go_on(&mut self, mut earlier: Vec<Earlier>) -> anyhow::Result<()> {
         // The new programs record by now: what is older than this is told by their predecessors.
         let handover = Clock::now().boot();
-        self.follow_all()?;
+        let found = self.follow_all()?;
         for session in self.journal.live_sessions()? {
             let monitor = Process { pid: session.sshd.pid, start: BootTime(session.sshd_start_boot_ns) };
             if session.boot_id == self.boot_id {
                 self.journal.resume(monitor, session);
             }
         }
-        let checkpoint = self.checkpoints.as_ref().and_then(|file| file.load(&self.boot_id));
-        if let Some(checkpoint) = checkpoint {
-            tracing::debug!(generation = checkpoint.generation, position = checkpoint.position, "going on");
-            self.tracker = checkpoint.tracker;
-            self.journal.take_over(checkpoint.pending);
-            self.since = checkpoint.since;
-            let position = checkpoint.position;
-            if self.probes.generation().as_deref() == Some(&*checkpoint.generation) {
-                self.probes.resume_at(position);
-            } else {
-                for mut programs in earlier {
-                    if programs.generation() == checkpoint.generation {
-                        programs.resume_at(position);
-                        self.take_in_earlier(&mut programs, handover);
-                    }
-                    end(programs);
-                }
-                self.since = handover;
-                self.checkpoint();
-                return self.reconcile();
+        let checkpoint =
+            self.checkpoints.as_ref().and_then(|file| file.load(&self.boot_id)).unwrap_or_default();
+        self.tracker = checkpoint.tracker;
+        self.journal.take_over(checkpoint.pending);
+        self.since = checkpoint.since;
+        reconcile::introduce(&mut self.tracker, &found);
+        let is_of = |generation: &str| generation == checkpoint.generation;
+        if self.probes.generation().as_deref().is_some_and(is_of) {
+            self.probes.resume_at(checkpoint.position);
+        } else if let Some(last) =
+            earlier.iter().position(|programs| is_of(&programs.generation())).or(earlier.len().checked_sub(1))
+        {
+            let mut programs = earlier.remove(last);
+            if is_of(&programs.generation()) {
+                programs.resume_at(checkpoint.position);
             }
+            self.take_in_earlier(&mut programs, handover);
+            self.since = handover;
+            // From here on they are not needed: what they told is written down.
+            self.checkpoint();
+            end(programs);
         }
         earlier.into_iter().for_each(end);
-        self.reconcile()
+        self.reconcile()?;
+        self.checkpoint();
+        Ok(())
     }
 
     /// Everything that programs of an earlier version recorded before the present ones did.
