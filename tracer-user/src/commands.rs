@@ -6,6 +6,7 @@ mod run;
 pub mod sessions;
 pub mod show;
 mod trace;
+mod unload;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -82,6 +83,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Sessions(args) => sessions::run(args, &state_dir),
         Command::Show(args) => show::run(args, &state_dir),
         Command::Check => check::run(global, &state_dir),
+        Command::Unload => unload::run(&state_dir),
     }
 }
 

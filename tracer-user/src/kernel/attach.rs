@@ -1,24 +1,22 @@
-//! Loading the programs into the kernel, attaching them, and reading what they report.
+//! Loading the programs into the kernel and attaching them.
 
+use std::any::Any;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 
-use aya::maps::{HashMap, MapData, PerCpuArray, RingBuf};
+use aya::programs::links::{FdLink, LinkError};
 use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError, TracePoint};
 use aya::{Btf, BtfError, Ebpf, EbpfLoader, Pod, include_bytes_aligned};
-use aya_log::EbpfLogger;
 use thiserror::Error;
-use tracer_ebpf::{CONTRACT_VERSION, LOSS_COUNTERS, Offsets};
+use tracer_ebpf::{CONTRACT_VERSION, Offsets};
 
-use super::decode::decode;
 use super::offsets::{self, OffsetError, Resolved};
+use super::survey::version;
 use super::tier::{self, Candidate, Choice, HOOKS, Hook, Obstacle, PassedOver, Place, Step};
 use super::tracefs;
 use crate::config::{ProbeLog, Trace};
-use crate::event::Event;
 
 /// The object file that `cargo xtask build-ebpf` made.
-static OBJECT: &[u8] = include_bytes_aligned!(env!("TRACER_PROBES"));
+pub(super) static OBJECT: &[u8] = include_bytes_aligned!(env!("TRACER_PROBES"));
 
 /// What keeps the programs from running.
 #[derive(Debug, Error)]
@@ -39,19 +37,35 @@ pub enum AttachError {
     Incomplete(&'static str),
 }
 
-/// The running programs. Dropping it ends them.
-pub struct Probes {
-    events: RingBuf<MapData>,
-    losses: PerCpuArray<MapData, u64>,
-    processes: HashMap<MapData, u32, u32>,
-    log: Option<EbpfLogger<&'static dyn log::Log>>,
-    /// Holds the programs and their links.
-    _ebpf: Ebpf,
+/// Programs that record. They end with their links.
+pub(super) struct Attached {
+    pub(super) ebpf: Ebpf,
+    pub(super) links: Links,
 }
 
-impl std::fmt::Debug for Probes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Probes").finish_non_exhaustive()
+/// What keeps the programs attached, by the name of the hook.
+pub(super) type Links = Vec<(&'static str, Link)>;
+
+/// What keeps a program attached.
+pub(super) enum Link {
+    /// A file descriptor.
+    Pinnable(FdLink),
+    /// More than that; ends with this process.
+    Bound(#[expect(dead_code, reason = "held, not read")] Box<dyn Any>),
+}
+
+impl Link {
+    /// Before Linux 5.15 a file descriptor alone does not hold the link of a tracepoint or kprobe.
+    fn of_perf_event<L>(link: L) -> Result<Self, ProgramError>
+    where
+        L: TryInto<FdLink, Error = LinkError> + 'static,
+    {
+        let release = rustix::system::uname().release().to_string_lossy().into_owned();
+        if version(&release) < Some((5, 15)) {
+            return Ok(Self::Bound(Box::new(link)));
+        }
+        let link = link.try_into().map_err(|error| ProgramError::IOError(io::Error::other(error)))?;
+        Ok(Self::Pinnable(link))
     }
 }
 
@@ -63,86 +77,34 @@ struct OffsetBytes(Offsets);
 // SAFETY: `Offsets` is made of `u32` only, without padding (pinned by the contract's layout tests).
 unsafe impl Pod for OffsetBytes {}
 
-impl Probes {
-    /// Loads and attaches everything that this kernel offers. What is optional and cannot be attached is logged, with
-    /// what is lost.
-    pub fn attach(config: &Trace) -> Result<Self, AttachError> {
-        let tracefs = tracefs::find_or_mount().inspect_err(|error| {
-            tracing::warn!(%error, "no tracefs: programs cannot be attached to classic tracepoints");
-        });
-        let resolved = offsets::resolve(tracefs.as_deref().ok())?;
-        let mut ebpf = load(config, resolved.offsets)?;
-        let btf = btf()?;
-        for choice in attach_hooks(&mut ebpf, &btf, config, &resolved)? {
-            let hook = choice.hook.name;
-            let reasons = tier::reasons(&choice.passed_over);
-            match (choice.used, choice.hook.lost) {
-                (Some(Candidate { tier, place, .. }), _) => {
-                    tracing::info!(%tier, %place, "{hook}");
-                    if !reasons.is_empty() {
-                        tracing::debug!(hook, reasons, "better hooks are not used");
-                    }
+/// Loads and attaches everything that this kernel offers. What is optional and cannot be attached is logged, with
+/// what is lost.
+pub(super) fn attach(config: &Trace) -> Result<Attached, AttachError> {
+    let tracefs = tracefs::find_or_mount().inspect_err(|error| {
+        tracing::warn!(%error, "no tracefs: programs cannot be attached to classic tracepoints");
+    });
+    let resolved = offsets::resolve(tracefs.as_deref().ok())?;
+    let mut ebpf = load(config, resolved.offsets)?;
+    let btf = btf()?;
+    let (choices, links) = attach_hooks(&mut ebpf, &btf, config, &resolved)?;
+    for choice in choices {
+        let hook = choice.hook.name;
+        let reasons = tier::reasons(&choice.passed_over);
+        match (choice.used, choice.hook.lost) {
+            (Some(Candidate { tier, place, .. }), _) => {
+                tracing::info!(%tier, %place, "{hook}");
+                if !reasons.is_empty() {
+                    tracing::debug!(hook, reasons, "better hooks are not used");
                 }
-                (None, lost) => tracing::warn!(lost, reasons, "no {hook}"),
             }
-        }
-        // The BTF took tens of megabytes in small pieces, which the allocator keeps unless asked.
-        drop(btf);
-        // SAFETY: it only returns free memory to the system.
-        unsafe { libc::malloc_trim(0) };
-        Self::from_loaded(ebpf, config.probe_log)
-    }
-
-    /// Takes the maps out of the loaded object.
-    fn from_loaded(mut ebpf: Ebpf, probe_log: ProbeLog) -> Result<Self, AttachError> {
-        let mut take = |name| ebpf.take_map(name).ok_or(AttachError::Incomplete(name));
-        let wrong_kind = |error| AttachError::Load(Box::new(error));
-        let events = RingBuf::try_from(take("EVENTS")?).map_err(wrong_kind)?;
-        let losses = PerCpuArray::try_from(take("LOSSES")?).map_err(wrong_kind)?;
-        let processes = HashMap::try_from(take("PROCESSES")?).map_err(wrong_kind)?;
-        let log = match probe_log {
-            ProbeLog::Off => None,
-            ProbeLog::Warn | ProbeLog::Debug => EbpfLogger::init(&mut ebpf)
-                .inspect_err(|error| tracing::warn!(%error, "the kernel programs' own log cannot be read"))
-                .ok(),
-        };
-        Ok(Self { events, losses, processes, log, _ebpf: ebpf })
-    }
-
-    /// Follows a process that executes sshd already, from now on.
-    pub fn follow(&mut self, pid: u32) -> io::Result<()> {
-        self.processes.insert(pid, 0, 0).map_err(io::Error::other)
-    }
-
-    /// Moves at most `limit` events into `events`, oldest first. Records that cannot be decoded are logged and counted
-    /// as nothing: they are this program's fault, not the kernel's.
-    pub fn drain(&mut self, limit: usize, events: &mut Vec<Event>) {
-        for _ in 0..limit {
-            let Some(record) = self.events.next() else {
-                break;
-            };
-            match decode(&record) {
-                Ok(event) => events.push(event),
-                Err(error) => tracing::error!(%error, "a record of the kernel programs is not understood"),
-            }
-        }
-        if let Some(log) = &mut self.log {
-            log.flush();
+            (None, lost) => tracing::warn!(lost, reasons, "no {hook}"),
         }
     }
-
-    /// How many facts were lost since the programs were loaded.
-    pub fn losses(&self) -> u64 {
-        let total = |index| self.losses.get(&index, 0).map_or(0, |counters| counters.iter().sum::<u64>());
-        (0..LOSS_COUNTERS).map(total).sum()
-    }
-}
-
-impl AsFd for Probes {
-    /// Becomes readable when there are events.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.events.as_fd()
-    }
+    // The BTF took tens of megabytes in small pieces, which the allocator keeps unless asked.
+    drop(btf);
+    // SAFETY: it only returns free memory to the system.
+    unsafe { libc::malloc_trim(0) };
+    Ok(Attached { ebpf, links })
 }
 
 pub(super) fn load(config: &Trace, offsets: Offsets) -> Result<Ebpf, AttachError> {
@@ -174,8 +136,14 @@ pub(super) fn attach_hooks(
     btf: &Btf,
     wish: &Trace,
     resolved: &Resolved,
-) -> Result<Vec<Choice>, AttachError> {
-    HOOKS.iter().map(|hook| attach_hook(ebpf, btf, wish, resolved, hook)).collect()
+) -> Result<(Vec<Choice>, Links), AttachError> {
+    let (mut choices, mut links) = (Vec::new(), Vec::new());
+    for hook in HOOKS {
+        let (choice, link) = attach_hook(ebpf, btf, wish, resolved, hook)?;
+        choices.push(choice);
+        links.extend(link.map(|link| (hook.name, link)));
+    }
+    Ok((choices, links))
 }
 
 fn attach_hook(
@@ -184,13 +152,13 @@ fn attach_hook(
     wish: &Trace,
     resolved: &Resolved,
     hook: &'static Hook,
-) -> Result<Choice, AttachError> {
+) -> Result<(Choice, Option<Link>), AttachError> {
     let mut passed_over = Vec::new();
     for candidate in hook.candidates {
         let why = match tier::forbidden(candidate.tier, wish).or_else(|| undescribed(candidate, resolved)) {
             Some(obstacle) => obstacle,
             None => match attach_candidate(ebpf, btf, candidate)? {
-                Ok(()) => return Ok(Choice { hook, used: Some(candidate), passed_over }),
+                Ok(link) => return Ok((Choice { hook, used: Some(candidate), passed_over }, Some(link))),
                 Err(refusal) => refusal,
             },
         };
@@ -202,7 +170,7 @@ fn attach_hook(
         return Err(AttachError::Forced { hook: hook.name, key, reasons: tier::reasons(&refusals) });
     }
     if hook.lost.is_some() {
-        return Ok(Choice { hook, used: None, passed_over });
+        return Ok((Choice { hook, used: None, passed_over }, None));
     }
     if passed_over.iter().any(|passed| passed.why == Obstacle::NotPermitted) {
         return Err(AttachError::NotPermitted);
@@ -227,7 +195,7 @@ fn attach_candidate(
     ebpf: &mut Ebpf,
     btf: &Btf,
     candidate: &Candidate,
-) -> Result<Result<(), Obstacle>, AttachError> {
+) -> Result<Result<Link, Obstacle>, AttachError> {
     let program = ebpf.program_mut(candidate.program).ok_or(AttachError::Incomplete(candidate.program))?;
     let Some(place) = name_of(candidate.place) else {
         return Ok(Err(Obstacle::Absent("known name of this function".to_owned())));
@@ -237,29 +205,47 @@ fn attach_candidate(
         Program::BtfTracePoint(program) => start(
             program,
             |program| program.load(&place, btf),
-            |program| program.attach().map(drop),
+            |program| {
+                let link = program.attach()?;
+                program.take_link(link).map(|link| Link::Pinnable(link.into()))
+            },
             BtfTracePoint::unload,
         ),
         Program::FEntry(program) => start(
             program,
             |program| program.load(&place, btf),
-            |program| program.attach().map(drop),
+            |program| {
+                let link = program.attach()?;
+                program.take_link(link).map(|link| Link::Pinnable(link.into()))
+            },
             FEntry::unload,
         ),
         Program::FExit(program) => start(
             program,
             |program| program.load(&place, btf),
-            |program| program.attach().map(drop),
+            |program| {
+                let link = program.attach()?;
+                program.take_link(link).map(|link| Link::Pinnable(link.into()))
+            },
             FExit::unload,
         ),
-        Program::KProbe(program) => {
-            start(program, KProbe::load, |program| program.attach(&place, 0).map(drop), KProbe::unload)
-        }
+        Program::KProbe(program) => start(
+            program,
+            KProbe::load,
+            |program| {
+                let link = program.attach(&place, 0)?;
+                program.take_link(link).and_then(Link::of_perf_event)
+            },
+            KProbe::unload,
+        ),
         Program::TracePoint(program) => start(
             program,
             TracePoint::load,
             |program| match candidate.place {
-                Place::Tracepoint { category, name } => program.attach(category, name).map(drop),
+                Place::Tracepoint { category, name } => {
+                    let link = program.attach(category, name)?;
+                    program.take_link(link).and_then(Link::of_perf_event)
+                }
                 Place::Function(_) => Err(ProgramError::UnexpectedProgramType),
             },
             TracePoint::unload,
@@ -273,9 +259,9 @@ fn attach_candidate(
 fn start<P>(
     program: &mut P,
     load: impl FnOnce(&mut P) -> Result<(), ProgramError>,
-    attach: impl FnOnce(&mut P) -> Result<(), ProgramError>,
+    attach: impl FnOnce(&mut P) -> Result<Link, ProgramError>,
     unload: impl FnOnce(&mut P) -> Result<(), ProgramError>,
-) -> Result<(), (Step, ProgramError)> {
+) -> Result<Link, (Step, ProgramError)> {
     load(program).map_err(|error| (Step::Load, error))?;
     attach(program).map_err(|error| {
         if let Err(error) = unload(program) {

@@ -29,7 +29,7 @@ pub(super) type Proven = (Choice, Option<Proof>);
 /// Attaches all hooks as the configuration wishes, tries them, and detaches them.
 pub(super) fn prove(wish: &Trace, resolved: &Resolved) -> Result<Vec<Proven>, AttachError> {
     let mut ebpf = attach::load(wish, resolved.offsets)?;
-    let choices = attach::attach_hooks(&mut ebpf, &attach::btf()?, wish, resolved)?;
+    let (choices, links) = attach::attach_hooks(&mut ebpf, &attach::btf()?, wish, resolved)?;
     let runs = |choice: &Choice| choice.used.and_then(|used| run_count(&ebpf, used.program));
     // Counting lasts as long as this is held.
     let counting = enable_stats(Stats::RunTime)
@@ -47,6 +47,7 @@ pub(super) fn prove(wish: &Trace, resolved: &Resolved) -> Result<Vec<Proven>, At
         })
     };
     let proofs: Vec<_> = choices.iter().zip(before).map(|(choice, before)| proof(choice, before)).collect();
+    drop(links);
     Ok(choices.into_iter().zip(proofs).collect())
 }
 
