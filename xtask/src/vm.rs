@@ -77,6 +77,9 @@ pub(crate) fn task(wish: &Wish) -> Result<()> {
 /// # Errors
 /// As [`task`], but for kernels that cannot be had.
 pub(crate) fn as_part_of_tests() -> Result<Option<String>> {
+    if !workspace::is_root() {
+        return Ok(Some("needs root, as all end-to-end tests do; `cargo xtask vm` tries without".to_owned()));
+    }
     if let Some(reason) = setup::missing_for_vm() {
         return Ok(Some(reason));
     }
