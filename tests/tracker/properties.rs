@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use login_tracer::event::{BootTime, Event, ExitStatus, Fact, Image, Process};
+use login_tracer::event::{BootTime, Escalated, Event, ExitStatus, Fact, Image, Process};
 use login_tracer::tracker::Finding;
 use proptest::prelude::*;
 
@@ -24,6 +24,10 @@ fn check(found: &[Finding]) -> Result<(), TestCaseError> {
             }
             Finding::Closed { monitor, .. } => {
                 prop_assert_eq!(is_open.insert(*monitor, false), Some(true), "closed, but not open");
+            }
+            Finding::Escalated { monitor, count, .. } => {
+                prop_assert!(is_open.contains_key(monitor), "escalated, but never opened");
+                prop_assert!(*count > 0);
             }
         }
     }
@@ -52,6 +56,9 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         4 => status.prop_map(Fact::Exit),
         4 => Just(Fact::TimerDisarmed { title: "sshd: alice [priv]".into() }),
         2 => (0_u32..3).prop_map(|uid| Fact::Credentials { ruid: uid, euid: uid, suid: uid }),
+        2 => (any_process(), 0_u32..3).prop_map(|(root, to)| {
+            Fact::Escalated(Escalated { root, from: 1, to, name: "su".into(), path: None })
+        }),
     ]
 }
 

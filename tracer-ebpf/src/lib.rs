@@ -10,8 +10,10 @@
 
 #![no_std]
 
+pub mod descendant;
+
 /// Changes with every change of a layout or a meaning here. The loader refuses programs of another version.
-pub const CONTRACT_VERSION: u32 = 1;
+pub const CONTRACT_VERSION: u32 = 2;
 
 /// Longest executable name (the last component of the path) that is reported, in bytes.
 pub const NAME_LEN: usize = 32;
@@ -43,10 +45,12 @@ pub enum Kind {
     Credentials = 6,
     /// The connection that a process of the tree holds: [`Socket`].
     Socket = 7,
+    /// A descendant of a session gained a user id: [`descendant::Escalated`].
+    Escalated = 16,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Exec,
         Self::Leave,
         Self::Fork,
@@ -54,6 +58,7 @@ impl Kind {
         Self::TimerDisarmed,
         Self::Credentials,
         Self::Socket,
+        Self::Escalated,
     ];
 
     /// `None` for a number that is not part of the contract.
@@ -213,6 +218,7 @@ pub struct Offsets {
     pub sock_peer_v6: u32,
     pub sock_local_v6: u32,
     pub signal_tty: u32,
+    pub signal_live: u32,
     pub tty_name: u32,
     pub binprm_filename: u32,
     pub itimerspec_value_sec: u32,
@@ -251,7 +257,7 @@ mod tests {
         assert_eq!(size_of::<TimerDisarmed>(), 32 + TITLE_LEN);
         assert_eq!(size_of::<Credentials>(), 32 + 4 * 4);
         assert_eq!(size_of::<Socket>(), 32 + 4 * 2 + 16 + 16);
-        assert_eq!(size_of::<Offsets>(), 42 * 4);
+        assert_eq!(size_of::<Offsets>(), 43 * 4);
     }
 
     #[test]

@@ -51,6 +51,21 @@ pub enum Fact {
     Credentials { ruid: u32, euid: u32, suid: u32 },
     /// It holds this connection.
     Socket { peer: SocketAddr, local: SocketAddr },
+    /// It gained a user id.
+    Escalated(Escalated),
+}
+
+/// How a descendant of a process of sshd gained a user id. Ids are those of the initial user namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Escalated {
+    /// The process of sshd that became a user, or the program that it started: where its descent begins.
+    pub root: Process,
+    pub from: u32,
+    pub to: u32,
+    /// Name of the executable by which it was gained.
+    pub name: String,
+    /// The path that was executed; `None` where nothing was.
+    pub path: Option<String>,
 }
 
 /// An executable.

@@ -3,6 +3,8 @@
 //! Reading `/proc` is a snapshot with holes: processes come and go meanwhile. So it only ever answers two questions:
 //! which processes execute sshd now, and whether a process that was known still exists.
 
+pub mod descent;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;

@@ -13,6 +13,7 @@
 //! reports a log that has grown past [`WAL_WARN_BYTES`].
 
 mod changes;
+mod escalations;
 mod migrations;
 pub(crate) mod schema;
 mod sessions;

@@ -12,12 +12,14 @@
 //! also disarmed by the C library. Promises: no order, loss or repetition of events panics, opens a session twice, or
 //! closes one that is not open.
 
+pub mod escalation;
 mod title;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
-use crate::event::{BootTime, Event, ExitStatus, Fact, Image, Process};
+use self::escalation::Escalations;
+use crate::event::{BootTime, Escalated, Event, ExitStatus, Fact, Image, Process};
 use crate::session::End;
 
 /// How many closed sessions are remembered against repeated events; more than a batch of events can close.
@@ -39,6 +41,15 @@ pub enum Finding {
     Identified { monitor: Process, at: BootTime, uid: Option<u32>, tty: Option<String> },
     /// A session ended.
     Closed { monitor: Process, at: BootTime, end: End },
+    /// A process inside of a session gained a user id; the session may be closed by then.
+    Escalated {
+        monitor: Process,
+        at: BootTime,
+        process: Process,
+        how: Escalated,
+        /// It stands for so many, of which it is the last.
+        count: u64,
+    },
 }
 
 /// Both ends of the TCP connection that a monitor serves.
@@ -57,6 +68,7 @@ pub struct Tracker {
     sessions: HashMap<Process, Live>,
     /// The monitors of the last sessions that were closed, oldest first: an event that is repeated opens none anew.
     closed: VecDeque<Process>,
+    escalations: Escalations,
     findings: VecDeque<Finding>,
 }
 
@@ -101,6 +113,7 @@ impl Tracker {
             Fact::Exec(image) => self.exec(event, image),
             Fact::Leave { tty, .. } => {
                 self.found_tty(pid, tty.as_deref(), event.at);
+                self.may_be_root(event.process);
                 self.remove(pid, event.at, End::Unseen);
             }
             Fact::Fork { child } => self.fork(event.process, *child, event.at),
@@ -108,6 +121,7 @@ impl Tracker {
             Fact::TimerDisarmed { title } => self.timer_disarmed(event, title),
             Fact::Credentials { ruid, euid, suid } if ruid == euid && euid == suid => {
                 self.became_user(pid, *ruid, event.at);
+                self.may_be_root(event.process);
             }
             Fact::Credentials { .. } => {}
             Fact::Socket { peer, local } => {
@@ -115,6 +129,7 @@ impl Tracker {
                     node.candidate.connection = Some(Connection { peer: *peer, local: *local });
                 }
             }
+            Fact::Escalated(how) => self.findings.extend(self.escalations.gained(event, how)),
         }
     }
 
@@ -148,6 +163,7 @@ impl Tracker {
             let node = self.nodes.entry(process.pid).or_insert_with(|| Node::new(process, 0));
             node.start_is_rounded = process != monitor;
             node.session = Some(monitor);
+            self.escalations.add_root(process, monitor);
         }
     }
 
@@ -253,6 +269,13 @@ impl Tracker {
         self.findings.push_back(Finding::Identified { monitor, at, uid: Some(uid), tty: None });
     }
 
+    /// A process of a session became a user, or the user's program: what descends from it belongs to the session.
+    fn may_be_root(&mut self, process: Process) {
+        if let Some(monitor) = self.nodes.get(&process.pid).and_then(|node| node.session) {
+            self.escalations.add_root(process, monitor);
+        }
+    }
+
     /// A process of a session is about to become the user's program on this terminal.
     fn found_tty(&mut self, pid: u32, tty: Option<&str>, at: BootTime) {
         let Some(monitor) = self.nodes.get(&pid).and_then(|node| node.session) else {
@@ -297,6 +320,7 @@ impl Tracker {
                 self.closed.pop_front();
             }
             self.closed.push_back(monitor);
+            self.findings.extend(self.escalations.close(monitor));
             self.findings.push_back(Finding::Closed { monitor, at, end });
         }
     }

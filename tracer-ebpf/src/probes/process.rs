@@ -1,7 +1,8 @@
 //! Processes: fork, exec and exit.
 //!
 //! A process is followed from the exec of an sshd image by real uid 0, or from its birth by a followed process, until
-//! it executes something else or ends. Everything else on the machine costs one look-up here.
+//! it executes something else or ends. What it becomes then is followed as a descendant of its session ([`descendants`]).
+//! Everything else on the machine costs two look-ups here: it is neither.
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::btf_tracepoint;
@@ -9,7 +10,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use tracer_ebpf::{Exec, Exit, Fork, Kind, Leave, NAME_LEN};
 
 use crate::error::{Error, Structure, report};
-use crate::probes::socket;
+use crate::probes::{descendants, socket};
 use crate::task::{Exe, Pointer, Task, offset};
 use crate::{emit, maps};
 
@@ -27,14 +28,16 @@ fn try_exec(ctx: &BtfTracePointContext) -> Result<(), Error> {
     exe.copy_name(&mut name)?;
     let path = Pointer(ctx.arg(2)).follow(offset!(binprm_filename), Structure::Program)?;
     if name.starts_with(b"sshd") && task.user_ids()?[0] == 0 {
+        descendants::forget(tgid);
         maps::follow(tgid)?;
         return exec_of_sshd(task, exe, &name, path);
     }
     if maps::is_followed(tgid) {
         maps::forget(tgid);
-        return leave(task, path);
+        leave(task, path)?;
+        return descendants::leave(task, tgid, exe, &name, path);
     }
-    Ok(())
+    descendants::after_exec(task, tgid, exe, &name, path)
 }
 
 #[inline(always)]
@@ -71,7 +74,7 @@ fn process_fork(ctx: BtfTracePointContext) -> u32 {
 fn try_fork(ctx: &BtfTracePointContext) -> Result<(), Error> {
     let tgid = ctx.tgid();
     if !maps::is_followed(tgid) {
-        return Ok(());
+        return try_fork_inside(ctx, tgid);
     }
     let child = Task::new(ctx.arg(1));
     let child_tgid = child.tgid()?;
@@ -80,6 +83,7 @@ fn try_fork(ctx: &BtfTracePointContext) -> Result<(), Error> {
     }
     maps::follow(child_tgid)?;
     let parent = Task::new(ctx.arg(0));
+    let watched = descendants::after_fork(tgid, parent, child_tgid);
     let header = parent.header(Kind::Fork)?;
     let child_start_boot_ns = child.start_boot_ns()?;
     emit::record(|record: &mut Fork| {
@@ -87,7 +91,17 @@ fn try_fork(ctx: &BtfTracePointContext) -> Result<(), Error> {
         record.child_tgid = child_tgid;
         record.child_start_boot_ns = child_start_boot_ns;
     })?;
-    socket::report_once(parent, tgid)
+    socket::report_once(parent, tgid)?;
+    watched
+}
+
+/// The same for a process that does not execute sshd.
+#[inline(always)]
+fn try_fork_inside(ctx: &BtfTracePointContext, tgid: u32) -> Result<(), Error> {
+    if !descendants::is_descendant(tgid) {
+        return Ok(());
+    }
+    descendants::after_fork(tgid, Task::new(ctx.arg(0)), Task::new(ctx.arg(1)).tgid()?)
 }
 
 /// Arguments: the task. Runs in the task, before its parent can learn of it.
@@ -98,10 +112,11 @@ fn process_exit(ctx: BtfTracePointContext) -> u32 {
 
 fn try_exit(ctx: &BtfTracePointContext) -> Result<(), Error> {
     let tgid = ctx.tgid();
-    if !maps::is_followed(tgid) {
-        return Ok(());
-    }
     let task = Task::new(ctx.arg(0));
+    let watched = descendants::at_exit(tgid, task);
+    if !maps::is_followed(tgid) {
+        return watched;
+    }
     if !task.is_leader()? {
         return Ok(());
     }

@@ -9,13 +9,14 @@ use aya::programs::{BtfTracePoint, FExit, KProbe, ProgramError, TracePoint};
 use aya::{Btf, Ebpf, EbpfLoader, Pod, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use thiserror::Error;
-use tracer_ebpf::{CONTRACT_VERSION, LOSS_COUNTERS, Offsets};
+use tracer_ebpf::descendant::{Descendant, UserIds};
+use tracer_ebpf::{CONTRACT_VERSION, LOSS_COUNTERS, NAME_LEN, Offsets};
 
 use super::decode::decode;
 use super::offsets::{self, OffsetError};
 use super::tracefs;
 use crate::config::{Config, ProbeLog, Trace};
-use crate::event::Event;
+use crate::event::{Event, Process};
 
 /// The object file that `cargo xtask build-ebpf` made.
 static OBJECT: &[u8] = include_bytes_aligned!(env!("TRACER_PROBES"));
@@ -59,6 +60,7 @@ pub struct Probes {
     events: RingBuf<MapData>,
     losses: PerCpuArray<MapData, u64>,
     processes: HashMap<MapData, u32, u32>,
+    descendants: HashMap<MapData, u32, KnownDescendant>,
     log: Option<EbpfLogger<&'static dyn log::Log>>,
     /// Holds the programs and their links.
     _ebpf: Ebpf,
@@ -77,6 +79,14 @@ struct OffsetBytes(Offsets);
 
 // SAFETY: `Offsets` is made of `u32` only, without padding (pinned by the contract's layout tests).
 unsafe impl Pod for OffsetBytes {}
+
+/// [`Descendant`] as a value of its map.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct KnownDescendant(Descendant);
+
+// SAFETY: `Descendant` is made of integers and bytes, without padding (pinned by the contract's layout tests).
+unsafe impl Pod for KnownDescendant {}
 
 impl Probes {
     /// Loads and attaches everything that this kernel offers. What is optional and cannot be attached is logged, with
@@ -99,6 +109,13 @@ impl Probes {
                 );
             }
         }
+        match attach_escalation_hook(&mut ebpf, &btf) {
+            Some(tier) => tracing::info!(tier = tier.as_str(), "hook for gained user ids"),
+            None => tracing::warn!(
+                "no hook for gained user ids: what sessions gain without a program is found when a process executes, \
+                 forks or ends"
+            ),
+        }
         // The BTF took tens of megabytes in small pieces, which the allocator keeps unless asked.
         drop(btf);
         // SAFETY: it only returns free memory to the system.
@@ -113,18 +130,45 @@ impl Probes {
         let events = RingBuf::try_from(take("EVENTS")?).map_err(wrong_kind)?;
         let losses = PerCpuArray::try_from(take("LOSSES")?).map_err(wrong_kind)?;
         let processes = HashMap::try_from(take("PROCESSES")?).map_err(wrong_kind)?;
+        let descendants = HashMap::try_from(take("DESCENDANTS")?).map_err(wrong_kind)?;
         let log = match probe_log {
             ProbeLog::Off => None,
             ProbeLog::Warn | ProbeLog::Debug => EbpfLogger::init(&mut ebpf)
                 .inspect_err(|error| tracing::warn!(%error, "the kernel programs' own log cannot be read"))
                 .ok(),
         };
-        Ok(Self { events, losses, processes, log, _ebpf: ebpf })
+        Ok(Self { events, losses, processes, descendants, log, _ebpf: ebpf })
     }
 
     /// Follows a process that executes sshd already, from now on.
     pub fn follow(&mut self, pid: u32) -> io::Result<()> {
         self.processes.insert(pid, 0, 0).map_err(io::Error::other)
+    }
+
+    /// Follows a process that was there before, as a descendant of `root`, from now on; `false` if it is one already.
+    ///
+    /// `root_uid` is the user of the session, `uids` what the process has now: real, effective and saved.
+    pub fn follow_descendant(
+        &mut self,
+        pid: u32,
+        name: &str,
+        uids: [u32; 3],
+        root: Process,
+        root_uid: u32,
+    ) -> io::Result<bool> {
+        if self.descendants.get(&pid, 0).is_ok() {
+            return Ok(false);
+        }
+        let mut bytes = [0; NAME_LEN];
+        // The last byte stays the text's end.
+        bytes.iter_mut().take(NAME_LEN - 1).zip(name.bytes()).for_each(|(to, from)| *to = from);
+        let [ruid, euid, suid] = uids;
+        let descendant = Descendant {
+            seen: UserIds { ruid, euid, suid },
+            ..Descendant::root(root.pid, root.start.0, root_uid, bytes)
+        };
+        self.descendants.insert(pid, KnownDescendant(descendant), 0).map_err(io::Error::other)?;
+        Ok(true)
     }
 
     /// Moves at most `limit` events into `events`, oldest first. Records that cannot be decoded are logged and counted
@@ -254,6 +298,21 @@ fn attach_credential_hook(ebpf: &mut Ebpf, btf: &Btf, has_tracepoint: bool) -> O
     }
     let attached = attach_tracepoint(ebpf, "exit_setresuid", "syscalls", "sys_exit_setresuid");
     tried(attached, CredentialTier::Tracepoint)
+}
+
+/// Attaches what looks for user ids that are gained with no program executed; `None` if the kernel takes nothing of it.
+fn attach_escalation_hook(ebpf: &mut Ebpf, btf: &Btf) -> Option<CredentialTier> {
+    const FUNCTION: &str = "commit_creds";
+    if attach_fexit(ebpf, "fexit_commit_creds", FUNCTION, btf).is_ok() {
+        return Some(CredentialTier::Fexit);
+    }
+    if attach_kretprobe(ebpf, "kretprobe_commit_creds", FUNCTION).is_ok() {
+        return Some(CredentialTier::Kretprobe);
+    }
+    // Beside `setresuid`, which has the credential hook.
+    let calls = [("exit_setuid", "sys_exit_setuid"), ("exit_setreuid", "sys_exit_setreuid")];
+    let attached = calls.map(|(program, hook)| attach_tracepoint(ebpf, program, "syscalls", hook));
+    attached.iter().all(Result::is_ok).then_some(CredentialTier::Tracepoint)
 }
 
 /// Attaches the credential hook for a moment and says which tier the kernel takes: hooks that look as if they were there

@@ -201,6 +201,13 @@ impl Intake {
                 taken.better_known.push((session.key, Subject::of(&session)));
                 return Ok(());
             }
+            (ChangeKind::Escalated, _) => {
+                let Some(how) = change.escalation.clone() else { return Ok(()) };
+                if is_repeated(change, &source.reader.changes_of(session_id)?) {
+                    return Ok(());
+                }
+                Event::Escalated { subject: Subject::of(&session), at: change.at, how }
+            }
             (ChangeKind::Closed | ChangeKind::EventsLost, _) => return Ok(()),
         };
         let message = self.rate_at_once(&session, taken, now)?.map(|(assessment, facts)| {
@@ -254,6 +261,13 @@ impl Intake {
             .collect();
         NewAnnouncement { session, subject, kind: change.kind, seq: change.seq, event, message, deliveries }
     }
+}
+
+/// Whether the same user id was gained before in the session from the same one by the same program: that was told.
+fn is_repeated(change: &Change, of_session: &[Change]) -> bool {
+    let what =
+        |change: &Change| change.escalation.as_ref().map(|how| (how.from.uid, how.to.uid, how.exe.clone()));
+    of_session.iter().any(|earlier| earlier.seq < change.seq && what(earlier) == what(change))
 }
 
 fn batch(store_id: Uuid, cursor: i64) -> TakenIn {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::assess::{Assessment, Level};
 use crate::enrich::{Fact, Facts, Network, Place};
 use crate::sanitize;
-use crate::session::{End, Session};
+use crate::session::{End, Escalation, Identity, Session};
 
 /// Longest name that is shown, in characters: user, host, network, city.
 const NAME_CHARS: usize = 64;
@@ -24,15 +24,31 @@ const REASON_CHARS: usize = 300;
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     Opened(Subject),
-    Closed { subject: Subject, at: Timestamp, end: End },
-    EventsLost { host: String, at: Timestamp, count: u64 },
+    Closed {
+        subject: Subject,
+        at: Timestamp,
+        end: End,
+    },
+    /// A process of the session has a user id that it had not.
+    Escalated {
+        subject: Subject,
+        at: Timestamp,
+        how: Escalation,
+    },
+    EventsLost {
+        host: String,
+        at: Timestamp,
+        count: u64,
+    },
 }
 
 impl Event {
     /// The session that it is about; `None` for news of the tracer itself.
     pub fn subject(&self) -> Option<&Subject> {
         match self {
-            Self::Opened(subject) | Self::Closed { subject, .. } => Some(subject),
+            Self::Opened(subject) | Self::Closed { subject, .. } | Self::Escalated { subject, .. } => {
+                Some(subject)
+            }
             Self::EventsLost { .. } => None,
         }
     }
@@ -42,6 +58,7 @@ impl Event {
         match self {
             Self::Opened(_) => Self::Opened(known),
             Self::Closed { at, end, .. } => Self::Closed { subject: known, at, end },
+            Self::Escalated { at, how, .. } => Self::Escalated { subject: known, at, how },
             Self::EventsLost { .. } => self,
         }
     }
@@ -111,6 +128,8 @@ pub enum Label {
     Opened,
     Ended,
     Duration,
+    Gained,
+    Program,
     Address,
     Network,
     Place,
@@ -128,6 +147,8 @@ impl Label {
             Self::Opened => "Opened",
             Self::Ended => "Ended",
             Self::Duration => "Duration",
+            Self::Gained => "Gained",
+            Self::Program => "Program",
             Self::Address => "Address",
             Self::Network => "Network",
             Self::Place => "Place",
@@ -153,6 +174,20 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
             lines.push(line(Label::Ended, time(*at, zone)));
             lines.push(line(Label::Duration, format!("{lasted} ({})", end_words(*end))));
             let summary = format!("SSH session ended: {} after {lasted}", headline(subject));
+            rated(summary, lines, subject, rating)
+        }
+        Event::Escalated { subject, at, how } => {
+            let (from, to) = (identity(&how.from), identity(&how.to));
+            let program = name(Some(&how.exe), "unknown program");
+            let mut lines = who(subject);
+            lines.push(line(Label::Time, time(*at, zone)));
+            lines.push(line(Label::Gained, format!("{from} became {to}")));
+            lines.push(line(Label::Program, format!("{program}, pid {}", how.pid)));
+            lines.push(line(Label::Opened, time(subject.opened_at, zone)));
+            let summary = format!(
+                "User id gained: {from} became {to} by {program} in the session of {}",
+                headline(subject)
+            );
             rated(summary, lines, subject, rating)
         }
         Event::EventsLost { host, at, count } => {
@@ -198,6 +233,14 @@ fn headline(subject: &Subject) -> String {
     match subject.peer {
         Some(peer) => format!("{} on {host} from {}", user(subject), peer.ip()),
         None => format!("{} on {host}", user(subject)),
+    }
+}
+
+/// `alice (uid 1001)`
+fn identity(identity: &Identity) -> String {
+    match &identity.user {
+        Some(user) => format!("{} (uid {})", name(Some(user), "nameless"), identity.uid),
+        None => format!("uid {}", identity.uid),
     }
 }
 

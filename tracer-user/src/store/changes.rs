@@ -2,10 +2,13 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::escalations;
 use super::sessions::{invalid, timestamp};
 use crate::session::{Change, ChangeKind};
 
-const COLUMNS: &str = "SELECT id, session_id, seq, kind, at_us, count FROM changes";
+const COLUMNS: &str = "SELECT id, changes.session_id AS session_id, seq, kind, at_us, count, \
+                       pid, from_uid, from_user, to_uid, to_user, exe \
+                       FROM changes LEFT JOIN escalations ON change_id = id";
 
 pub(super) fn insert(
     connection: &Connection,
@@ -36,7 +39,7 @@ pub(super) fn last_before(connection: &Connection, at_us: i64) -> rusqlite::Resu
 
 pub(super) fn of_session(connection: &Connection, session_id: i64) -> rusqlite::Result<Vec<Change>> {
     let mut statement =
-        connection.prepare_cached(&format!("{COLUMNS} WHERE session_id = ?1 ORDER BY seq"))?;
+        connection.prepare_cached(&format!("{COLUMNS} WHERE changes.session_id = ?1 ORDER BY seq"))?;
     statement.query_map([session_id], decode)?.collect()
 }
 
@@ -49,5 +52,6 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Change> {
         kind: ChangeKind::parse(&kind).ok_or_else(|| invalid("kind"))?,
         at: timestamp(row.get("at_us")?)?,
         count: row.get("count")?,
+        escalation: escalations::decode(row)?,
     })
 }

@@ -5,7 +5,7 @@
 
 use super::schema::Schema;
 
-pub(super) const SESSIONS: Schema = Schema { steps: &[FIRST] };
+pub(super) const SESSIONS: Schema = Schema { steps: &[FIRST, ESCALATIONS] };
 
 const FIRST: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -43,4 +43,21 @@ const FIRST: &str = "
     ) STRICT;
     CREATE INDEX changes_by_session ON changes (session_id, seq);
     INSERT INTO meta (key, value) VALUES ('store_id', randomblob(16));
+";
+
+/// User ids that were gained inside of sessions. `boot_ns` tells one from others of the same process.
+const ESCALATIONS: &str = "
+    CREATE TABLE escalations (
+        change_id INTEGER PRIMARY KEY REFERENCES changes (id),
+        session_id INTEGER NOT NULL REFERENCES sessions (id),
+        boot_ns INTEGER NOT NULL,
+        pid INTEGER NOT NULL,
+        from_uid INTEGER NOT NULL,
+        from_user TEXT,
+        to_uid INTEGER NOT NULL,
+        to_user TEXT,
+        exe TEXT NOT NULL,
+        UNIQUE (session_id, boot_ns, pid, to_uid)
+    ) STRICT;
+    ALTER TABLE sessions ADD COLUMN escalated_to INTEGER;
 ";

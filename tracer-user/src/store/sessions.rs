@@ -11,7 +11,7 @@ use rusqlite::types::{ToSql, Type};
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 use uuid::Uuid;
 
-use super::changes;
+use super::{changes, escalations};
 use crate::session::{ChangeKind, Closed, End, Opening, Session, SessionKey, Sshd, Update};
 
 /// Which sessions to list. `Filter::default()` is all of them.
@@ -39,7 +39,7 @@ pub struct LiveSession {
 }
 
 const COLUMNS: &str = "SELECT id, key, host, boot_id, user, uid, peer_address, peer_port, local_address, local_port, \
-                       sshd_pid, sshd_start_boot_ns, sshd_exe, tty, opened_us, closed_us, end FROM sessions";
+                       sshd_pid, sshd_start_boot_ns, sshd_exe, tty, opened_us, closed_us, end, escalated_to FROM sessions";
 
 pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Result<()> {
     match update {
@@ -63,6 +63,9 @@ pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Resul
             let values = params![key.0, closed.at.as_microsecond(), closed.end.as_str()];
             let row = statement.query_row(values, id_and_seq).optional()?;
             record(connection, row, ChangeKind::Closed, closed.at)
+        }
+        Update::Escalated { key, at, boot_ns, escalation, count } => {
+            escalations::record(connection, *key, *at, *boot_ns, escalation, *count)
         }
         Update::EventsLost { at, count } => {
             let count = i64::try_from(*count).unwrap_or(i64::MAX);
@@ -237,6 +240,7 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Session> {
         tty: row.get("tty")?,
         opened_at: timestamp(row.get("opened_us")?)?,
         closed,
+        escalated_to: row.get("escalated_to")?,
     })
 }
 
@@ -256,7 +260,7 @@ fn address_bytes(address: IpAddr) -> [u8; 16] {
     }
 }
 
-fn id_and_seq(row: &Row<'_>) -> rusqlite::Result<(i64, u32)> {
+pub(super) fn id_and_seq(row: &Row<'_>) -> rusqlite::Result<(i64, u32)> {
     Ok((row.get(0)?, row.get(1)?))
 }
 

@@ -18,7 +18,7 @@ use super::journal::Journal;
 use crate::config::Config;
 use crate::event::{BootTime, Event, Process};
 use crate::kernel::{Clock, Identity, Probes};
-use crate::reconcile::{self, Found};
+use crate::reconcile::{self, Found, descent};
 use crate::session::End;
 use crate::tracker::Tracker;
 
@@ -152,6 +152,7 @@ impl Role {
             } else if found.iter().any(|found| found.is(monitor)) {
                 let child = found.iter().find(|found| found.parent_pid == monitor.pid).map(Found::process);
                 self.tracker.adopt_session(monitor, child, opening.uid, session.tty.is_some());
+                self.follow_descendants(monitor, child, opening.uid)?;
                 self.journal.resume(monitor, session.opening);
             } else {
                 self.journal.close_stored(&session, clock.wall(), End::Unseen);
@@ -165,7 +166,33 @@ impl Role {
         self.journal.commit();
         Ok(())
     }
+
+    /// Follows what descends from the processes of a session that is open already. What it has gained by now is history.
+    fn follow_descendants(
+        &mut self,
+        monitor: Process,
+        postauth: Option<Process>,
+        uid: Option<u32>,
+    ) -> anyhow::Result<()> {
+        let sshd: Vec<u32> = postauth.iter().chain([&monitor]).map(|process| process.pid).collect();
+        for _ in 0..LOOKS {
+            let mut is_complete = true;
+            for member in descent::below(&sshd, &descent::members()) {
+                let root_uid = uid.unwrap_or(member.uids[0]);
+                let followed =
+                    self.probes.follow_descendant(member.pid, &member.name, member.uids, monitor, root_uid);
+                is_complete &= !followed.context("cannot follow what runs in an open session")?;
+            }
+            if is_complete {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
+
+/// How often what descends from a session is looked for: whatever forks meanwhile is found by another look.
+const LOOKS: usize = 5;
 
 /// The trace role speaks to nobody: an empty network namespace makes sure of it.
 fn leave_network() {

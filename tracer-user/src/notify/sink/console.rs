@@ -86,10 +86,11 @@ pub fn line(message: &Message, colour: bool) -> String {
     if let Some(time) = get(Label::Ended).or(get(Label::Time)) {
         parts.push(paint("2", time));
     }
-    let what = match (get(Label::Lost), get(Label::Ended)) {
-        (Some(_), _) => "LOST",
-        (None, Some(_)) => "LOGOUT",
-        (None, None) => "LOGIN",
+    let what = match (get(Label::Lost), get(Label::Gained), get(Label::Ended)) {
+        (Some(_), _, _) => "LOST",
+        (None, Some(_), _) => "GAINED",
+        (None, None, Some(_)) => "LOGOUT",
+        (None, None, None) => "LOGIN",
     };
     parts.push(paint(style(message.level), &format!("{what:<6}")));
     match (get(Label::User), get(Label::Host)) {
@@ -99,6 +100,9 @@ pub fn line(message: &Message, colour: bool) -> String {
     }
     if let Some(address) = get(Label::Address) {
         parts.push(format!("from {}", paint("1", address)));
+    }
+    if let (Some(gained), Some(program)) = (get(Label::Gained), get(Label::Program)) {
+        parts.push(format!("{} by {program}", paint("1", gained)));
     }
     if let Some(duration) = get(Label::Duration) {
         parts.push(format!("after {duration}"));
