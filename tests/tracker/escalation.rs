@@ -15,6 +15,7 @@ fn gain(at: u64, pid: u32, root: u32, to: u32) -> Event {
         root: process(root),
         from: ALICE,
         to,
+        is_granted: false,
         name: "sudo".into(),
         path: Some("/usr/bin/sudo".into()),
     };
@@ -104,6 +105,25 @@ fn a_process_gains_a_user_id_once() {
     assert_eq!(told(&findings(&login_with(again))), [(11, SUDO, 0, 1), (13, SUDO, 1002, 1)]);
     let two = [gain(11, SUDO, POSTAUTH, 0), gain(12, SUDO + 1, POSTAUTH, 0)];
     assert_eq!(told(&findings(&login_with(two))).len(), 2);
+}
+
+#[test]
+fn a_program_that_was_given_root_is_known_by_its_path() {
+    let path_of = |name: &'static str, is_granted| {
+        let mut later = gain(12, SUDO + 1, POSTAUTH, 1002);
+        if let Fact::Escalated(how) = &mut later.fact {
+            (how.name, how.path, how.is_granted) = (name.into(), None, is_granted);
+        }
+        let found = findings(&login_with([gain(11, SUDO, POSTAUTH, 0), later]));
+        let how = found.iter().rev().find_map(|finding| match finding {
+            Finding::Escalated { how, .. } => Some(how.clone()),
+            _ => None,
+        });
+        how.expect("it is told").path
+    };
+    assert_eq!(path_of("sudo", true).as_deref(), Some("/usr/bin/sudo"));
+    assert_eq!(path_of("su", true), None);
+    assert_eq!(path_of("sudo", false), None, "it may be another program of that name");
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         4 => Just(Fact::TimerDisarmed { title: "sshd: alice [priv]".into() }),
         2 => (0_u32..3).prop_map(|uid| Fact::Credentials { ruid: uid, euid: uid, suid: uid }),
         2 => (any_process(), 0_u32..3).prop_map(|(root, to)| {
-            Fact::Escalated(Escalated { root, from: 1, to, name: "su".into(), path: None })
+            Fact::Escalated(Escalated { root, from: 1, to, is_granted: to == 2, name: "su".into(), path: None })
         }),
     ]
 }

@@ -52,6 +52,8 @@ pub struct UserIds {
 pub struct Gain {
     pub from: u32,
     pub to: u32,
+    /// A set-uid program that was root for `from` became `to` for it.
+    pub is_granted: bool,
 }
 
 /// A descendant of a session gained a user id; the header is its own.
@@ -64,7 +66,8 @@ pub struct Escalated {
     pub root_tgid: u32,
     pub from_uid: u32,
     pub to_uid: u32,
-    pub reserved: u32,
+    /// 1 for [`Gain::is_granted`], else 0.
+    pub is_granted: u32,
     /// Name of the executable by which it was gained, NUL-terminated.
     pub name: [u8; NAME_LEN],
     /// The path that was given to `execve`, NUL-terminated; empty where nothing was executed.
@@ -109,7 +112,11 @@ impl Descendant {
             let is_for_good = now == UserIds::all(to) && to != 0;
             let is_granted = self.granted_to != NOBODY;
             let is_new = to != self.granted_to && to != self.root_uid;
-            return (is_for_good && is_granted && is_new).then_some(Gain { from: self.granted_to, to });
+            return (is_for_good && is_granted && is_new).then_some(Gain {
+                from: self.granted_to,
+                to,
+                is_granted: true,
+            });
         }
         let is_gain = |uid: u32| !before.has(uid) && uid != self.root_uid;
         let to = if is_gain(now.euid) {
@@ -121,7 +128,7 @@ impl Descendant {
         } else {
             return None;
         };
-        Some(Gain { from: before.ruid, to })
+        Some(Gain { from: before.ruid, to, is_granted: false })
     }
 
     /// Takes note of a program that the process has begun to execute, with the user ids that it has now. Says what was
@@ -157,6 +164,10 @@ mod tests {
         UserIds { ruid, euid, suid }
     }
 
+    fn gain(from: u32, to: u32) -> Gain {
+        Gain { from, to, is_granted: false }
+    }
+
     fn session_of(uid: u32) -> Descendant {
         Descendant::root(100, 1, uid, [0; NAME_LEN])
     }
@@ -164,8 +175,8 @@ mod tests {
     /// Alice has executed a set-uid program of root.
     fn sudo() -> Descendant {
         let mut process = session_of(ALICE);
-        let gain = Gain { from: ALICE, to: 0 };
-        assert_eq!(process.executes(ids(ALICE, 0, 0), 0, SET_UID_FILE), Some((gain, true)));
+        let gained = gain(ALICE, 0);
+        assert_eq!(process.executes(ids(ALICE, 0, 0), 0, SET_UID_FILE), Some((gained, true)));
         process
     }
 
@@ -189,16 +200,16 @@ mod tests {
     fn it_must_be_set_uid_and_its_owner_must_be_the_one_who_was_gained() {
         for (owner, mode) in [(0, PLAIN_FILE), (BOB, SET_UID_FILE)] {
             let mut process = session_of(ALICE);
-            let (gain, is_given) = process.executes(ids(ALICE, 0, 0), owner, mode).unwrap();
-            assert_eq!((gain, is_given, process.granted_to), (Gain { from: ALICE, to: 0 }, false, NOBODY));
+            let (gained, is_given) = process.executes(ids(ALICE, 0, 0), owner, mode).unwrap();
+            assert_eq!((gained, is_given, process.granted_to), (gain(ALICE, 0), false, NOBODY));
         }
     }
 
     #[test]
     fn a_set_uid_program_of_somebody_else_counts() {
         let mut process = session_of(ALICE);
-        let gain = Gain { from: ALICE, to: BOB };
-        assert_eq!(process.executes(ids(ALICE, BOB, BOB), BOB, SET_UID_FILE), Some((gain, true)));
+        let gained = gain(ALICE, BOB);
+        assert_eq!(process.executes(ids(ALICE, BOB, BOB), BOB, SET_UID_FILE), Some((gained, true)));
         assert_eq!(process.has_now(UserIds::all(BOB)), None);
     }
 
@@ -206,10 +217,10 @@ mod tests {
     fn credentials_that_change_without_a_program_count() {
         let mut process = session_of(ALICE);
         assert_eq!(process.has_now(UserIds::all(ALICE)), None);
-        assert_eq!(process.has_now(UserIds::all(0)), Some(Gain { from: ALICE, to: 0 }));
+        assert_eq!(process.has_now(UserIds::all(0)), Some(gain(ALICE, 0)));
         assert_eq!(process.has_now(UserIds::all(0)), None);
         for one in [ids(BOB, ALICE, ALICE), ids(ALICE, BOB, ALICE), ids(ALICE, ALICE, BOB)] {
-            assert_eq!(session_of(ALICE).has_now(one), Some(Gain { from: ALICE, to: BOB }), "{one:?}");
+            assert_eq!(session_of(ALICE).has_now(one), Some(gain(ALICE, BOB)), "{one:?}");
         }
     }
 
@@ -217,7 +228,7 @@ mod tests {
     fn the_program_that_made_root_may_become_another_one_for_its_user() {
         let mut process = sudo();
         assert_eq!(process.has_now(ids(0, BOB, 0)), None, "not for good");
-        assert_eq!(process.has_now(UserIds::all(BOB)), Some(Gain { from: ALICE, to: BOB }));
+        assert_eq!(process.has_now(UserIds::all(BOB)), Some(Gain { from: ALICE, to: BOB, is_granted: true }));
         assert_eq!(sudo().has_now(UserIds::all(ALICE)), None, "back to whoever started it");
     }
 
@@ -227,8 +238,8 @@ mod tests {
         assert_eq!(process.executes(UserIds::all(0), 0, SET_UID_FILE), None);
         assert_eq!(process.has_now(UserIds::all(BOB)), None);
         // Who is somebody else by then gains root like anybody.
-        let gain = Gain { from: BOB, to: 0 };
-        assert_eq!(process.executes(ids(BOB, 0, 0), 0, SET_UID_FILE), Some((gain, true)));
+        let gained = gain(BOB, 0);
+        assert_eq!(process.executes(ids(BOB, 0, 0), 0, SET_UID_FILE), Some((gained, true)));
     }
 
     #[test]

@@ -62,6 +62,9 @@ pub struct Escalated {
     pub root: Process,
     pub from: u32,
     pub to: u32,
+    /// A set-uid program that was root on behalf of `from` became `to` for it, as `su` and `sudo -u` do.
+    #[serde(default)]
+    pub is_granted: bool,
     /// Name of the executable by which it was gained.
     pub name: String,
     /// The path that was executed; `None` where nothing was.

@@ -180,6 +180,7 @@ fn tell(
         record.root_tgid = process.root_tgid;
         record.from_uid = gain.from;
         record.to_uid = gain.to;
+        record.is_granted = u32::from(gain.is_granted);
         record.name = *name;
         if let Some(path) = path {
             path.copy_text(&mut record.path);

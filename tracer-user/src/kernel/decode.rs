@@ -68,6 +68,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
                 root: Process { pid: record.root_tgid, start: BootTime(record.root_start_boot_ns) },
                 from: record.from_uid,
                 to: record.to_uid,
+                is_granted: record.is_granted != 0,
                 name: text(&record.name),
                 path: (!path.is_empty()).then_some(path),
             })

@@ -23,6 +23,8 @@ const CLOSED_REMEMBERED: usize = 4096;
 const ROOTS_OF_SESSION: usize = 256;
 /// So many gains are remembered against repetition. The kernel repeats few.
 const RECENT: usize = 64;
+/// So many programs of a session that gave a user id are known by their path.
+const PROGRAMS: usize = 16;
 
 /// What is known of the descendants of sessions.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -55,6 +57,8 @@ struct Inside {
     patience: u64,
     last: Option<Gained>,
     recent: VecDeque<(Process, u32)>,
+    /// Paths of programs that gave a user id when they were executed. What they do later comes without a path.
+    programs: VecDeque<String>,
 }
 
 /// One gain.
@@ -101,7 +105,8 @@ impl Escalations {
             inside.recent.pop_front();
         }
         inside.recent.push_back((event.process, how.to));
-        inside.last = Some(Gained { at: event.at, process: event.process, how: how.clone() });
+        let how = inside.with_path(how.clone());
+        inside.last = Some(Gained { at: event.at, process: event.process, how });
         inside.waiting += 1;
         if inside.told < TOLD_EACH {
             inside.told += 1;
@@ -151,7 +156,26 @@ impl Inside {
             patience: u64::from(TOLD_EACH),
             last: None,
             recent: VecDeque::new(),
+            programs: VecDeque::new(),
         }
+    }
+
+    /// Learns the path of a program that gave a user id, or adds it where the program has become somebody else since.
+    fn with_path(&mut self, mut how: Escalated) -> Escalated {
+        match &how.path {
+            Some(path) if !self.programs.contains(path) => {
+                if self.programs.len() >= PROGRAMS {
+                    self.programs.pop_front();
+                }
+                self.programs.push_back(path.clone());
+            }
+            None if how.is_granted => {
+                let is_it = |path: &&String| path.rsplit('/').next() == Some(&how.name);
+                how.path = self.programs.iter().rev().find(is_it).cloned();
+            }
+            Some(_) | None => {}
+        }
+        how
     }
 
     /// The last gain, for all those that wait; `None` if none does.
