@@ -24,7 +24,7 @@ use login_tracer::notify::message::{Event, Message, Subject, compose};
 use login_tracer::notify::sink::console::line;
 use login_tracer::notify::sink::slack::payload;
 use login_tracer::sanitize;
-use login_tracer::session::End;
+use login_tracer::session::{End, Escalation, Identity};
 use proptest::prelude::*;
 
 const ADDRESS: &str = "193.146.30.12:51122";
@@ -83,6 +83,18 @@ fn end_of_a_session() {
 }
 
 #[test]
+fn gained_user_id() {
+    let event = gained("alice", Some("root"), "/usr/bin/sudo");
+    check("gained", &event, &facts(12, "Not listed in any dataset"));
+}
+
+#[test]
+fn gained_user_id_of_somebody_hostile() {
+    let event = gained("<!channel>", None, "/tmp/<@U1>\u{1b}[2J\n12:00 LOGOUT*x*");
+    check("gained-hostile", &event, &facts(70, "x"));
+}
+
+#[test]
 fn lost_events() {
     let event = Event::EventsLost { host: "web-1".to_owned(), at: at("2026-11-21T08:05:34Z"), count: 17 };
     let message = compose(&event, None, &zone());
@@ -101,7 +113,7 @@ proptest! {
         score in 0..=100u8,
     ) {
         let mut subject = subject(&user, ADDRESS);
-        subject.host = host;
+        subject.host = host.clone();
         let mut facts = facts(score, &reason);
         facts.network =
             Fact::Known(Network { asn: 1, name: Some(network.clone()), description: Some(network) });
@@ -109,7 +121,7 @@ proptest! {
             Fact::Known(Place { city: Some(city.clone()), region: Some(city), country_code: None });
         let opened = Event::Opened(subject.clone());
         let closed = Event::Closed { subject, at: at("2026-11-21T09:00:00Z"), end: End::Killed };
-        for event in [opened, closed] {
+        for event in [opened, closed, gained(&user, Some(&host), &reason)] {
             let message = compose(&event, Some((&rate(&facts), &facts)), &zone());
             let payload = payload(&message);
             slack::check(&payload).map_err(TestCaseError::fail)?;
@@ -257,6 +269,16 @@ fn rate(facts: &Facts) -> Assessment {
 
 fn opened(user: &str, peer: &str) -> Event {
     Event::Opened(subject(user, peer))
+}
+
+fn gained(user: &str, to: Option<&str>, exe: &str) -> Event {
+    let how = Escalation {
+        pid: 4711,
+        from: Identity { uid: 1000, user: Some(user.to_owned()) },
+        to: Identity { uid: 0, user: to.map(str::to_owned) },
+        exe: exe.to_owned(),
+    };
+    Event::Escalated { subject: subject(user, ADDRESS), at: at("2026-11-21T08:06:00Z"), how }
 }
 
 fn subject(user: &str, peer: &str) -> Subject {

@@ -24,12 +24,10 @@ fn gain(at: u64, pid: u32, root: u32, to: u32) -> Event {
 
 /// The gains that are told: time, process, new user id, for how many.
 fn told(found: &[Finding]) -> Vec<(u64, u32, u32, u64)> {
-    let of = |finding: &Finding| match finding {
-        Finding::Escalated { monitor, at, process, how, count } => {
-            assert_eq!(monitor.pid, MONITOR);
-            Some((at.0, process.pid, how.to, *count))
-        }
-        Finding::Opened { .. } | Finding::Identified { .. } | Finding::Closed { .. } => None,
+    let of = |finding: &Finding| {
+        let Finding::Escalated { monitor, at, process, how, count } = finding else { return None };
+        assert_eq!(monitor.pid, MONITOR);
+        Some((at.0, process.pid, how.to, *count))
     };
     found.iter().filter_map(of).collect()
 }
@@ -115,9 +113,9 @@ fn a_program_that_was_given_root_is_known_by_its_path() {
             (how.name, how.path, how.is_granted) = (name.into(), None, is_granted);
         }
         let found = findings(&login_with([gain(11, SUDO, POSTAUTH, 0), later]));
-        let how = found.iter().rev().find_map(|finding| match finding {
-            Finding::Escalated { how, .. } => Some(how.clone()),
-            _ => None,
+        let how = found.iter().rev().find_map(|finding| {
+            let Finding::Escalated { how, .. } = finding else { return None };
+            Some(how.clone())
         });
         how.expect("it is told").path
     };
@@ -178,19 +176,19 @@ fn two_sessions_are_told_apart() {
         event.parent_pid += if event.parent_pid > LISTENER { 1_000 } else { 0 };
     }
     for event in &mut second {
-        match &mut event.fact {
-            Fact::Fork { child } => *child = shift(child.pid),
-            Fact::Escalated(how) => how.root = shift(how.root.pid),
-            _ => {}
+        if let Fact::Fork { child } = &mut event.fact {
+            *child = shift(child.pid);
+        } else if let Fact::Escalated(how) = &mut event.fact {
+            how.root = shift(how.root.pid);
         }
     }
     let middle = events.len() / 2;
     events.splice(middle..middle, second);
     let mut monitors: Vec<u32> = findings(&events)
         .iter()
-        .filter_map(|finding| match finding {
-            Finding::Escalated { monitor, process, .. } => Some((monitor.pid, process.pid)),
-            _ => None,
+        .filter_map(|finding| {
+            let Finding::Escalated { monitor, process, .. } = finding else { return None };
+            Some((monitor.pid, process.pid))
         })
         .map(|(monitor, pid)| {
             assert_eq!(pid - monitor, SUDO - MONITOR, "of the right session");
