@@ -4,8 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use login_tracer::event::Doubt;
 use login_tracer::notify::outbox::{self, DeliveryState};
-use login_tracer::session::{Escalation, Identity, Update};
+use login_tracer::session::{Escalation, ForeignSshd, Identity, Update};
 
 use crate::slack::Slack;
 use crate::world::{World, ago, eventually, key, opened, opened_at};
@@ -124,6 +125,19 @@ fn a_gained_user_id_is_told_once_for_each_program() {
     for words in expected {
         assert!(told.iter().any(|text| text.contains(words)), "{words}: {told:?}");
     }
+}
+
+#[test]
+fn foreign_sshds_are_told() {
+    let slack = Slack::start();
+    let mut world = World::with_slack(&slack);
+    let _role = world.start();
+    let run_by = Identity { uid: 1001, user: Some("alice".to_owned()) };
+    let foreign = ForeignSshd { pid: 9, run_by, exe: "/home/alice/sshd".to_owned(), doubt: Doubt::User };
+    world.commit(&[Update::ForeignSshd { key: key(1), at: Timestamp::now(), foreign: Box::new(foreign) }]);
+    let words =
+        "sshd that is not the system's: /home/alice/sshd by alice (uid 1001) on web-1 (not run by root)";
+    eventually("message", || slack.texts().contains(&words.to_owned()).then_some(()));
 }
 
 #[test]

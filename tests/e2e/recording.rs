@@ -92,7 +92,8 @@ fn ours(text: &str) -> anyhow::Result<String> {
         | Fact::Exit(_)
         | Fact::TimerDisarmed { .. }
         | Fact::Credentials { .. }
-        | Fact::Escalated(_) => false,
+        | Fact::Escalated(_)
+        | Fact::ForeignExec(_) => false,
     };
     let trees: BTreeSet<u32> =
         events.iter().filter(|event| is_ours(&event.fact)).map(|event| root(event.process.pid)).collect();

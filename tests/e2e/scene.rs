@@ -15,6 +15,7 @@ use crate::client::{Client, Use};
 use crate::lines::LIMIT;
 use crate::processes;
 use crate::sandbox::HOST;
+use crate::server::SSHD;
 use crate::site::Site;
 use crate::tracer::{Gained, Session, State};
 
@@ -210,6 +211,24 @@ impl<'a> Scene<'a> {
         let gained = self.site.tracer.gained(&session.session).unwrap_or_else(|error| panic!("{error:#}"));
         assert!(gained.iter().all(|gained| gained.at >= session.opened_at), "{gained:#?}");
         gained
+    }
+
+    /// Checks that exactly these were found since the beginning: who runs what is called like sshd, and why it is not it.
+    #[track_caller]
+    pub fn foreign_sshds(&mut self, expected: &[(Account, &str, &str)]) {
+        self.fence();
+        let all = self.site.tracer.findings().unwrap_or_else(|error| panic!("{error:#}"));
+        let own = format!("/{}/", std::process::id());
+        let found: Vec<_> = all
+            .iter()
+            .filter(|found| found.at >= self.started)
+            // Another run of the suite has folders of its own.
+            .filter(|found| found.exe.contains(&own) || found.exe == SSHD)
+            .map(|found| (found.run_by.uid, found.exe.as_str(), found.doubt.as_str()))
+            .collect();
+        let mut truth: Vec<_> = expected.iter().map(|(who, exe, why)| (who.uid, *exe, *why)).collect();
+        truth.reverse();
+        assert_eq!(found, truth, "listed as found, and really there");
     }
 
     /// The post-auth child of the session, which outlives its monitor when that is killed.

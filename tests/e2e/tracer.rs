@@ -56,9 +56,18 @@ struct Escalation {
 }
 
 #[derive(Debug, Deserialize)]
-struct Identity {
-    uid: u32,
+pub struct Identity {
+    pub uid: u32,
     user: Option<String>,
+}
+
+/// An sshd that is not the machine's, as the tracer lists it.
+#[derive(Debug, Deserialize)]
+pub struct Foreign {
+    pub at: Timestamp,
+    pub run_by: Identity,
+    pub exe: String,
+    pub doubt: String,
 }
 
 /// A user id that was gained inside of a session.
@@ -189,6 +198,15 @@ impl Tracer {
             Some(Gained { from: from.uid, to: to.uid, user: to.user, exe, count, at: change.at })
         });
         Ok(gained.collect())
+    }
+
+    /// What `findings --json` lists, newest first.
+    pub fn findings(&self) -> anyhow::Result<Vec<Foreign>> {
+        let output =
+            login_tracer().args(["findings", "--json", "--limit", "0"]).output().context("cannot list")?;
+        ensure!(output.status.success(), "findings: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).context("the list is not UTF-8")?;
+        text.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
     }
 
     /// What the trace role said since `start`, and whether it is still there.

@@ -20,11 +20,12 @@ use login_tracer::assess::{Assessment, assess};
 use login_tracer::config::Thresholds;
 use login_tracer::enrich::address::Scope;
 use login_tracer::enrich::{Fact, Facts, Network, Place, Reputation, Why};
+use login_tracer::event::Doubt;
 use login_tracer::notify::message::{Event, Message, Subject, compose};
 use login_tracer::notify::sink::console::line;
 use login_tracer::notify::sink::slack::payload;
 use login_tracer::sanitize;
-use login_tracer::session::{End, Escalation, Identity};
+use login_tracer::session::{End, Escalation, ForeignSshd, Identity};
 use proptest::prelude::*;
 
 const ADDRESS: &str = "193.146.30.12:51122";
@@ -95,6 +96,17 @@ fn gained_user_id_of_somebody_hostile() {
 }
 
 #[test]
+fn foreign_sshd() {
+    check_message("foreign-sshd", &compose(&foreign(Some("alice"), "/home/alice/sshd"), None, &zone()));
+}
+
+#[test]
+fn foreign_sshd_of_somebody_hostile() {
+    let event = foreign(None, "/tmp/<!channel>\u{1b}[2J\n12:00 LOGIN *root*/sshd");
+    check_message("foreign-sshd-hostile", &compose(&event, None, &zone()));
+}
+
+#[test]
 fn lost_events() {
     let event = Event::EventsLost { host: "web-1".to_owned(), at: at("2026-11-21T08:05:34Z"), count: 17 };
     let message = compose(&event, None, &zone());
@@ -121,7 +133,8 @@ proptest! {
             Fact::Known(Place { city: Some(city.clone()), region: Some(city), country_code: None });
         let opened = Event::Opened(subject.clone());
         let closed = Event::Closed { subject, at: at("2026-11-21T09:00:00Z"), end: End::Killed };
-        for event in [opened, closed, gained(&user, Some(&host), &reason)] {
+        let (gained, foreign) = (gained(&user, Some(&host), &reason), foreign(Some(&user), &reason));
+        for event in [opened, closed, gained, foreign] {
             let message = compose(&event, Some((&rate(&facts), &facts)), &zone());
             let payload = payload(&message);
             slack::check(&payload).map_err(TestCaseError::fail)?;
@@ -279,6 +292,12 @@ fn gained(user: &str, to: Option<&str>, exe: &str) -> Event {
         exe: exe.to_owned(),
     };
     Event::Escalated { subject: subject(user, ADDRESS), at: at("2026-11-21T08:06:00Z"), how }
+}
+
+fn foreign(user: Option<&str>, exe: &str) -> Event {
+    let run_by = Identity { uid: 1000, user: user.map(str::to_owned) };
+    let foreign = ForeignSshd { pid: 4711, run_by, exe: exe.to_owned(), doubt: Doubt::User };
+    Event::ForeignSshd { host: "web-1".to_owned(), at: at("2026-11-21T08:06:00Z"), foreign }
 }
 
 fn subject(user: &str, peer: &str) -> Subject {

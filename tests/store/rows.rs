@@ -1,6 +1,7 @@
 //! What updates leave behind, and what filters find.
 
-use login_tracer::session::{ChangeKind, Escalation, Identity, Opening, Update};
+use login_tracer::event::Doubt;
+use login_tracer::session::{ChangeKind, Escalation, ForeignSshd, Identity, Opening, Update};
 use login_tracer::store::{Filter, Reader, StoreError, Writer};
 use tempfile::tempdir;
 
@@ -112,6 +113,33 @@ fn gained_user_ids_of_an_unknown_session_are_no_change() {
     let reader = Reader::open(directory.path()).expect("a reader");
     assert_eq!(reader.changes_after(0, 10).expect("read").len(), 1);
     assert_eq!(reader.session(1).expect("read").expect("there").escalated_to, None);
+}
+
+#[test]
+fn foreign_sshds_are_changes_of_no_session_once() {
+    let directory = tempdir().expect("a folder");
+    let mut writer = Writer::open(directory.path(), None).expect("a writer");
+    let foreign = |pid| ForeignSshd {
+        pid,
+        run_by: Identity { uid: 1001, user: Some("alice".into()) },
+        exe: "/home/alice/sshd".into(),
+        doubt: Doubt::User,
+    };
+    let started = |pid| Update::ForeignSshd {
+        key: opening(pid).key,
+        at: at(pid.into()),
+        foreign: Box::new(foreign(pid)),
+    };
+    for _ in 0..3 {
+        writer.commit(&[opened(&opening(7)), started(7), started(8), started(9)]).expect("written");
+    }
+    let reader = Reader::open(directory.path()).expect("a reader");
+    let found = reader.foreign_sshds(Some(2)).expect("read");
+    let pids: Vec<_> = found.iter().filter_map(|change| Some(change.foreign.as_ref()?.pid)).collect();
+    assert_eq!(pids, [9, 8], "newest first");
+    assert_eq!(found[1].foreign, Some(foreign(8)));
+    assert_eq!((found[1].session_id, found[1].kind, found[1].at), (None, ChangeKind::ForeignSshd, at(8)));
+    assert_eq!(reader.foreign_sshds(None).expect("read").len(), 3);
 }
 
 #[test]

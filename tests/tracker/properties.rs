@@ -29,6 +29,9 @@ fn check(found: &[Finding]) -> Result<(), TestCaseError> {
                 prop_assert!(is_open.contains_key(monitor), "escalated, but never opened");
                 prop_assert!(*count > 0);
             }
+            Finding::ForeignSshd { uid, image, .. } => {
+                prop_assert!(*uid != 0 || !image.is_trusted_sshd(), "trusted and doubted");
+            }
         }
     }
     Ok(())
@@ -50,7 +53,8 @@ fn any_fact() -> impl Strategy<Value = Fact> {
     });
     let status = prop_oneof![3 => Just(ExitStatus::Code(0)), 1 => Just(ExitStatus::Code(255)), 1 => Just(ExitStatus::Signal(9))];
     prop_oneof![
-        2 => image.prop_map(Fact::Exec),
+        2 => image.clone().prop_map(Fact::Exec),
+        1 => image.prop_map(Fact::ForeignExec),
         1 => Just(Fact::Leave { tty: Some("pts/0".into()), path: "/bin/sh".into() }),
         4 => any_process().prop_map(|child| Fact::Fork { child }),
         4 => status.prop_map(Fact::Exit),

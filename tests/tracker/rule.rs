@@ -23,7 +23,7 @@ pub(crate) fn event(at: u64, pid: u32, parent_pid: u32, uid: u32, fact: Fact) ->
     Event { at: BootTime(at), process: process(pid), parent_pid, uid, fact }
 }
 
-fn sshd(name: &str) -> Image {
+pub(crate) fn sshd(name: &str) -> Image {
     Image { name: name.into(), path: format!("/usr/sbin/{name}"), owner_uid: 0, mode: 0o755 }
 }
 
@@ -151,6 +151,7 @@ fn the_monitor_must_execute_a_trusted_sshd() {
     assert_eq!(with(|image| image.owner_uid = ALICE), 0);
     assert_eq!(with(|image| image.mode = 0o775), 0);
     assert_eq!(with(|image| image.mode = 0o757), 0);
+    assert_eq!(with(|image| image.path = "/home/alice/sshd".into()), 0);
     assert_eq!(with(|image| image.name = "sshd-copy".into()), 0);
     assert_eq!(with(|image| image.name = "sshd-auth".into()), 0);
 }
@@ -203,7 +204,10 @@ fn a_helper_as_root_does_not_hide_the_user() {
         .iter()
         .filter_map(|finding| match finding {
             Finding::Identified { uid, .. } => *uid,
-            Finding::Opened { .. } | Finding::Closed { .. } | Finding::Escalated { .. } => None,
+            Finding::Opened { .. }
+            | Finding::Closed { .. }
+            | Finding::Escalated { .. }
+            | Finding::ForeignSshd { .. } => None,
         })
         .collect();
     assert_eq!(uids, [0, ALICE]);

@@ -47,10 +47,12 @@ pub enum Kind {
     Socket = 7,
     /// A descendant of a session gained a user id: [`descendant::Escalated`].
     Escalated = 16,
+    /// A process that is not root began to execute an sshd image: [`Exec`]. It is not followed.
+    ForeignExec = 17,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Exec,
         Self::Leave,
         Self::Fork,
@@ -59,6 +61,7 @@ impl Kind {
         Self::Credentials,
         Self::Socket,
         Self::Escalated,
+        Self::ForeignExec,
     ];
 
     /// `None` for a number that is not part of the contract.

@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::event::Doubt;
+
 /// The identity of a session on this host and boot, the same after every restart of the tracer.
 ///
 /// A version 5 UUID over machine id, boot id, monitor pid and monitor start time, so that neither the machine id
@@ -149,6 +151,18 @@ pub struct Change {
     pub count: Option<u64>,
     /// Of [`ChangeKind::Escalated`].
     pub escalation: Option<Escalation>,
+    /// Of [`ChangeKind::ForeignSshd`].
+    pub foreign: Option<ForeignSshd>,
+}
+
+/// A process that executes what is called like sshd, and is not this host's. Account and path are strangers' text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignSshd {
+    pub pid: u32,
+    pub run_by: Identity,
+    /// Path of the executable.
+    pub exe: String,
+    pub doubt: Doubt,
 }
 
 /// A process inside of a session has a user id that it had not.
@@ -184,12 +198,15 @@ pub enum ChangeKind {
     Closed,
     /// A process of a session, or one that a session left behind, gained a user id.
     Escalated,
+    /// An sshd was started that is not this host's. It has no session.
+    ForeignSshd,
     /// Kernel events were lost: sessions may be missing or may stay open until reconciled.
     EventsLost,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 5] = [Self::Opened, Self::Identified, Self::Closed, Self::Escalated, Self::EventsLost];
+    const ALL: [Self; 6] =
+        [Self::Opened, Self::Identified, Self::Closed, Self::Escalated, Self::ForeignSshd, Self::EventsLost];
 
     /// The word in the database and in JSON.
     pub fn as_str(self) -> &'static str {
@@ -198,6 +215,7 @@ impl ChangeKind {
             Self::Identified => "identified",
             Self::Closed => "closed",
             Self::Escalated => "escalated",
+            Self::ForeignSshd => "foreign sshd",
             Self::EventsLost => "events lost",
         }
     }
@@ -226,6 +244,9 @@ pub enum Update {
         escalation: Box<Escalation>,
         count: u64,
     },
+    /// An sshd was started that is not this host's. Ignored by the store if it knows the process already, which
+    /// `key` names like a monitor.
+    ForeignSshd { key: SessionKey, at: Timestamp, foreign: Box<ForeignSshd> },
     /// So many kernel events were lost since the last such change.
     EventsLost { at: Timestamp, count: u64 },
 }

@@ -13,13 +13,15 @@
 //! closes one that is not open.
 
 pub mod escalation;
+mod foreign;
 mod title;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
 use self::escalation::Escalations;
-use crate::event::{BootTime, Escalated, Event, ExitStatus, Fact, Image, Process};
+use self::foreign::Foreign;
+use crate::event::{BootTime, Doubt, Escalated, Event, ExitStatus, Fact, Image, Process};
 use crate::session::End;
 
 /// How many closed sessions are remembered against repeated events; more than a batch of events can close.
@@ -50,6 +52,8 @@ pub enum Finding {
         /// It stands for so many, of which it is the last.
         count: u64,
     },
+    /// A process executes what is called like sshd, and is not this host's.
+    ForeignSshd { process: Process, at: BootTime, uid: u32, image: Image, doubt: Doubt },
 }
 
 /// Both ends of the TCP connection that a monitor serves.
@@ -69,6 +73,7 @@ pub struct Tracker {
     /// The monitors of the last sessions that were closed, oldest first: an event that is repeated opens none anew.
     closed: VecDeque<Process>,
     escalations: Escalations,
+    foreign: Foreign,
     findings: VecDeque<Finding>,
 }
 
@@ -110,7 +115,11 @@ impl Tracker {
         self.forget_earlier_owner_of_pid(event.process, event.at);
         let pid = event.process.pid;
         match &event.fact {
-            Fact::Exec(image) => self.exec(event, image),
+            Fact::Exec(image) => {
+                self.findings.extend(self.foreign.executes(event, image));
+                self.exec(event, image);
+            }
+            Fact::ForeignExec(image) => self.findings.extend(self.foreign.executes(event, image)),
             Fact::Leave { tty, .. } => {
                 self.found_tty(pid, tty.as_deref(), event.at);
                 self.may_be_root(event.process);

@@ -27,10 +27,13 @@ fn try_exec(ctx: &BtfTracePointContext) -> Result<(), Error> {
     let mut name = [0; NAME_LEN];
     exe.copy_name(&mut name)?;
     let path = Pointer(ctx.arg(2)).follow(offset!(binprm_filename), Structure::Program)?;
-    if name.starts_with(b"sshd") && task.user_ids()?[0] == 0 {
-        descendants::forget(tgid);
-        maps::follow(tgid)?;
-        return exec_of_sshd(task, exe, &name, path);
+    if name.starts_with(b"sshd") {
+        if task.user_ids()?[0] == 0 {
+            descendants::forget(tgid);
+            maps::follow(tgid)?;
+            return exec_of_sshd(task, Kind::Exec, exe, &name, path);
+        }
+        exec_of_sshd(task, Kind::ForeignExec, exe, &name, path)?;
     }
     if maps::is_followed(tgid) {
         maps::forget(tgid);
@@ -41,8 +44,8 @@ fn try_exec(ctx: &BtfTracePointContext) -> Result<(), Error> {
 }
 
 #[inline(always)]
-fn exec_of_sshd(task: Task, exe: Exe, name: &[u8; NAME_LEN], path: Pointer) -> Result<(), Error> {
-    let header = task.header(Kind::Exec)?;
+fn exec_of_sshd(task: Task, kind: Kind, exe: Exe, name: &[u8; NAME_LEN], path: Pointer) -> Result<(), Error> {
+    let header = task.header(kind)?;
     let (inode, owner_uid, mode) = exe.inode()?;
     emit::record(|record: &mut Exec| {
         record.header = header;

@@ -23,15 +23,8 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
     let header: Header = read(bytes)?;
     let kind = Kind::from_u32(header.kind).ok_or(DecodeError::UnknownKind(header.kind))?;
     let fact = match kind {
-        Kind::Exec => {
-            let record: contract::Exec = read(bytes)?;
-            Fact::Exec(Image {
-                name: text(&record.name),
-                path: text(&record.path),
-                owner_uid: record.owner_uid,
-                mode: record.mode & 0o7777,
-            })
-        }
+        Kind::Exec => Fact::Exec(image(bytes)?),
+        Kind::ForeignExec => Fact::ForeignExec(image(bytes)?),
         Kind::Leave => {
             let record: contract::Leave = read(bytes)?;
             Fact::Leave { tty: terminal(&text(&record.tty)), path: text(&record.path) }
@@ -80,6 +73,16 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
         parent_pid: header.parent_tgid,
         uid: header.uid,
         fact,
+    })
+}
+
+fn image(bytes: &[u8]) -> Result<Image, DecodeError> {
+    let record: contract::Exec = read(bytes)?;
+    Ok(Image {
+        name: text(&record.name),
+        path: text(&record.path),
+        owner_uid: record.owner_uid,
+        mode: record.mode & 0o7777,
     })
 }
 

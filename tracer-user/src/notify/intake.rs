@@ -176,12 +176,15 @@ impl Intake {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let Some(session_id) = change.session_id else {
-            if change.kind == ChangeKind::EventsLost {
-                let event = Event::EventsLost {
-                    host: self.host.clone(),
-                    at: change.at,
-                    count: change.count.unwrap_or_default(),
-                };
+            let (host, at) = (self.host.clone(), change.at);
+            let event = match (change.kind, change.foreign.clone()) {
+                (ChangeKind::EventsLost, _) => {
+                    Some(Event::EventsLost { host, at, count: change.count.unwrap_or_default() })
+                }
+                (ChangeKind::ForeignSshd, Some(foreign)) => Some(Event::ForeignSshd { host, at, foreign }),
+                _ => None,
+            };
+            if let Some(event) = event {
                 let subject = format!("{}/{}", source.store_id, change.id);
                 let message = message::compose(&event, None, &TimeZone::system());
                 taken.announcements.push(self.announcement(change, None, subject, event, Some(message)));
@@ -208,7 +211,7 @@ impl Intake {
                 }
                 Event::Escalated { subject: Subject::of(&session), at: change.at, how }
             }
-            (ChangeKind::Closed | ChangeKind::EventsLost, _) => return Ok(()),
+            (ChangeKind::Closed | ChangeKind::ForeignSshd | ChangeKind::EventsLost, _) => return Ok(()),
         };
         let message = self.rate_at_once(&session, taken, now)?.map(|(assessment, facts)| {
             message::compose(&event, Some((&assessment, &facts)), &TimeZone::system())

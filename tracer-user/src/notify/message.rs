@@ -3,6 +3,8 @@
 //! A message is finished text: strangers' names in it went through [`crate::sanitize`], times are in the host's time
 //! zone. It is stored before it is sent, so a repetition says the same. A sink escapes for its own markup and lays it out.
 
+mod inside;
+
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
@@ -12,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::assess::{Assessment, Level};
 use crate::enrich::{Fact, Facts, Network, Place};
 use crate::sanitize;
-use crate::session::{End, Escalation, Identity, Session};
+use crate::session::{End, Escalation, ForeignSshd, Session};
 
 /// Longest name that is shown, in characters: user, host, network, city.
 const NAME_CHARS: usize = 64;
@@ -35,6 +37,12 @@ pub enum Event {
         at: Timestamp,
         how: Escalation,
     },
+    /// An sshd was started that is not this host's.
+    ForeignSshd {
+        host: String,
+        at: Timestamp,
+        foreign: ForeignSshd,
+    },
     EventsLost {
         host: String,
         at: Timestamp,
@@ -49,7 +57,7 @@ impl Event {
             Self::Opened(subject) | Self::Closed { subject, .. } | Self::Escalated { subject, .. } => {
                 Some(subject)
             }
-            Self::EventsLost { .. } => None,
+            Self::ForeignSshd { .. } | Self::EventsLost { .. } => None,
         }
     }
 
@@ -59,7 +67,7 @@ impl Event {
             Self::Opened(_) => Self::Opened(known),
             Self::Closed { at, end, .. } => Self::Closed { subject: known, at, end },
             Self::Escalated { at, how, .. } => Self::Escalated { subject: known, at, how },
-            Self::EventsLost { .. } => self,
+            Self::ForeignSshd { .. } | Self::EventsLost { .. } => self,
         }
     }
 }
@@ -135,6 +143,7 @@ pub enum Label {
     Place,
     Risk,
     Lost,
+    Doubt,
 }
 
 impl Label {
@@ -154,6 +163,7 @@ impl Label {
             Self::Place => "Place",
             Self::Risk => "Risk",
             Self::Lost => "Lost",
+            Self::Doubt => "Why",
         }
     }
 }
@@ -176,20 +186,8 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
             let summary = format!("SSH session ended: {} after {lasted}", headline(subject));
             rated(summary, lines, subject, rating)
         }
-        Event::Escalated { subject, at, how } => {
-            let (from, to) = (identity(&how.from), identity(&how.to));
-            let program = name(Some(&how.exe), "unknown program");
-            let mut lines = who(subject);
-            lines.push(line(Label::Time, time(*at, zone)));
-            lines.push(line(Label::Gained, format!("{from} became {to}")));
-            lines.push(line(Label::Program, format!("{program}, pid {}", how.pid)));
-            lines.push(line(Label::Opened, time(subject.opened_at, zone)));
-            let summary = format!(
-                "User id gained: {from} became {to} by {program} in the session of {}",
-                headline(subject)
-            );
-            rated(summary, lines, subject, rating)
-        }
+        Event::Escalated { subject, at, how } => inside::escalated(subject, *at, how, rating, zone),
+        Event::ForeignSshd { host, at, foreign } => inside::foreign(host, *at, foreign, zone),
         Event::EventsLost { host, at, count } => {
             let host = name(Some(host), "unknown host");
             let lost = format!(
@@ -233,14 +231,6 @@ fn headline(subject: &Subject) -> String {
     match subject.peer {
         Some(peer) => format!("{} on {host} from {}", user(subject), peer.ip()),
         None => format!("{} on {host}", user(subject)),
-    }
-}
-
-/// `alice (uid 1001)`
-fn identity(identity: &Identity) -> String {
-    match &identity.user {
-        Some(user) => format!("{} (uid {})", name(Some(user), "nameless"), identity.uid),
-        None => format!("uid {}", identity.uid),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::schema::Schema;
 
-pub(super) const SESSIONS: Schema = Schema { steps: &[FIRST, ESCALATIONS] };
+pub(super) const SESSIONS: Schema = Schema { steps: &[FIRST, ESCALATIONS, FOREIGN] };
 
 const FIRST: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -60,4 +60,17 @@ const ESCALATIONS: &str = "
         UNIQUE (session_id, boot_ns, pid, to_uid)
     ) STRICT;
     ALTER TABLE sessions ADD COLUMN escalated_to INTEGER;
+";
+
+/// Processes called like sshd that are not this host's; `key` is made like those of sessions.
+const FOREIGN: &str = "
+    CREATE TABLE foreign_sshd (
+        change_id INTEGER PRIMARY KEY REFERENCES changes (id),
+        key BLOB NOT NULL UNIQUE,
+        run_by_pid INTEGER NOT NULL,
+        run_by_uid INTEGER NOT NULL,
+        run_by_user TEXT,
+        image TEXT NOT NULL,
+        doubt TEXT NOT NULL
+    ) STRICT;
 ";

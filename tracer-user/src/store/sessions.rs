@@ -11,7 +11,7 @@ use rusqlite::types::{ToSql, Type};
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 use uuid::Uuid;
 
-use super::{changes, escalations};
+use super::{changes, escalations, foreign};
 use crate::session::{ChangeKind, Closed, End, Opening, Session, SessionKey, Sshd, Update};
 
 /// Which sessions to list. `Filter::default()` is all of them.
@@ -67,6 +67,7 @@ pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Resul
         Update::Escalated { key, at, boot_ns, escalation, count } => {
             escalations::record(connection, *key, *at, *boot_ns, escalation, *count)
         }
+        Update::ForeignSshd { key, at, foreign } => foreign::record(connection, *key, *at, foreign),
         Update::EventsLost { at, count } => {
             let count = i64::try_from(*count).unwrap_or(i64::MAX);
             changes::insert(connection, None, 0, ChangeKind::EventsLost, at.as_microsecond(), Some(count))

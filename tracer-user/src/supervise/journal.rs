@@ -13,7 +13,7 @@ use tracer_ebpf::NAME_LEN;
 
 use crate::event::{Escalated, Process};
 use crate::kernel::{self, Clock};
-use crate::session::{Closed, End, Escalation, Identity, Opening, SessionKey, Sshd, Update};
+use crate::session::{Closed, End, Escalation, ForeignSshd, Identity, Opening, SessionKey, Sshd, Update};
 use crate::store::{self, LiveSession, StoreError, WAL_WARN_BYTES, Writer};
 use crate::tracker::Finding;
 
@@ -134,6 +134,14 @@ impl Journal {
                 tracing::info!(session = %key, ?escalation, count, "user id gained");
                 let (boot_ns, at) = (at.0, clock.timestamp(at));
                 Update::Escalated { key, at, boot_ns, escalation: Box::new(escalation), count }
+            }
+            Finding::ForeignSshd { process, at, uid, image, doubt } => {
+                let user = kernel::name_of(uid, std::process::id());
+                let exe = executable(process.pid).unwrap_or(image.path);
+                let foreign = ForeignSshd { pid: process.pid, run_by: Identity { uid, user }, exe, doubt };
+                tracing::warn!(?foreign, "an sshd was started that is not this host's");
+                let (key, at) = (self.key(process), clock.timestamp(at));
+                Update::ForeignSshd { key, at, foreign: Box::new(foreign) }
             }
         };
         self.pending.push(update);
