@@ -37,7 +37,8 @@ pub fn write(
     let changes = reader.foreign_sshds(limit).context("cannot list findings")?;
     let found = changes.iter().filter_map(|change| Some((change, change.foreign.as_ref()?)));
     if args.json {
-        return found.map(|(change, foreign)| json::write_line(output, &record(change, foreign))).collect();
+        let mut found = found;
+        return found.try_for_each(|(change, foreign)| json::write_line(output, &record(change, foreign)));
     }
     let rows: Vec<_> = found.map(|(change, foreign)| row(view, change, foreign)).collect();
     if rows.is_empty() {
