@@ -22,6 +22,7 @@ mod impostors;
 mod inside;
 mod logins;
 mod refusals;
+mod restarts;
 
 /// A named test.
 #[derive(Clone, Copy)]
@@ -59,6 +60,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(inside::scenarios());
     all.extend(refusals::scenarios());
     all.extend(impostors::scenarios());
+    all.extend(restarts::scenarios());
     all.extend(announcements::scenarios());
     all.extend(scenarios!["end", nothing_is_left_unexplained]);
     all

@@ -158,7 +158,7 @@ fn many_channels_do_not_push_the_user_out() {
 #[test]
 fn a_session_that_was_adopted_knows_its_own() {
     let mut tracker = Tracker::default();
-    tracker.adopt_session(process(MONITOR), Some(process(POSTAUTH)), Some(ALICE), false);
+    tracker.adopt_session(process(MONITOR), Some(process(POSTAUTH)), Some(ALICE), false, BootTime(10));
     tracker.handle(&gain(11, SUDO, MONITOR, 0));
     tracker.handle(&gain(12, SUDO + 1, POSTAUTH, 0));
     tracker.handle(&event(13, POSTAUTH, MONITOR, ALICE, Fact::Exit(ExitStatus::Code(0))));

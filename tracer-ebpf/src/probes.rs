@@ -3,5 +3,6 @@
 mod credential;
 mod descendants;
 mod process;
+mod record;
 mod socket;
 mod timer;

@@ -81,6 +81,8 @@ pub enum Command {
     Findings(FindingsArgs),
     /// Check kernel, permissions, configuration and databases, and say what to do
     Check,
+    /// Remove from the kernel what goes on recording while nothing runs (needs root)
+    Unload,
 }
 
 #[derive(Debug, Args)]

@@ -39,7 +39,19 @@ fn exit_setuid(ctx: TracePointContext) -> u32 {
     report(&ctx, after_call(ctx.tgid()))
 }
 
-/// See [`exit_setuid`].
+/// A system call that has a hook of its own only because [`exit_setuid`] is not for it.
+#[fexit]
+fn fexit_setreuid(ctx: FExitContext) -> u32 {
+    report(&ctx, after_call(ctx.tgid()))
+}
+
+/// See [`fexit_setreuid`].
+#[kretprobe]
+fn kretprobe_setreuid(ctx: RetProbeContext) -> u32 {
+    report(&ctx, after_call(ctx.tgid()))
+}
+
+/// See [`fexit_setreuid`].
 #[tracepoint]
 fn exit_setreuid(ctx: TracePointContext) -> u32 {
     report(&ctx, after_call(ctx.tgid()))
@@ -122,14 +134,14 @@ pub(crate) fn after_exec(
     result
 }
 
-/// A process forked, and has the child not told from others yet.
+/// A process forked another one.
 #[inline(always)]
 pub(crate) fn after_fork(tgid: u32, parent: Task, child_tgid: u32) -> Result<(), Error> {
     let Some(process) = find(tgid) else {
         return Ok(());
     };
     look(parent, process)?;
-    if child_tgid == tgid { Ok(()) } else { insert(child_tgid, process) }
+    insert(child_tgid, process)
 }
 
 /// A thread ended; with the last one, the process did.

@@ -5,7 +5,7 @@
 
 use super::schema::Schema;
 
-pub(super) const SESSIONS: Schema = Schema { steps: &[FIRST, ESCALATIONS, FOREIGN] };
+pub(super) const SESSIONS: Schema = Schema { steps: &[FIRST, RECOVERED, ESCALATIONS, FOREIGN] };
 
 const FIRST: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -43,6 +43,12 @@ const FIRST: &str = "
     ) STRICT;
     CREATE INDEX changes_by_session ON changes (session_id, seq);
     INSERT INTO meta (key, value) VALUES ('store_id', randomblob(16));
+";
+
+/// Sessions that were found open, and how many lost events were recorded of each counter of the kernel.
+const RECOVERED: &str = "
+    ALTER TABLE sessions ADD COLUMN recovered INTEGER NOT NULL DEFAULT FALSE;
+    CREATE TABLE loss_counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
 /// User ids that were gained inside of sessions. `boot_ns` tells one from others of the same process.
