@@ -11,7 +11,7 @@ use login_tracer::assess::{Assessment, Level, Reason};
 use login_tracer::enrich::{Facts, Why};
 use login_tracer::notify::outbox;
 use login_tracer::output::View;
-use login_tracer::session::{Closed, End, Opening, SessionKey, Sshd, Update};
+use login_tracer::session::{Closed, End, Escalation, Identity, Opening, SessionKey, Sshd, Update};
 use login_tracer::store::Writer;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -164,9 +164,24 @@ pub(crate) fn closed(pid: u32, at: &str, end: End) -> Update {
     Update::Closed { key, closed: Closed { at: time(at), end } }
 }
 
+/// Alice became somebody in her session.
+pub(crate) fn escalated(pid: u32, at: &str, to: (u32, Option<&str>), exe: &str, count: u64) -> Update {
+    let identity = |(uid, user): (u32, Option<&str>)| Identity { uid, user: user.map(str::to_owned) };
+    let escalation = Escalation {
+        pid: pid + 50,
+        from: identity((1001, Some("alice"))),
+        to: identity(to),
+        exe: exe.to_owned(),
+    };
+    let (key, at) = (key(pid), time(at));
+    let boot_ns = at.as_microsecond().unsigned_abs();
+    Update::Escalated { key, at, boot_ns, escalation: Box::new(escalation), count }
+}
+
 fn examples() -> Vec<Update> {
     vec![
         opened(opening(100, "2026-11-18T08:00:00.000001Z")),
+        escalated(100, "2026-11-18T08:00:05Z", (1002, None), "sudo", 37),
         closed(100, "2026-11-20T22:15:00.5Z", End::HostRestarted),
         opened(Opening {
             user: Some("root".to_owned()),
@@ -206,5 +221,7 @@ fn examples() -> Vec<Update> {
             ..opening(600, "2026-11-21T09:29:51Z")
         }),
         terminal(600, "2026-11-21T09:29:51.1Z", "pts/1"),
+        escalated(600, "2026-11-21T09:29:52Z", (0, Some("root")), "/usr/bin/sudo", 1),
+        escalated(600, "2026-11-21T09:29:53Z", (1002, Some("b\u{1b}[2Job")), "/tmp/\u{202e}odus\n", 1),
     ]
 }

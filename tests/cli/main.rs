@@ -7,6 +7,7 @@
 
 mod check;
 mod errors;
+mod findings;
 mod fixture;
 mod help;
 mod json;

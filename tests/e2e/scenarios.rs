@@ -19,6 +19,7 @@ macro_rules! scenarios {
 mod announcements;
 mod endings;
 mod impostors;
+mod inside;
 mod logins;
 mod refusals;
 mod restarts;
@@ -56,6 +57,7 @@ impl Scenario {
 pub fn all() -> Vec<Scenario> {
     let mut all = logins::scenarios();
     all.extend(endings::scenarios());
+    all.extend(inside::scenarios());
     all.extend(refusals::scenarios());
     all.extend(impostors::scenarios());
     all.extend(restarts::scenarios());

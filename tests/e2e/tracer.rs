@@ -33,6 +33,55 @@ pub struct Session {
     pub closed_at: Option<Timestamp>,
     pub duration_s: Option<f64>,
     pub end: Option<String>,
+    pub escalated_to: Option<u32>,
+}
+
+/// What `show --json` says about a session beside that.
+#[derive(Debug, Deserialize)]
+struct Shown {
+    changes: Vec<Change>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Change {
+    at: Timestamp,
+    count: Option<u64>,
+    escalation: Option<Escalation>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Escalation {
+    from: Identity,
+    to: Identity,
+    exe: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Identity {
+    pub uid: u32,
+    user: Option<String>,
+}
+
+/// An sshd that is not the machine's, as the tracer lists it.
+#[derive(Debug, Deserialize)]
+pub struct Foreign {
+    pub at: Timestamp,
+    pub run_by: Identity,
+    pub exe: String,
+    pub doubt: String,
+}
+
+/// A user id that was gained inside of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gained {
+    pub from: u32,
+    pub to: u32,
+    /// The account that is gained, as the tracer names it.
+    pub user: Option<String>,
+    pub exe: String,
+    /// It stands for so many.
+    pub count: u64,
+    pub at: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -136,6 +185,27 @@ impl Tracer {
             String::from_utf8_lossy(&output.stderr)
         );
         String::from_utf8(output.stdout).context("the list is not UTF-8")
+    }
+
+    /// The user ids that were gained inside of a session, in the order in which they were.
+    pub fn gained(&self, session: &str) -> anyhow::Result<Vec<Gained>> {
+        let output = login_tracer().args(["show", "--json", session]).output().context("cannot show")?;
+        let shown: Shown = serde_json::from_slice(&output.stdout).context("not a session")?;
+        let gained = shown.changes.into_iter().filter_map(|change| {
+            let Escalation { from, to, exe } = change.escalation?;
+            let count = change.count.unwrap_or(1);
+            Some(Gained { from: from.uid, to: to.uid, user: to.user, exe, count, at: change.at })
+        });
+        Ok(gained.collect())
+    }
+
+    /// What `findings --json` lists, newest first.
+    pub fn findings(&self) -> anyhow::Result<Vec<Foreign>> {
+        let output =
+            login_tracer().args(["findings", "--json", "--limit", "0"]).output().context("cannot list")?;
+        ensure!(output.status.success(), "findings: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).context("the list is not UTF-8")?;
+        text.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
     }
 
     /// What the trace role said since `start`, and whether it is still there.

@@ -1,8 +1,11 @@
 //! The tracker at its boundary: events in, findings out.
 //!
 //! `traces` replays recordings of real logins (made by `login-tracer trace --record`), `properties` throws every
-//! order, loss and repetition of events at it, `rule` holds one test per condition of the rule.
+//! order, loss and repetition of events at it, `rule` holds one test per condition of the rule, `escalation` one per rule
+//! about user ids that are gained inside of sessions, `foreign` one about sshds that are not this host's.
 
+mod escalation;
+mod foreign;
 mod properties;
 mod rule;
 mod traces;

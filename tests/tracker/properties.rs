@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use login_tracer::event::{BootTime, Event, ExitStatus, Fact, Image, Process};
+use login_tracer::event::{BootTime, Escalated, Event, ExitStatus, Fact, Image, Process};
 use login_tracer::tracker::Finding;
 use proptest::prelude::*;
 
@@ -24,6 +24,13 @@ fn check(found: &[Finding]) -> Result<(), TestCaseError> {
             }
             Finding::Closed { monitor, .. } => {
                 prop_assert_eq!(is_open.insert(*monitor, false), Some(true), "closed, but not open");
+            }
+            Finding::Escalated { monitor, count, .. } => {
+                prop_assert!(is_open.contains_key(monitor), "escalated, but never opened");
+                prop_assert!(*count > 0);
+            }
+            Finding::ForeignSshd { uid, image, .. } => {
+                prop_assert!(*uid != 0 || !image.is_trusted_sshd(), "trusted and doubted");
             }
         }
     }
@@ -46,12 +53,16 @@ fn any_fact() -> impl Strategy<Value = Fact> {
     });
     let status = prop_oneof![3 => Just(ExitStatus::Code(0)), 1 => Just(ExitStatus::Code(255)), 1 => Just(ExitStatus::Signal(9))];
     prop_oneof![
-        2 => image.prop_map(Fact::Exec),
+        2 => image.clone().prop_map(Fact::Exec),
+        1 => image.prop_map(Fact::ForeignExec),
         1 => Just(Fact::Leave { tty: Some("pts/0".into()), path: "/bin/sh".into() }),
         4 => any_process().prop_map(|child| Fact::Fork { child }),
         4 => status.prop_map(Fact::Exit),
         4 => Just(Fact::TimerDisarmed { title: "sshd: alice [priv]".into() }),
         2 => (0_u32..3).prop_map(|uid| Fact::Credentials { ruid: uid, euid: uid, suid: uid }),
+        2 => (any_process(), 0_u32..3).prop_map(|(root, to)| {
+            Fact::Escalated(Escalated { root, from: 1, to, is_granted: to == 2, name: "su".into(), path: None })
+        }),
     ]
 }
 

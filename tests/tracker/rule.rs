@@ -6,24 +6,24 @@ use login_tracer::tracker::{Finding, Tracker};
 
 use crate::findings;
 
-const LISTENER: u32 = 100;
-const MONITOR: u32 = 200;
-const PREAUTH: u32 = 201;
-const POSTAUTH: u32 = 202;
-const SHELL: u32 = 203;
-const ALICE: u32 = 1001;
+pub(crate) const LISTENER: u32 = 100;
+pub(crate) const MONITOR: u32 = 200;
+pub(crate) const PREAUTH: u32 = 201;
+pub(crate) const POSTAUTH: u32 = 202;
+pub(crate) const SHELL: u32 = 203;
+pub(crate) const ALICE: u32 = 1001;
 const SSHD_USER: u32 = 74;
 
 /// Starts in the order of the ids, so that a process is known by its id here.
-fn process(pid: u32) -> Process {
+pub(crate) fn process(pid: u32) -> Process {
     Process { pid, start: BootTime(u64::from(pid)) }
 }
 
-fn event(at: u64, pid: u32, parent_pid: u32, uid: u32, fact: Fact) -> Event {
+pub(crate) fn event(at: u64, pid: u32, parent_pid: u32, uid: u32, fact: Fact) -> Event {
     Event { at: BootTime(at), process: process(pid), parent_pid, uid, fact }
 }
 
-fn sshd(name: &str) -> Image {
+pub(crate) fn sshd(name: &str) -> Image {
     Image { name: name.into(), path: format!("/usr/sbin/{name}"), owner_uid: 0, mode: 0o755 }
 }
 
@@ -36,7 +36,7 @@ fn becomes(uid: u32) -> Fact {
 }
 
 /// The login of a normal user with a command, by OpenSSH up to 9.7.
-fn login() -> Vec<Event> {
+pub(crate) fn login() -> Vec<Event> {
     let (peer, local) =
         ("192.0.2.7:40000".parse().expect("an address"), "192.0.2.1:22".parse().expect("an address"));
     vec![
@@ -151,6 +151,7 @@ fn the_monitor_must_execute_a_trusted_sshd() {
     assert_eq!(with(|image| image.owner_uid = ALICE), 0);
     assert_eq!(with(|image| image.mode = 0o775), 0);
     assert_eq!(with(|image| image.mode = 0o757), 0);
+    assert_eq!(with(|image| image.path = "/home/alice/sshd".into()), 0);
     assert_eq!(with(|image| image.name = "sshd-copy".into()), 0);
     assert_eq!(with(|image| image.name = "sshd-auth".into()), 0);
 }
@@ -203,7 +204,11 @@ fn a_helper_as_root_does_not_hide_the_user() {
         .iter()
         .filter_map(|finding| match finding {
             Finding::Identified { uid, .. } => *uid,
-            Finding::Opened { .. } | Finding::Recovered { .. } | Finding::Closed { .. } => None,
+            Finding::Opened { .. }
+            | Finding::Recovered { .. }
+            | Finding::Closed { .. }
+            | Finding::Escalated { .. }
+            | Finding::ForeignSshd { .. } => None,
         })
         .collect();
     assert_eq!(uids, [0, ALICE]);

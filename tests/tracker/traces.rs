@@ -60,6 +60,20 @@ fn describe(found: &[Finding], start: BootTime) -> String {
             Finding::Closed { monitor, at, end } => {
                 writeln!(text, "{:>6} ms  closed {}: {}", ms(at), monitor.pid, end.as_str())
             }
+            Finding::ForeignSshd { process, at, uid, image, doubt } => {
+                let (path, doubt) = (&image.path, doubt.as_str());
+                writeln!(text, "{:>6} ms  foreign {}: {path} by {uid}, {doubt}", ms(at), process.pid)
+            }
+            Finding::Escalated { monitor, at, process, how, count } => {
+                let (from, to, name) = (how.from, how.to, &how.name);
+                let pid = process.pid;
+                writeln!(
+                    text,
+                    "{:>6} ms  escalated {}: {from} -> {to} by {name}, {pid}, {count}",
+                    ms(at),
+                    monitor.pid
+                )
+            }
         }
         .expect("writing to memory");
     }

@@ -10,8 +10,10 @@
 
 #![no_std]
 
+pub mod descendant;
+
 /// Changes with every change of a layout or a meaning here. The loader refuses programs of another version.
-pub const CONTRACT_VERSION: u32 = 2;
+pub const CONTRACT_VERSION: u32 = 3;
 
 /// Longest executable name (the last component of the path) that is reported, in bytes.
 pub const NAME_LEN: usize = 32;
@@ -43,10 +45,14 @@ pub enum Kind {
     Credentials = 6,
     /// The connection that a process of the tree holds: [`Socket`].
     Socket = 7,
+    /// A descendant of a session gained a user id: [`descendant::Escalated`].
+    Escalated = 16,
+    /// A process that is not root began to execute an sshd image: [`Exec`]. It is not followed.
+    ForeignExec = 17,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Exec,
         Self::Leave,
         Self::Fork,
@@ -54,6 +60,8 @@ impl Kind {
         Self::TimerDisarmed,
         Self::Credentials,
         Self::Socket,
+        Self::Escalated,
+        Self::ForeignExec,
     ];
 
     /// `None` for a number that is not part of the contract.
@@ -216,6 +224,7 @@ pub struct Offsets {
     pub sock_peer_v6: u32,
     pub sock_local_v6: u32,
     pub signal_tty: u32,
+    pub signal_live: u32,
     pub tty_name: u32,
     pub binprm_filename: u32,
     pub itimerspec_value_sec: u32,
@@ -259,7 +268,7 @@ mod tests {
         assert_eq!(size_of::<TimerDisarmed>(), 32 + TITLE_LEN);
         assert_eq!(size_of::<Credentials>(), 32 + 4 * 4);
         assert_eq!(size_of::<Socket>(), 32 + 4 * 2 + 16 + 16);
-        assert_eq!(size_of::<Offsets>(), 50 * 4);
+        assert_eq!(size_of::<Offsets>(), 51 * 4);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One file per thing watched.
 
 mod credential;
+mod descendants;
 mod process;
 mod record;
 mod socket;

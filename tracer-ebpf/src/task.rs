@@ -118,6 +118,13 @@ impl Task {
         Ok(self.0.read::<u32>(offset!(task_pid), Structure::Task)? == self.tgid()?)
     }
 
+    /// Whether the process has no other thread left; for a thread that is ending.
+    #[inline(always)]
+    pub(crate) fn is_last_thread(self) -> Result<bool, Error> {
+        let signal = self.0.follow(offset!(task_signal), Structure::Task)?;
+        Ok(signal.read::<u32>(offset!(signal_live), Structure::Signal)? == 0)
+    }
+
     #[inline(always)]
     pub(crate) fn start_boot_ns(self) -> Result<u64, Error> {
         self.0.read(offset!(task_start_boottime), Structure::Task)

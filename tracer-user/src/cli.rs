@@ -74,6 +74,11 @@ pub enum Command {
     Sessions(SessionsArgs),
     /// Show everything about one session
     Show(ShowArgs),
+    /// List sshds that were started and are not this host's, newest first
+    ///
+    /// Run by another user than root, from a file that is not root's or that others may write to, or from an unusual
+    /// place. Their logins are not recorded as sessions.
+    Findings(FindingsArgs),
     /// Check kernel, permissions, configuration and databases, and say what to do
     Check,
     /// Remove from the kernel what goes on recording while nothing runs (needs root)
@@ -127,6 +132,17 @@ pub struct ShowArgs {
     pub session: SessionRef,
 
     /// One JSON object: that of `sessions --json` with its changes and deliveries
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct FindingsArgs {
+    /// At most so many; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: u32,
+
+    /// One JSON object a line, times in UTC
     #[arg(long)]
     pub json: bool,
 }

@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::event::Doubt;
+
 /// The identity of a session on this host and boot, the same after every restart of the tracer.
 ///
 /// A version 5 UUID over machine id, boot id, monitor pid and monitor start time, so that neither the machine id
@@ -70,6 +72,8 @@ pub struct Session {
     pub recovered: bool,
     /// When and why it ended; `None` while it is open.
     pub closed: Option<Closed>,
+    /// What the last process that gained a user id has gained; `None` while none has. Root's id is kept over others.
+    pub escalated_to: Option<u32>,
 }
 
 impl Session {
@@ -145,8 +149,44 @@ pub struct Change {
     pub kind: ChangeKind,
     /// When it happened (not when it was stored).
     pub at: Timestamp,
-    /// How many, where the kind counts something: lost events.
+    /// How many, where the kind counts something: lost events, gained user ids.
     pub count: Option<u64>,
+    /// Of [`ChangeKind::Escalated`].
+    pub escalation: Option<Escalation>,
+    /// Of [`ChangeKind::ForeignSshd`].
+    pub foreign: Option<ForeignSshd>,
+}
+
+/// A process that executes what is called like sshd, and is not this host's. Account and path are strangers' text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignSshd {
+    pub pid: u32,
+    pub run_by: Identity,
+    /// Path of the executable.
+    pub exe: String,
+    pub doubt: Doubt,
+}
+
+/// A process inside of a session has a user id that it had not.
+///
+/// The names come from the account database that the process saw, the executable from the file system: strangers' text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Escalation {
+    pub pid: u32,
+    /// The user id of the process before.
+    pub from: Identity,
+    /// What it gained.
+    pub to: Identity,
+    /// Path of the executable by which it did, or its name where the path is not known.
+    pub exe: String,
+}
+
+/// A user id and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    pub uid: u32,
+    /// `None` where the account database does not list the user id.
+    pub user: Option<String>,
 }
 
 /// What a change says.
@@ -160,12 +200,24 @@ pub enum ChangeKind {
     Identified,
     /// A session ended.
     Closed,
+    /// A process of a session, or one that a session left behind, gained a user id.
+    Escalated,
+    /// An sshd was started that is not this host's. It has no session.
+    ForeignSshd,
     /// Kernel events were lost: sessions may be missing or may stay open until reconciled.
     EventsLost,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 5] = [Self::Opened, Self::Recovered, Self::Identified, Self::Closed, Self::EventsLost];
+    const ALL: [Self; 7] = [
+        Self::Opened,
+        Self::Recovered,
+        Self::Identified,
+        Self::Closed,
+        Self::Escalated,
+        Self::ForeignSshd,
+        Self::EventsLost,
+    ];
 
     /// The word in the database and in JSON.
     pub fn as_str(self) -> &'static str {
@@ -174,6 +226,8 @@ impl ChangeKind {
             Self::Recovered => "recovered",
             Self::Identified => "identified",
             Self::Closed => "closed",
+            Self::Escalated => "escalated",
+            Self::ForeignSshd => "foreign sshd",
             Self::EventsLost => "events lost",
         }
     }
@@ -193,6 +247,18 @@ pub enum Update {
     Identified { key: SessionKey, at: Timestamp, user: Option<String>, uid: Option<u32>, tty: Option<String> },
     /// A session ended. Ignored by the store if it is closed already.
     Closed { key: SessionKey, closed: Closed },
+    /// A process gained a user id; so many did, of which this is the last. Ignored by the store if it knows it already.
+    Escalated {
+        key: SessionKey,
+        at: Timestamp,
+        /// The same time in nanoseconds since boot: tells this gain from others.
+        boot_ns: u64,
+        escalation: Box<Escalation>,
+        count: u64,
+    },
+    /// An sshd was started that is not this host's. Ignored by the store if it knows the process already, which
+    /// `key` names like a monitor.
+    ForeignSshd { key: SessionKey, at: Timestamp, foreign: Box<ForeignSshd> },
     /// So many kernel events were lost since the last such change.
     EventsLost {
         at: Timestamp,

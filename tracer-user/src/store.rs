@@ -13,6 +13,8 @@
 //! reports a log that has grown past [`WAL_WARN_BYTES`].
 
 mod changes;
+mod escalations;
+mod foreign;
 mod migrations;
 pub(crate) mod schema;
 mod sessions;
@@ -181,6 +183,11 @@ impl Reader {
     /// The id of the newest change that happened before this time; 0 where there is none.
     pub fn last_change_before(&self, at: Timestamp) -> Result<i64, StoreError> {
         changes::last_before(&self.connection, at.as_microsecond()).map_err(|source| self.error(source))
+    }
+
+    /// The sshds that were started and are not this host's, newest first, at most `limit`.
+    pub fn foreign_sshds(&self, limit: Option<u32>) -> Result<Vec<Change>, StoreError> {
+        changes::foreign(&self.connection, limit).map_err(|source| self.error(source))
     }
 
     /// How many kernel events were lost since then, and when the last ones were, if any.

@@ -13,6 +13,8 @@
 //! closes one that is not open.
 
 mod adoption;
+pub mod escalation;
+mod foreign;
 mod pairs;
 pub(crate) mod title;
 
@@ -22,7 +24,9 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 pub use self::adoption::OpenSession;
-use crate::event::{BootTime, Event, ExitStatus, Fact, Image, Process};
+use self::escalation::Escalations;
+use self::foreign::Foreign;
+use crate::event::{BootTime, Doubt, Escalated, Event, ExitStatus, Fact, Image, Process};
 use crate::session::End;
 
 /// How many closed sessions are remembered against repeated events; more than a batch of events can close.
@@ -54,6 +58,17 @@ pub enum Finding {
     Identified { monitor: Process, at: BootTime, uid: Option<u32>, tty: Option<String> },
     /// A session ended.
     Closed { monitor: Process, at: BootTime, end: End },
+    /// A process inside of a session gained a user id; the session may be closed by then.
+    Escalated {
+        monitor: Process,
+        at: BootTime,
+        process: Process,
+        how: Escalated,
+        /// It stands for so many, of which it is the last.
+        count: u64,
+    },
+    /// A process executes what is called like sshd, and is not this host's.
+    ForeignSshd { process: Process, at: BootTime, uid: u32, image: Image, doubt: Doubt },
 }
 
 /// Both ends of the TCP connection that a monitor serves.
@@ -75,6 +90,8 @@ pub struct Tracker {
     sessions: HashMap<Process, Live>,
     /// The monitors of the last sessions that were closed, oldest first: an event that is repeated opens none anew.
     closed: VecDeque<Process>,
+    escalations: Escalations,
+    foreign: Foreign,
     #[serde(skip)]
     findings: VecDeque<Finding>,
 }
@@ -119,9 +136,14 @@ impl Tracker {
         self.forget_earlier_owner_of_pid(event.process, event.at);
         let pid = event.process.pid;
         match &event.fact {
-            Fact::Exec(image) => self.exec(event, image),
+            Fact::Exec(image) => {
+                self.findings.extend(self.foreign.executes(event, image));
+                self.exec(event, image);
+            }
+            Fact::ForeignExec(image) => self.findings.extend(self.foreign.executes(event, image)),
             Fact::Leave { tty, .. } => {
                 self.found_tty(pid, tty.as_deref(), event.at);
+                self.may_be_root(event.process);
                 self.remove(pid, event.at, End::Unseen);
             }
             Fact::Fork { child } => self.fork(event.process, *child, event.at),
@@ -129,6 +151,7 @@ impl Tracker {
             Fact::TimerDisarmed { title } => self.timer_disarmed(event, title),
             Fact::Credentials { ruid, euid, suid } if ruid == euid && euid == suid => {
                 self.became_user(pid, *ruid, event.at);
+                self.may_be_root(event.process);
             }
             Fact::Credentials { .. } => {}
             Fact::Socket { peer, local } => {
@@ -136,6 +159,7 @@ impl Tracker {
                     node.candidate.connection = Some(Connection { peer: *peer, local: *local });
                 }
             }
+            Fact::Escalated(how) => self.findings.extend(self.escalations.gained(event, how)),
         }
     }
 
@@ -233,6 +257,13 @@ impl Tracker {
         self.findings.push_back(Finding::Identified { monitor, at, uid: Some(uid), tty: None });
     }
 
+    /// A process of a session became a user, or the user's program: what descends from it belongs to the session.
+    fn may_be_root(&mut self, process: Process) {
+        if let Some(monitor) = self.nodes.get(&process.pid).and_then(|node| node.session) {
+            self.escalations.add_root(process, monitor);
+        }
+    }
+
     /// A process of a session is about to become the user's program on this terminal.
     fn found_tty(&mut self, pid: u32, tty: Option<&str>, at: BootTime) {
         let Some(monitor) = self.nodes.get(&pid).and_then(|node| node.session) else {
@@ -277,6 +308,7 @@ impl Tracker {
                 self.closed.pop_front();
             }
             self.closed.push_back(monitor);
+            self.findings.extend(self.escalations.close(monitor));
             self.findings.push_back(Finding::Closed { monitor, at, end });
         }
     }

@@ -15,7 +15,7 @@ use crate::output::json::{self, ChangeRecord, DeliveryRecord, SessionRecord};
 use crate::output::session::{duration, known, lasted, risk, time};
 use crate::output::{self, Style, View};
 use crate::sanitize;
-use crate::session::{Change, Session};
+use crate::session::{Change, Identity, Session};
 use crate::store::Reader;
 
 /// Characters shown of a text that strangers chose; enough for any real one.
@@ -63,7 +63,7 @@ pub struct Everything {
 struct Record<'a> {
     #[serde(flatten)]
     session: SessionRecord<'a>,
-    changes: Vec<ChangeRecord>,
+    changes: Vec<ChangeRecord<'a>>,
     deliveries: Vec<DeliveryRecord<'a>>,
 }
 
@@ -82,7 +82,8 @@ impl Everything {
         self.write_risk(view, output)?;
         writeln!(output, "\n{}", view.styled(Style::Bold, "What happened"))?;
         for change in &self.changes {
-            writeln!(output, "  {}  {}", time(view, change.at), change.kind.as_str())?;
+            let words = change_words(change);
+            writeln!(output, "  {}  {}", time(view, change.at), words)?;
         }
         if !self.deliveries.is_empty() {
             writeln!(output, "\n{}", view.styled(Style::Bold, "Messages"))?;
@@ -136,6 +137,21 @@ impl Everything {
         }
         Ok(())
     }
+}
+
+/// `escalated: alice (1001) -> root (0) by /usr/bin/sudo, pid 4711`, or the kind alone.
+fn change_words(change: &Change) -> String {
+    let kind = change.kind.as_str();
+    let Some(how) = &change.escalation else {
+        return kind.to_owned();
+    };
+    let identity = |who: &Identity| format!("{} ({})", known(who.user.as_deref(), TEXT_CHARS), who.uid);
+    let exe = sanitize::text(&how.exe, TEXT_CHARS);
+    let many = match change.count {
+        Some(count) => format!(", the last of {count}"),
+        None => String::new(),
+    };
+    format!("{kind}: {} -> {} by {exe}, pid {}{many}", identity(&how.from), identity(&how.to), how.pid)
 }
 
 /// `opened -> ops: delivered 2026-11-21 10:00:01, 2 attempts`

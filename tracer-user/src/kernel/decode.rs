@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use thiserror::Error;
 use tracer_ebpf::{self as contract, Header, Kind};
 
-use crate::event::{BootTime, Event, ExitStatus, Fact, Image, Process};
+use crate::event::{BootTime, Escalated, Event, ExitStatus, Fact, Image, Process};
 
 /// Why bytes are not a record.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -23,15 +23,8 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
     let header: Header = read(bytes)?;
     let kind = Kind::from_u32(header.kind).ok_or(DecodeError::UnknownKind(header.kind))?;
     let fact = match kind {
-        Kind::Exec => {
-            let record: contract::Exec = read(bytes)?;
-            Fact::Exec(Image {
-                name: text(&record.name),
-                path: text(&record.path),
-                owner_uid: record.owner_uid,
-                mode: record.mode & 0o7777,
-            })
-        }
+        Kind::Exec => Fact::Exec(image(bytes)?),
+        Kind::ForeignExec => Fact::ForeignExec(image(bytes)?),
         Kind::Leave => {
             let record: contract::Leave = read(bytes)?;
             Fact::Leave { tty: terminal(&text(&record.tty)), path: text(&record.path) }
@@ -61,6 +54,18 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
                 local: endpoint(record.family, record.local, record.local_port)?,
             }
         }
+        Kind::Escalated => {
+            let record: contract::descendant::Escalated = read(bytes)?;
+            let path = text(&record.path);
+            Fact::Escalated(Escalated {
+                root: Process { pid: record.root_tgid, start: BootTime(record.root_start_boot_ns) },
+                from: record.from_uid,
+                to: record.to_uid,
+                is_granted: record.is_granted != 0,
+                name: text(&record.name),
+                path: (!path.is_empty()).then_some(path),
+            })
+        }
     };
     Ok(Event {
         at: BootTime(header.boot_ns),
@@ -68,6 +73,16 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
         parent_pid: header.parent_tgid,
         uid: header.uid,
         fact,
+    })
+}
+
+fn image(bytes: &[u8]) -> Result<Image, DecodeError> {
+    let record: contract::Exec = read(bytes)?;
+    Ok(Image {
+        name: text(&record.name),
+        path: text(&record.path),
+        owner_uid: record.owner_uid,
+        mode: record.mode & 0o7777,
     })
 }
 
@@ -93,6 +108,8 @@ unsafe impl Record for contract::TimerDisarmed {}
 unsafe impl Record for contract::Credentials {}
 // SAFETY: as above.
 unsafe impl Record for contract::Socket {}
+// SAFETY: as above.
+unsafe impl Record for contract::descendant::Escalated {}
 
 fn read<T: Record>(bytes: &[u8]) -> Result<T, DecodeError> {
     let needed = size_of::<T>();
@@ -191,7 +208,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic(kind in 0_u32..10, mut bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn no_bytes_panic(kind in 0_u32..20, mut bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             if let Some(place) = bytes.get_mut(..4) {
                 place.copy_from_slice(&kind.to_ne_bytes());
             }

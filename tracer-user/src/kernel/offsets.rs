@@ -154,6 +154,7 @@ impl Types {
             sock_peer_v6: at("sock", "__sk_common.skc_v6_daddr")?,
             sock_local_v6: at("sock", "__sk_common.skc_v6_rcv_saddr")?,
             signal_tty: at("signal_struct", "tty")?,
+            signal_live: at("signal_struct", "live.counter")?,
             tty_name: at("tty_struct", "name")?,
             binprm_filename: at("linux_binprm", "filename")?,
             itimerspec_value_sec: at("itimerspec64", "it_value.tv_sec")?,

@@ -14,6 +14,18 @@ pub fn uid_of(name: &str, pid: u32) -> Option<u32> {
     let Ok(file) = File::open(format!("/proc/{pid}/root/etc/passwd")) else {
         return (name == "root").then_some(0);
     };
+    find(file, |line| uid_in_line(line, name))
+}
+
+/// The first account with this user id in the `/etc/passwd` that process `pid` sees, or, if the process is gone, that
+/// this process sees.
+pub fn name_of(uid: u32, pid: u32) -> Option<String> {
+    let file = File::open(format!("/proc/{pid}/root/etc/passwd")).or_else(|_| File::open("/etc/passwd"));
+    find(file.ok()?, |line| name_in_line(line, uid))
+}
+
+/// What is found in the first line in which anything is.
+fn find<T>(file: File, look: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
     let mut lines = BufReader::new(file.take(READ_AT_MOST));
     let mut line = Vec::new();
     loop {
@@ -21,8 +33,8 @@ pub fn uid_of(name: &str, pid: u32) -> Option<u32> {
         if lines.read_until(b'\n', &mut line).ok()? == 0 {
             return None;
         }
-        if let Some(uid) = uid_in_line(&line, name) {
-            return Some(uid);
+        if let Some(found) = look(&line) {
+            return Some(found);
         }
     }
 }
@@ -34,6 +46,14 @@ fn uid_in_line(line: &[u8], name: &str) -> Option<u32> {
         return None;
     }
     std::str::from_utf8(fields.nth(1)?).ok()?.parse().ok()
+}
+
+/// The inverse of [`uid_in_line`].
+fn name_in_line(line: &[u8], uid: u32) -> Option<String> {
+    let mut fields = line.split(|byte| *byte == b':');
+    let name = fields.next().filter(|name| !name.is_empty())?;
+    let found: u32 = std::str::from_utf8(fields.nth(1)?).ok()?.parse().ok()?;
+    (found == uid).then(|| String::from_utf8_lossy(name).into_owned())
 }
 
 #[cfg(test)]
@@ -50,6 +70,19 @@ mod tests {
         assert_eq!(uid_in_line(b"alice:x:-1:0", "alice"), None);
         assert_eq!(uid_in_line(b"alice:x:\xff:0", "alice"), None);
         assert_eq!(uid_in_line(b"", ""), None);
+    }
+
+    #[test]
+    fn names_are_found_by_their_number() {
+        let line = b"alice:x:1001:1002:Alice:/home/alice:/bin/bash\n";
+        assert_eq!(name_in_line(line, 1001).as_deref(), Some("alice"));
+        assert_eq!(name_in_line(line, 1002), None);
+        assert_eq!(name_in_line(b":x:1001:", 1001), None);
+        assert_eq!(name_in_line(b"alice:x:", 0), None);
+        assert_eq!(name_in_line(b"", 0), None);
+        assert_eq!(name_of(0, std::process::id()).as_deref(), Some("root"));
+        assert_eq!(name_of(0, u32::MAX).as_deref(), Some("root"));
+        assert_eq!(name_of(u32::MAX, std::process::id()), None);
     }
 
     #[test]

@@ -176,12 +176,15 @@ impl Intake {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let Some(session_id) = change.session_id else {
-            if change.kind == ChangeKind::EventsLost {
-                let event = Event::EventsLost {
-                    host: self.host.clone(),
-                    at: change.at,
-                    count: change.count.unwrap_or_default(),
-                };
+            let (host, at) = (self.host.clone(), change.at);
+            let event = match (change.kind, change.foreign.clone()) {
+                (ChangeKind::EventsLost, _) => {
+                    Some(Event::EventsLost { host, at, count: change.count.unwrap_or_default() })
+                }
+                (ChangeKind::ForeignSshd, Some(foreign)) => Some(Event::ForeignSshd { host, at, foreign }),
+                _ => None,
+            };
+            if let Some(event) = event {
                 let subject = format!("{}/{}", source.store_id, change.id);
                 let message = message::compose(&event, None, &TimeZone::system());
                 taken.announcements.push(self.announcement(change, None, subject, event, Some(message)));
@@ -201,7 +204,14 @@ impl Intake {
                 taken.better_known.push((session.key, Subject::of(&session)));
                 return Ok(());
             }
-            (ChangeKind::Closed | ChangeKind::EventsLost, _) => return Ok(()),
+            (ChangeKind::Escalated, _) => {
+                let Some(how) = change.escalation.clone() else { return Ok(()) };
+                if is_repeated(change, &source.reader.changes_of(session_id)?) {
+                    return Ok(());
+                }
+                Event::Escalated { subject: Subject::of(&session), at: change.at, how }
+            }
+            (ChangeKind::Closed | ChangeKind::ForeignSshd | ChangeKind::EventsLost, _) => return Ok(()),
         };
         let message = self.rate_at_once(&session, taken, now)?.map(|(assessment, facts)| {
             message::compose(&event, Some((&assessment, &facts)), &TimeZone::system())
@@ -254,6 +264,13 @@ impl Intake {
             .collect();
         NewAnnouncement { session, subject, kind: change.kind, seq: change.seq, event, message, deliveries }
     }
+}
+
+/// Whether the same user id was gained before in the session from the same one by the same program: that was told.
+fn is_repeated(change: &Change, of_session: &[Change]) -> bool {
+    let what =
+        |change: &Change| change.escalation.as_ref().map(|how| (how.from.uid, how.to.uid, how.exe.clone()));
+    of_session.iter().any(|earlier| earlier.seq < change.seq && what(earlier) == what(change))
 }
 
 fn batch(store_id: Uuid, cursor: i64) -> TakenIn {

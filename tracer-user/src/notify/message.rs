@@ -3,6 +3,8 @@
 //! A message is finished text: strangers' names in it went through [`crate::sanitize`], times are in the host's time
 //! zone. It is stored before it is sent, so a repetition says the same. A sink escapes for its own markup and lays it out.
 
+mod inside;
+
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
@@ -12,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::assess::{Assessment, Level};
 use crate::enrich::{Fact, Facts, Network, Place};
 use crate::sanitize;
-use crate::session::{End, Session};
+use crate::session::{End, Escalation, ForeignSshd, Session};
 
 /// Longest name that is shown, in characters: user, host, network, city.
 const NAME_CHARS: usize = 64;
@@ -24,16 +26,38 @@ const REASON_CHARS: usize = 300;
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     Opened(Subject),
-    Closed { subject: Subject, at: Timestamp, end: End },
-    EventsLost { host: String, at: Timestamp, count: u64 },
+    Closed {
+        subject: Subject,
+        at: Timestamp,
+        end: End,
+    },
+    /// A process of the session has a user id that it had not.
+    Escalated {
+        subject: Subject,
+        at: Timestamp,
+        how: Escalation,
+    },
+    /// An sshd was started that is not this host's.
+    ForeignSshd {
+        host: String,
+        at: Timestamp,
+        foreign: ForeignSshd,
+    },
+    EventsLost {
+        host: String,
+        at: Timestamp,
+        count: u64,
+    },
 }
 
 impl Event {
     /// The session that it is about; `None` for news of the tracer itself.
     pub fn subject(&self) -> Option<&Subject> {
         match self {
-            Self::Opened(subject) | Self::Closed { subject, .. } => Some(subject),
-            Self::EventsLost { .. } => None,
+            Self::Opened(subject) | Self::Closed { subject, .. } | Self::Escalated { subject, .. } => {
+                Some(subject)
+            }
+            Self::ForeignSshd { .. } | Self::EventsLost { .. } => None,
         }
     }
 
@@ -42,7 +66,8 @@ impl Event {
         match self {
             Self::Opened(_) => Self::Opened(known),
             Self::Closed { at, end, .. } => Self::Closed { subject: known, at, end },
-            Self::EventsLost { .. } => self,
+            Self::Escalated { at, how, .. } => Self::Escalated { subject: known, at, how },
+            Self::ForeignSshd { .. } | Self::EventsLost { .. } => self,
         }
     }
 }
@@ -115,11 +140,14 @@ pub enum Label {
     Opened,
     Ended,
     Duration,
+    Gained,
+    Program,
     Address,
     Network,
     Place,
     Risk,
     Lost,
+    Doubt,
 }
 
 impl Label {
@@ -132,11 +160,14 @@ impl Label {
             Self::Opened => "Opened",
             Self::Ended => "Ended",
             Self::Duration => "Duration",
+            Self::Gained => "Gained",
+            Self::Program => "Program",
             Self::Address => "Address",
             Self::Network => "Network",
             Self::Place => "Place",
             Self::Risk => "Risk",
             Self::Lost => "Lost",
+            Self::Doubt => "Why",
         }
     }
 }
@@ -164,6 +195,8 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
             let summary = format!("SSH session ended: {} after {lasted}", headline(subject));
             rated(summary, lines, subject, rating)
         }
+        Event::Escalated { subject, at, how } => inside::escalated(subject, *at, how, rating, zone),
+        Event::ForeignSshd { host, at, foreign } => inside::foreign(host, *at, foreign, zone),
         Event::EventsLost { host, at, count } => {
             let host = name(Some(host), "unknown host");
             let lost = format!(

@@ -33,10 +33,7 @@ pub fn table() -> Table<8> {
 
 /// One row of [`table`].
 pub fn row(view: &View, session: &Session, assessment: Option<&Assessment>) -> [Cell; 8] {
-    let state = match session.closed {
-        Some(closed) => Cell::new(closed.end.as_str()),
-        None => Cell::styled("open", Style::Bold),
-    };
+    let state = state(session);
     let risk = match assessment {
         Some(assessment) => Cell::styled(risk(assessment), assessment.level.into()),
         None => Cell::styled(NONE, Style::Grey),
@@ -51,6 +48,19 @@ pub fn row(view: &View, session: &Session, assessment: Option<&Assessment>) -> [
         state,
         risk,
     ]
+}
+
+/// `open`, or how it ended; with a mark if a user id was gained inside: `open +root`, `logout +uid 1002`.
+fn state(session: &Session) -> Cell {
+    let (word, style) = match session.closed {
+        Some(closed) => (closed.end.as_str(), Style::Plain),
+        None => ("open", Style::Bold),
+    };
+    match session.escalated_to {
+        None => Cell::styled(word, style),
+        Some(0) => Cell::styled(format!("{word} +root"), Style::Red),
+        Some(uid) => Cell::styled(format!("{word} +uid {uid}"), Style::Yellow),
+    }
 }
 
 /// Strangers' text, or [`NONE`].

@@ -11,7 +11,7 @@ use rusqlite::types::{ToSql, Type};
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 use uuid::Uuid;
 
-use super::changes;
+use super::{changes, escalations, foreign};
 use crate::session::{ChangeKind, Closed, End, Opening, Session, SessionKey, Sshd, Update};
 
 /// Which sessions to list. `Filter::default()` is all of them.
@@ -32,7 +32,8 @@ pub struct Filter {
 }
 
 const COLUMNS: &str = "SELECT id, key, host, boot_id, user, uid, peer_address, peer_port, local_address, local_port, \
-                       sshd_pid, sshd_start_boot_ns, sshd_exe, tty, opened_us, recovered, closed_us, end FROM sessions";
+                       sshd_pid, sshd_start_boot_ns, sshd_exe, tty, opened_us, recovered, closed_us, end, \
+                       escalated_to FROM sessions";
 
 pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Result<()> {
     match update {
@@ -57,6 +58,10 @@ pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Resul
             let row = statement.query_row(values, id_and_seq).optional()?;
             record(connection, row, ChangeKind::Closed, closed.at)
         }
+        Update::Escalated { key, at, boot_ns, escalation, count } => {
+            escalations::record(connection, *key, *at, *boot_ns, escalation, *count)
+        }
+        Update::ForeignSshd { key, at, foreign } => foreign::record(connection, *key, *at, foreign),
         Update::EventsLost { at, count, counter } => {
             if !changes::count_loss(connection, counter)? {
                 return Ok(());
@@ -239,6 +244,7 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Session> {
         opened_at: timestamp(row.get("opened_us")?)?,
         recovered: row.get("recovered")?,
         closed,
+        escalated_to: row.get("escalated_to")?,
     })
 }
 
@@ -258,7 +264,7 @@ fn address_bytes(address: IpAddr) -> [u8; 16] {
     }
 }
 
-fn id_and_seq(row: &Row<'_>) -> rusqlite::Result<(i64, u32)> {
+pub(super) fn id_and_seq(row: &Row<'_>) -> rusqlite::Result<(i64, u32)> {
     Ok((row.get(0)?, row.get(1)?))
 }
 

@@ -9,10 +9,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use tracer_ebpf::NAME_LEN;
 
-use crate::event::Process;
-use crate::kernel::{self, Clock, Identity};
-use crate::session::{Closed, End, LossCounter, Opening, SessionKey, Sshd, Update};
+use crate::event::{Escalated, Process};
+use crate::kernel::{self, Clock};
+use crate::session::{
+    Closed, End, Escalation, ForeignSshd, Identity, LossCounter, Opening, SessionKey, Sshd, Update,
+};
 use crate::store::{self, StoreError, WAL_WARN_BYTES, Writer};
 use crate::tracker::{Connection, Finding};
 
@@ -24,7 +27,7 @@ const PENDING_AT_MOST: usize = 100_000;
 pub(super) struct Journal {
     directory: PathBuf,
     group: Option<u32>,
-    identity: Identity,
+    identity: kernel::Identity,
     host: String,
     writer: Writer,
     pending: Vec<Update>,
@@ -39,7 +42,7 @@ impl Journal {
     pub(super) fn open(
         directory: &Path,
         group: Option<u32>,
-        identity: Identity,
+        identity: kernel::Identity,
         host: String,
     ) -> Result<Self, StoreError> {
         let writer = match Writer::open(directory, group) {
@@ -127,6 +130,29 @@ impl Journal {
                 let at = opening.map_or(at, |opening| at.max(opening.at));
                 tracing::info!(session = %key, end = end.as_str(), "session closed");
                 Update::Closed { key, closed: Closed { at, end } }
+            }
+            Finding::Escalated { monitor, at, process, how, count } => {
+                let key = self.key(monitor);
+                // As the monitor sees the accounts, or as we do: the process itself may see what its user wants it to.
+                let witness = if self.open.contains_key(&monitor) { monitor.pid } else { std::process::id() };
+                let identity = |uid| Identity { uid, user: kernel::name_of(uid, witness) };
+                let escalation = Escalation {
+                    pid: process.pid,
+                    from: identity(how.from),
+                    to: identity(how.to),
+                    exe: responsible_executable(process.pid, &how),
+                };
+                tracing::info!(session = %key, ?escalation, count, "user id gained");
+                let (boot_ns, at) = (at.0, clock.timestamp(at));
+                Update::Escalated { key, at, boot_ns, escalation: Box::new(escalation), count }
+            }
+            Finding::ForeignSshd { process, at, uid, image, doubt } => {
+                let user = kernel::name_of(uid, std::process::id());
+                let exe = executable(process.pid).unwrap_or(image.path);
+                let foreign = ForeignSshd { pid: process.pid, run_by: Identity { uid, user }, exe, doubt };
+                tracing::warn!(?foreign, "an sshd was started that is not this host's");
+                let (key, at) = (self.key(process), clock.timestamp(at));
+                Update::ForeignSshd { key, at, foreign: Box::new(foreign) }
             }
         };
         self.pending.push(update);
@@ -245,6 +271,17 @@ fn set_aside(path: &Path, cause: &rusqlite::Error) -> Result<(), StoreError> {
 fn executable(pid: u32) -> Option<String> {
     let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?.to_string_lossy().into_owned();
     Some(path.strip_suffix(" (deleted)").unwrap_or(&path).to_owned())
+}
+
+/// The path of what the kernel only told the name of. The process may execute something else by now, or be gone.
+fn responsible_executable(pid: u32, how: &Escalated) -> String {
+    let has_name = |path: &String| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let is_cut = how.name.len() + 1 >= NAME_LEN;
+        path.starts_with('/') && (name == how.name || is_cut && name.starts_with(&how.name))
+    };
+    let running = executable(pid).filter(has_name);
+    running.or_else(|| how.path.clone().filter(has_name)).unwrap_or_else(|| how.name.clone())
 }
 
 fn log_opened(opening: &Opening) {

@@ -83,6 +83,7 @@ impl Tracker {
             let node = self.nodes.entry(process.pid).or_insert_with(|| Node::new(process, monitor.pid));
             node.start_is_rounded = true;
             node.session = Some(monitor);
+            self.escalations.add_root(process, monitor);
         }
     }
 
