@@ -18,6 +18,7 @@ fn every_verb_explains_itself() {
         &["notify", "--help"],
         &["sessions", "--help"],
         &["show", "--help"],
+        &["attempts", "--help"],
         &["check", "--help"],
     ] {
         let output = binary().args(arguments).output().unwrap();

@@ -86,7 +86,8 @@ fn ours(text: &str) -> anyhow::Result<String> {
         | Fact::Fork { .. }
         | Fact::Exit(_)
         | Fact::TimerDisarmed { .. }
-        | Fact::Credentials { .. } => false,
+        | Fact::Credentials { .. }
+        | Fact::LogLine { .. } => false,
     };
     let trees: BTreeSet<u32> =
         events.iter().filter(|event| is_ours(&event.fact)).map(|event| root(event.process.pid)).collect();

@@ -36,6 +36,13 @@ pub struct Trace {
     pub ring_buffer_bytes: u32,
     /// How much the kernel programs themselves say (aya-log).
     pub probe_log: ProbeLog,
+    /// How many connections that ended without a session are remembered: the newest.
+    pub keep_attempts: u32,
+}
+
+impl Trace {
+    /// Some 30 MB, and a day of a host on the open internet.
+    pub const DEFAULT_KEEP_ATTEMPTS: u32 = 100_000;
 }
 
 /// Level of the kernel programs' own diagnostics.
@@ -125,7 +132,11 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             host_name: None,
-            trace: Trace { ring_buffer_bytes: 1 << 20, probe_log: ProbeLog::Warn },
+            trace: Trace {
+                ring_buffer_bytes: 1 << 20,
+                probe_log: ProbeLog::Warn,
+                keep_attempts: Trace::DEFAULT_KEEP_ATTEMPTS,
+            },
             notify: Notify { user: "login-tracer".to_owned() },
             enrich: Enrich { deadline: Duration::from_secs(3), threat_jammer: None },
             thresholds: Thresholds::default(),

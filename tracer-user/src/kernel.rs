@@ -13,5 +13,5 @@ pub use self::attach::{AttachError, Probes};
 pub use self::clock::Clock;
 pub use self::decode::{DecodeError, decode};
 pub use self::identity::{Identity, IdentityError};
-pub use self::passwd::uid_of;
+pub use self::passwd::{name_of, uid_of};
 pub use self::survey::{Requirement, RequirementState, Survey, survey};

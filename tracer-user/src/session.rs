@@ -3,12 +3,18 @@
 //! A [`Session`] is one authenticated connection: opened once, closed once. A [`Change`] is one durable fact
 //! about it. Changes are append-only and are the queue that the notify role reads.
 
+mod attempt;
+mod auth;
+
 use std::fmt;
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use self::attempt::{Attempt, AttemptKey, Reason, Tried, TriedUser};
+pub use self::auth::{Auth, AuthKey, Certificate, CommandKind, FirstCommand};
 
 /// The identity of a session on this host and boot, the same after every restart of the tracer.
 ///
@@ -60,10 +66,14 @@ pub struct Session {
     pub peer: Option<SocketAddr>,
     /// Our end of the connection.
     pub local: Option<SocketAddr>,
+    /// How the user proved who they are; `None` where sshd logs nothing, or not to the system log.
+    pub auth: Option<Auth>,
     /// The monitor process.
     pub sshd: Sshd,
     /// First terminal of the session, such as `pts/0`; `None` without one.
     pub tty: Option<String>,
+    /// What was executed first; `None` until then, and where nothing is: without a channel, or with sshd's own sftp.
+    pub first_command: Option<FirstCommand>,
     /// When the monitor let the user in.
     pub opened_at: Timestamp,
     /// When and why it ended; `None` while it is open.
@@ -156,12 +166,14 @@ pub enum ChangeKind {
     Identified,
     /// A session ended.
     Closed,
+    /// A connection ended without a session. It belongs to no session, and is forgotten with its attempt.
+    Attempt,
     /// Kernel events were lost: sessions may be missing or may stay open until reconciled.
     EventsLost,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 4] = [Self::Opened, Self::Identified, Self::Closed, Self::EventsLost];
+    const ALL: [Self; 5] = [Self::Opened, Self::Identified, Self::Closed, Self::Attempt, Self::EventsLost];
 
     /// The word in the database and in JSON.
     pub fn as_str(self) -> &'static str {
@@ -169,6 +181,7 @@ impl ChangeKind {
             Self::Opened => "opened",
             Self::Identified => "identified",
             Self::Closed => "closed",
+            Self::Attempt => "attempt",
             Self::EventsLost => "events lost",
         }
     }
@@ -186,6 +199,12 @@ pub enum Update {
     Opened(Box<Opening>),
     /// More became known. `None` leaves a value as it is.
     Identified { key: SessionKey, at: Timestamp, user: Option<String>, uid: Option<u32>, tty: Option<String> },
+    /// It became known how the user proved who they are, and with it perhaps who they are. Ignored if it was known.
+    Authenticated { key: SessionKey, at: Timestamp, user: Option<String>, auth: Box<Auth> },
+    /// It became known what was executed first. Ignored if it was known.
+    Began { key: SessionKey, at: Timestamp, first: Box<FirstCommand> },
+    /// A connection ended without a session. Ignored if the key is known.
+    Attempt(Box<Attempt>),
     /// A session ended. Ignored by the store if it is closed already.
     Closed { key: SessionKey, closed: Closed },
     /// So many kernel events were lost since the last such change.
@@ -203,6 +222,7 @@ pub struct Opening {
     pub uid: Option<u32>,
     pub peer: Option<SocketAddr>,
     pub local: Option<SocketAddr>,
+    pub auth: Option<Auth>,
     pub sshd: Sshd,
     /// Start of the monitor in nanoseconds since boot, as the kernel keeps it.
     pub sshd_start_boot_ns: u64,

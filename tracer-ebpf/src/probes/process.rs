@@ -28,7 +28,7 @@ fn try_exec(ctx: &BtfTracePointContext) -> Result<(), Error> {
     let path = Pointer(ctx.arg(2)).follow(offset!(binprm_filename), Structure::Program)?;
     if name.starts_with(b"sshd") && task.user_ids()?[0] == 0 {
         maps::follow(tgid)?;
-        return exec_of_sshd(task, exe, &name, path);
+        return exec_of_sshd(task, tgid, exe, &name, path);
     }
     if maps::is_followed(tgid) {
         maps::forget(tgid);
@@ -38,7 +38,7 @@ fn try_exec(ctx: &BtfTracePointContext) -> Result<(), Error> {
 }
 
 #[inline(always)]
-fn exec_of_sshd(task: Task, exe: Exe, name: &[u8; NAME_LEN], path: Pointer) -> Result<(), Error> {
+fn exec_of_sshd(task: Task, tgid: u32, exe: Exe, name: &[u8; NAME_LEN], path: Pointer) -> Result<(), Error> {
     let header = task.header(Kind::Exec)?;
     let (inode, owner_uid, mode) = exe.inode()?;
     emit::record(|record: &mut Exec| {
@@ -48,7 +48,9 @@ fn exec_of_sshd(task: Task, exe: Exe, name: &[u8; NAME_LEN], path: Pointer) -> R
         record.mode = u32::from(mode);
         record.name = *name;
         path.copy_text(&mut record.path);
-    })
+    })?;
+    // What serves a connection has it from its beginning.
+    socket::report_once(task, tgid)
 }
 
 #[inline(always)]
@@ -59,6 +61,8 @@ fn leave(task: Task, path: Pointer) -> Result<(), Error> {
         // Without a terminal the field stays empty, and so it does where it cannot be read.
         task.copy_tty(&mut record.tty).ok();
         path.copy_text(&mut record.path);
+        // The program was put there a moment ago; what cannot be read stays empty.
+        task.copy_arguments(&mut record.arguments).ok();
     })
 }
 

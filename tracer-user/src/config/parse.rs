@@ -16,7 +16,7 @@ use super::{Config, Enrich, Notify, ProbeLog, Sink, SinkKind, Slack, ThreatJamme
 /// Every section with its keys. The shipped file must show all of them.
 pub const SECTIONS: &[(&str, &[&str])] = &[
     ("host", &["name"]),
-    ("trace", &["ring_buffer", "probe_log"]),
+    ("trace", &["ring_buffer", "probe_log", "keep_attempts"]),
     ("notify", &["user"]),
     ("enrich", &["deadline", "threat_jammer"]),
     (
@@ -129,6 +129,7 @@ fn trace(section: &mut Section<'_, '_>) -> Trace {
                 )
             })
             .unwrap_or(default.probe_log),
+        keep_attempts: section.integer("keep_attempts", 0, 10_000_000).unwrap_or(default.keep_attempts),
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use aya::maps::{HashMap, MapData, PerCpuArray, RingBuf};
-use aya::programs::{BtfTracePoint, FExit, KProbe, ProgramError, TracePoint};
+use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, ProgramError, TracePoint};
 use aya::{Btf, Ebpf, EbpfLoader, Pod, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use thiserror::Error;
@@ -27,6 +27,39 @@ pub(super) const REQUIRED: [(&str, &str); 4] = [
     ("process_exit", "sched_process_exit"),
     ("timer_state", "itimer_state"),
 ];
+
+/// Something that is watched in the first of three ways that the kernel takes: by a program on a function of the kernel, by
+/// one at a breakpoint there, or by one on the tracepoint of a system call.
+#[derive(Debug)]
+pub(super) struct Hook {
+    /// As people know it.
+    pub(super) name: &'static str,
+    /// What is lost without it.
+    pub(super) lost: &'static str,
+    /// The function, `None` on machines whose name for it is not known.
+    function: fn() -> Option<&'static str>,
+    /// The programs: fentry or fexit, kprobe or kretprobe, tracepoint.
+    programs: [&'static str; 3],
+    tracepoint: &'static str,
+}
+
+/// The user ids of whoever was let in.
+pub(super) const CREDENTIALS: Hook = Hook {
+    name: "credential hook",
+    lost: "the user id comes from the account database only, none for accounts of directory services",
+    function: setresuid_function,
+    programs: ["fexit_setresuid", "kretprobe_setresuid", "exit_setresuid"],
+    tracepoint: "sys_exit_setresuid",
+};
+
+/// What sshd tells the system log.
+pub(super) const LOG: Hook = Hook {
+    name: "log hook",
+    lost: "how users prove who they are (method, key, certificate), and what attempts tried and why they failed",
+    function: || Some("__sys_sendto"),
+    programs: ["fentry_sendto", "kprobe_sendto", "enter_sendto"],
+    tracepoint: "sys_enter_sendto",
+};
 
 /// The kernel's function for the system call `setresuid`; `None` on machines whose name for it is not known.
 fn setresuid_function() -> Option<&'static str> {
@@ -83,7 +116,7 @@ impl Probes {
     /// what is lost.
     pub fn attach(config: &Trace) -> Result<Self, AttachError> {
         let tracefs = tracefs::find_or_mount().inspect_err(|error| {
-            tracing::warn!(%error, "no tracefs: the user id of a login comes from the account database only");
+            tracing::warn!(%error, "no tracefs: nothing can be learned from tracepoints of system calls");
         });
         let offsets = resolve(tracefs.as_deref().ok())?;
         let mut ebpf = load(config, offsets)?;
@@ -91,12 +124,10 @@ impl Probes {
         for (program, tracepoint) in REQUIRED {
             attach_btf_tracepoint(&mut ebpf, program, tracepoint, &btf)?;
         }
-        match attach_credential_hook(&mut ebpf, &btf, offsets.exit_setresuid_ret != 0) {
-            Some(tier) => tracing::info!(tier = tier.as_str(), "credential hook"),
-            None => {
-                tracing::warn!(
-                    "no credential hook: the user id of a login comes from the account database only"
-                );
+        for hook in [&CREDENTIALS, &LOG] {
+            match attach_hook(hook, &mut ebpf, &btf, has_tracepoints(&offsets)) {
+                Some(tier) => tracing::info!(tier = tier.as_str(), "{}", hook.name),
+                None => tracing::warn!("no {}; lost: {}", hook.name, hook.lost),
             }
         }
         // The BTF took tens of megabytes in small pieces, which the allocator keeps unless asked.
@@ -162,7 +193,10 @@ fn resolve(tracefs: Option<&Path>) -> Result<Offsets, OffsetError> {
     match offsets::resolve(tracefs) {
         Err(error @ (OffsetError::Format { .. } | OffsetError::NoFormatField { .. })) => {
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "no credential hook: the kernel does not describe it");
+            tracing::warn!(
+                error,
+                "no hook on tracepoints of system calls: the kernel does not describe them"
+            );
             offsets::resolve(None)
         }
         result => result,
@@ -205,46 +239,46 @@ fn attach_btf_tracepoint(
     loaded.attach().map_err(failed).map(drop)
 }
 
-/// Where the program sits that reads the user ids of a session. The cheapest first: a tracepoint on any system call
-/// makes the kernel take the slow path of every system call of every process.
+/// Where the program of a [`Hook`] sits. The cheapest first: a tracepoint on any system call makes the kernel take the
+/// slow path of every system call of every process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CredentialTier {
-    /// At the exit of the system call's own function.
-    Fexit,
+pub(super) enum Tier {
+    /// At the entry or exit of the kernel's own function.
+    Trampoline,
     /// The same by a breakpoint.
-    Kretprobe,
+    Probe,
     /// On the system call's tracepoint.
     Tracepoint,
 }
 
-impl CredentialTier {
+impl Tier {
     pub(super) fn as_str(self) -> &'static str {
         match self {
-            Self::Fexit => "fexit",
-            Self::Kretprobe => "kretprobe",
+            Self::Trampoline => "fentry or fexit",
+            Self::Probe => "kprobe or kretprobe",
             Self::Tracepoint => "system call tracepoint (costs every system call a little)",
         }
     }
 }
 
-/// Attaches the first of three programs that the kernel takes; `None` if it takes none.
-fn attach_credential_hook(ebpf: &mut Ebpf, btf: &Btf, has_tracepoint: bool) -> Option<CredentialTier> {
+fn has_tracepoints(offsets: &Offsets) -> bool {
+    offsets.exit_setresuid_ret != 0
+}
+
+/// Attaches the first of the hook's programs that the kernel takes; `None` if it takes none.
+fn attach_hook(hook: &Hook, ebpf: &mut Ebpf, btf: &Btf, has_tracepoint: bool) -> Option<Tier> {
     let tried = |result: Result<(), AttachError>, tier| match result {
         Ok(()) => Some(tier),
         Err(error) => {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                ?tier,
-                "no credential hook of this tier"
-            );
+            let error = &error as &dyn std::error::Error;
+            tracing::debug!(error, ?tier, "no {} of this tier", hook.name);
             None
         }
     };
-    if let Some(function) = setresuid_function() {
-        let fexit = tried(attach_fexit(ebpf, "fexit_setresuid", function, btf), CredentialTier::Fexit);
-        let attached = fexit.or_else(|| {
-            tried(attach_kretprobe(ebpf, "kretprobe_setresuid", function), CredentialTier::Kretprobe)
-        });
+    let [trampoline, probe, tracepoint] = hook.programs;
+    if let Some(function) = (hook.function)() {
+        let attached = tried(attach_trampoline(ebpf, trampoline, function, btf), Tier::Trampoline)
+            .or_else(|| tried(attach_probe(ebpf, probe, function), Tier::Probe));
         if attached.is_some() {
             return attached;
         }
@@ -252,20 +286,19 @@ fn attach_credential_hook(ebpf: &mut Ebpf, btf: &Btf, has_tracepoint: bool) -> O
     if !has_tracepoint {
         return None;
     }
-    let attached = attach_tracepoint(ebpf, "exit_setresuid", "syscalls", "sys_exit_setresuid");
-    tried(attached, CredentialTier::Tracepoint)
+    tried(attach_tracepoint(ebpf, tracepoint, "syscalls", hook.tracepoint), Tier::Tracepoint)
 }
 
-/// Attaches the credential hook for a moment and says which tier the kernel takes: hooks that look as if they were there
-/// are refused by some kernels.
-pub(super) fn try_credential_hook() -> Result<Option<CredentialTier>, AttachError> {
+/// Attaches hooks for a moment and says which tier the kernel takes: hooks that look as if they were there are refused
+/// by some kernels.
+pub(super) fn try_hooks<const N: usize>(hooks: [&Hook; N]) -> Result<[Option<Tier>; N], AttachError> {
     let offsets = resolve(tracefs::find().as_deref())?;
     let mut ebpf = load(&Config::default().trace, offsets)?;
     let btf = Btf::from_sys_fs().map_err(|error| AttachError::Load(Box::new(error)))?;
-    Ok(attach_credential_hook(&mut ebpf, &btf, offsets.exit_setresuid_ret != 0))
+    Ok(hooks.map(|hook| attach_hook(hook, &mut ebpf, &btf, has_tracepoints(&offsets))))
 }
 
-fn attach_fexit(
+fn attach_trampoline(
     ebpf: &mut Ebpf,
     program: &'static str,
     function: &'static str,
@@ -273,21 +306,25 @@ fn attach_fexit(
 ) -> Result<(), AttachError> {
     let failed = |source| AttachError::Attach { program, hook: function, source: Box::new(source) };
     let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
-    let loaded: &mut FExit = loaded.try_into().map_err(failed)?;
-    loaded.load(function, btf).map_err(failed)?;
-    let attached = loaded.attach().map(drop);
+    if let Ok(entry) = <&mut FEntry>::try_from(&mut *loaded) {
+        entry.load(function, btf).map_err(failed)?;
+        let attached = entry.attach().map(drop);
+        if attached.is_err() {
+            // Another one takes its place.
+            entry.unload().map_err(failed)?;
+        }
+        return attached.map_err(failed);
+    }
+    let exit: &mut FExit = loaded.try_into().map_err(failed)?;
+    exit.load(function, btf).map_err(failed)?;
+    let attached = exit.attach().map(drop);
     if attached.is_err() {
-        // Another one takes its place.
-        loaded.unload().map_err(failed)?;
+        exit.unload().map_err(failed)?;
     }
     attached.map_err(failed)
 }
 
-fn attach_kretprobe(
-    ebpf: &mut Ebpf,
-    program: &'static str,
-    function: &'static str,
-) -> Result<(), AttachError> {
+fn attach_probe(ebpf: &mut Ebpf, program: &'static str, function: &'static str) -> Result<(), AttachError> {
     let failed = |source| AttachError::Attach { program, hook: function, source: Box::new(source) };
     let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
     let loaded: &mut KProbe = loaded.try_into().map_err(failed)?;

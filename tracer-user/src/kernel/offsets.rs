@@ -35,14 +35,20 @@ pub(super) fn resolve(tracefs: Option<&Path>) -> Result<Offsets, OffsetError> {
     let types = Types::of_running_kernel()?;
     let mut offsets = types.offsets()?;
     if let Some(tracefs) = tracefs {
-        let path = tracefs.join("events/syscalls/sys_exit_setresuid/format");
-        let text =
-            fs::read_to_string(&path).map_err(|source| OffsetError::Format { path: path.clone(), source })?;
-        let field = "ret";
-        offsets.exit_setresuid_ret =
-            format_field_offset(&text, field).ok_or(OffsetError::NoFormatField { path, field })?;
+        let field = |tracepoint, field| format_field(tracefs, tracepoint, field);
+        offsets.exit_setresuid_ret = field("sys_exit_setresuid", "ret")?;
+        offsets.enter_sendto_buff = field("sys_enter_sendto", "buff")?;
+        offsets.enter_sendto_len = field("sys_enter_sendto", "len")?;
     }
     Ok(offsets)
+}
+
+/// A field of a system call's tracepoint.
+fn format_field(tracefs: &Path, tracepoint: &str, field: &'static str) -> Result<u32, OffsetError> {
+    let path = tracefs.join("events/syscalls").join(tracepoint).join("format");
+    let text =
+        fs::read_to_string(&path).map_err(|source| OffsetError::Format { path: path.clone(), source })?;
+    format_field_offset(&text, field).ok_or(OffsetError::NoFormatField { path, field })
 }
 
 /// The kernel's description of its types.
@@ -102,6 +108,8 @@ impl Types {
             itimerspec_value_sec: at("itimerspec64", "it_value.tv_sec")?,
             itimerspec_value_nsec: at("itimerspec64", "it_value.tv_nsec")?,
             exit_setresuid_ret: 0,
+            enter_sendto_buff: 0,
+            enter_sendto_len: 0,
         })
     }
 

@@ -1,4 +1,4 @@
-//! The user id of an account name, without asking a name service: the trace role has no network.
+//! The user id of an account name, and the name of a user id, without asking a name service: the trace role has no network.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -11,20 +11,46 @@ const READ_AT_MOST: u64 = 16 << 20;
 /// `None` where it is not listed: the account comes from a directory service, and the kernel will tell its id. Of a
 /// process that is gone already only root's is known, which has the same one everywhere.
 pub fn uid_of(name: &str, pid: u32) -> Option<u32> {
-    let Ok(file) = File::open(format!("/proc/{pid}/root/etc/passwd")) else {
-        return (name == "root").then_some(0);
-    };
+    match find(pid, |line| uid_in_line(line, name)) {
+        Some(found) => found,
+        None => (name == "root").then_some(0),
+    }
+}
+
+/// The first name of a user id, in the same file. Of a process that is gone only root's is known.
+pub fn name_of(uid: u32, pid: u32) -> Option<String> {
+    match find(pid, |line| name_in_line(line, uid)) {
+        Some(found) => found,
+        None => (uid == 0).then(|| "root".to_owned()),
+    }
+}
+
+/// What the first line gives that gives anything; the outer `None` where there is no file.
+#[expect(
+    clippy::option_option,
+    reason = "a file that is not there is another thing than a name that is not in it"
+)]
+fn find<T>(pid: u32, pick: impl Fn(&[u8]) -> Option<T>) -> Option<Option<T>> {
+    let file = File::open(format!("/proc/{pid}/root/etc/passwd")).ok()?;
     let mut lines = BufReader::new(file.take(READ_AT_MOST));
     let mut line = Vec::new();
     loop {
         line.clear();
-        if lines.read_until(b'\n', &mut line).ok()? == 0 {
-            return None;
-        }
-        if let Some(uid) = uid_in_line(&line, name) {
-            return Some(uid);
+        if lines.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+            if let Some(found) = pick(&line) {
+                return Some(Some(found));
+            }
+        } else {
+            return Some(None);
         }
     }
+}
+
+fn name_in_line(line: &[u8], uid: u32) -> Option<String> {
+    let mut fields = line.split(|byte| *byte == b':');
+    let name = std::str::from_utf8(fields.next()?).ok().filter(|name| !name.is_empty())?;
+    let found: u32 = std::str::from_utf8(fields.nth(1)?).ok()?.parse().ok()?;
+    (found == uid).then(|| name.to_owned())
 }
 
 /// `name:password:uid:gid:...` of `passwd(5)`.
@@ -50,6 +76,18 @@ mod tests {
         assert_eq!(uid_in_line(b"alice:x:-1:0", "alice"), None);
         assert_eq!(uid_in_line(b"alice:x:\xff:0", "alice"), None);
         assert_eq!(uid_in_line(b"", ""), None);
+    }
+
+    #[test]
+    fn names_are_found_by_their_number() {
+        let line = b"alice:x:1001:1002:Alice:/home/alice:/bin/bash\n";
+        assert_eq!(name_in_line(line, 1001).as_deref(), Some("alice"));
+        assert_eq!(name_in_line(line, 1002), None);
+        assert_eq!(name_in_line(b":x:1001:", 1001), None);
+        assert_eq!(name_in_line(b"alice:x", 1001), None);
+        assert_eq!(name_of(0, std::process::id()).as_deref(), Some("root"));
+        assert_eq!(name_of(0, u32::MAX).as_deref(), Some("root"));
+        assert_eq!(name_of(1, u32::MAX), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use super::attach::{self, REQUIRED};
+use super::attach::{self, Hook, REQUIRED, Tier};
 use super::offsets::{BTF_PATH, OffsetError, Types};
 use super::tracefs;
 
@@ -57,7 +57,7 @@ pub fn survey() -> Survey {
         Ok(types) => requirements.extend([kernel_types(types.offsets().map(drop)), process_hooks(&types)]),
         Err(error) => requirements.push(kernel_types(Err(error))),
     }
-    requirements.push(credential_hook());
+    requirements.extend(optional_hooks());
     Survey { requirements, machine: name.machine().to_string_lossy().into_owned(), release }
 }
 
@@ -127,28 +127,37 @@ fn process_hooks(types: &Types) -> Requirement {
     Requirement { name: "process and timer hooks", state, found: "tier: BTF tracepoints".to_owned() }
 }
 
-fn credential_hook() -> Requirement {
-    let lost = "the user id comes from the account database only, none for accounts of directory services";
-    let degraded = |fix: &str| RequirementState::Degraded { lost: lost.to_owned(), fix: fix.to_owned() };
-    let (state, found) = match attach::try_credential_hook() {
-        Ok(Some(tier)) => (RequirementState::Good, format!("tier: {}", tier.as_str())),
-        Ok(None) if tracefs::find().is_none() => (
+fn optional_hooks() -> [Requirement; 2] {
+    let hooks = [&attach::CREDENTIALS, &attach::LOG];
+    match attach::try_hooks(hooks) {
+        Ok([credentials, log]) => {
+            [optional_hook(&attach::CREDENTIALS, credentials), optional_hook(&attach::LOG, log)]
+        }
+        Err(error) => hooks.map(|hook| Requirement {
+            name: hook.name,
+            state: RequirementState::Degraded {
+                lost: "cannot be told without privileges".to_owned(),
+                fix: "run `check` as root to see all of it".to_owned(),
+            },
+            found: error.to_string(),
+        }),
+    }
+}
+
+fn optional_hook(hook: &Hook, tier: Option<Tier>) -> Requirement {
+    let degraded = |fix: &str| RequirementState::Degraded { lost: hook.lost.to_owned(), fix: fix.to_owned() };
+    let (state, found) = match tier {
+        Some(tier) => (RequirementState::Good, format!("tier: {}", tier.as_str())),
+        None if tracefs::find().is_none() => (
             degraded("mount tracefs at /sys/kernel/tracing (the service does so itself)"),
             "no function of the kernel can be hooked, and there is no tracefs".to_owned(),
         ),
-        Ok(None) => (
+        None => (
             degraded("use a kernel with CONFIG_FTRACE_SYSCALLS=y"),
             "no function of the kernel can be hooked, and there is no tracepoint".to_owned(),
         ),
-        Err(error) => {
-            let lost = "cannot be told without privileges".to_owned();
-            (
-                RequirementState::Degraded { lost, fix: "run `check` as root to see all of it".to_owned() },
-                error.to_string(),
-            )
-        }
     };
-    Requirement { name: "credential hook", state, found }
+    Requirement { name: hook.name, state, found }
 }
 
 #[cfg(test)]

@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 use crate::assess::{Assessment, Level};
 use crate::enrich::{Fact, Facts, Network, Place};
 use crate::sanitize;
-use crate::session::{End, Session};
+use crate::session::{Auth, End, Session};
 
 /// Longest name that is shown, in characters: user, host, network, city.
 const NAME_CHARS: usize = 64;
+/// Longest method that is shown with its key and certificate, in characters.
+const METHOD_CHARS: usize = 200;
 /// Longest reason that is shown, in characters.
 const REASON_CHARS: usize = 300;
 
@@ -54,6 +56,9 @@ pub struct Subject {
     pub user: Option<String>,
     pub uid: Option<u32>,
     pub peer: Option<SocketAddr>,
+    /// How they proved who they are; also `None` in what an earlier version stored.
+    #[serde(default)]
+    pub auth: Option<Auth>,
     pub opened_at: Timestamp,
 }
 
@@ -64,6 +69,7 @@ impl Subject {
             user: session.user.clone(),
             uid: session.uid,
             peer: session.peer,
+            auth: session.auth.clone(),
             opened_at: session.opened_at,
         }
     }
@@ -112,6 +118,7 @@ pub enum Label {
     Ended,
     Duration,
     Address,
+    Method,
     Network,
     Place,
     Risk,
@@ -129,6 +136,7 @@ impl Label {
             Self::Ended => "Ended",
             Self::Duration => "Duration",
             Self::Address => "Address",
+            Self::Method => "Method",
             Self::Network => "Network",
             Self::Place => "Place",
             Self::Risk => "Risk",
@@ -142,6 +150,7 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
     match event {
         Event::Opened(subject) => {
             let mut lines = who(subject);
+            lines.extend(subject.auth.as_ref().map(|auth| line(Label::Method, method(auth))));
             lines.push(line(Label::Time, time(subject.opened_at, zone)));
             let summary = format!("SSH login: {}", headline(subject));
             rated(summary, lines, subject, rating)
@@ -264,6 +273,18 @@ fn score(assessment: &Assessment) -> String {
     }
 }
 
+/// The method, and the key or certificate by which it can be found out whose it is.
+fn method(auth: &Auth) -> String {
+    let mut text = auth.method.clone();
+    if let Some(key) = &auth.key {
+        text.push_str(&format!(" - {} {}", key.kind, key.fingerprint));
+    }
+    if let Some(certificate) = &auth.certificate {
+        text.push_str(&format!(" - certificate {} (serial {})", certificate.id, certificate.serial));
+    }
+    name_of_chars(&text, "unknown", METHOD_CHARS)
+}
+
 fn end_words(end: End) -> &'static str {
     match end {
         End::Logout => "logout",
@@ -298,7 +319,11 @@ fn duration(from: Timestamp, to: Timestamp) -> String {
 }
 
 fn name(text: Option<&str>, otherwise: &str) -> String {
-    let text = text.map(|text| sanitize::text(text, NAME_CHARS)).unwrap_or_default();
+    name_of_chars(text.unwrap_or_default(), otherwise, NAME_CHARS)
+}
+
+fn name_of_chars(text: &str, otherwise: &str, max_chars: usize) -> String {
+    let text = sanitize::text(text, max_chars);
     if text.trim().is_empty() { otherwise.to_owned() } else { text }
 }
 
@@ -354,6 +379,7 @@ mod tests {
             user: None,
             uid: None,
             peer: None,
+            auth: None,
             opened_at: Timestamp::UNIX_EPOCH,
         };
         assert_eq!(user(&subject), "unknown user");

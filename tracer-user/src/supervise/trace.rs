@@ -42,7 +42,7 @@ pub fn run(
     // First the programs: from here on nothing is missed, whatever the rest takes.
     let probes =
         Probes::attach(&config.trace).context(Permanent("logins cannot be traced here".to_owned()))?;
-    let journal = Journal::open(state_dir, group, identity, host)?;
+    let journal = Journal::open(state_dir, group, config.trace.keep_attempts, identity, host)?;
     leave_network();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(Role { probes, journal, tracker: Tracker::default(), losses: 0, record }.watch())

@@ -100,6 +100,9 @@ pub fn line(message: &Message, colour: bool) -> String {
     if let Some(address) = get(Label::Address) {
         parts.push(format!("from {}", paint("1", address)));
     }
+    if let Some(method) = get(Label::Method) {
+        parts.push(format!("by {method}"));
+    }
     if let Some(duration) = get(Label::Duration) {
         parts.push(format!("after {duration}"));
     }
