@@ -111,7 +111,6 @@ impl Tracker {
         else {
             return;
         };
-        let tells_by_status = node.image.as_ref().is_some_and(|image| image.name == "sshd-session");
         let has_forked = node.candidate.first_child.is_some();
         let is_told_by_status = node.image.as_ref().is_some_and(|image| image.name == "sshd-session");
         let by_status =
