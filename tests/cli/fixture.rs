@@ -139,9 +139,11 @@ pub(crate) fn opening(pid: u32, at: &str) -> Opening {
         peer: Some("192.0.2.7:40022".parse().unwrap()),
         local: Some("192.0.2.1:22".parse().unwrap()),
         auth: None,
+        tty: None,
         sshd: Sshd { pid, exe: Some("/usr/lib/openssh/sshd-session".to_owned()) },
         sshd_start_boot_ns: 1_000,
         at: time(at),
+        recovered: false,
     }
 }
 

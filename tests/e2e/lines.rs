@@ -38,6 +38,11 @@ impl Lines {
         lines
     }
 
+    /// Of nobody.
+    pub fn none() -> Arc<Self> {
+        Arc::default()
+    }
+
     /// The datagrams that arrive at `socket`, one line each.
     pub fn of_datagrams(socket: UnixDatagram) -> Arc<Self> {
         let lines = Arc::new(Self::default());

@@ -29,6 +29,7 @@ pub struct Session {
     pub tty: Option<String>,
     pub state: State,
     pub opened_at: Timestamp,
+    pub recovered: bool,
     pub closed_at: Option<Timestamp>,
     pub duration_s: Option<f64>,
     pub end: Option<String>,
@@ -112,17 +113,7 @@ impl Tracer {
 
     /// All sessions of the sandbox, oldest first.
     pub fn sessions(&self) -> anyhow::Result<Vec<Session>> {
-        let text = Self::listing()?;
-        let mut sessions = Vec::new();
-        for line in text.lines() {
-            let session: Session =
-                serde_json::from_str(line).with_context(|| format!("not a session: {line}"))?;
-            if session.may_be_ours() {
-                sessions.push(session);
-            }
-        }
-        sessions.sort_by_key(|session| session.opened_at);
-        Ok(sessions)
+        parse(&Self::listing()?)
     }
 
     /// What `sessions --json` prints.
@@ -157,6 +148,20 @@ impl Drop for Tracer {
         processes::signal(child.id(), rustix::process::Signal::TERM);
         child.wait().ok();
     }
+}
+
+/// The sessions of the sandbox in what `sessions --json` prints, oldest first.
+pub fn parse(text: &str) -> anyhow::Result<Vec<Session>> {
+    let mut sessions = Vec::new();
+    for line in text.lines() {
+        let session: Session =
+            serde_json::from_str(line).with_context(|| format!("not a session: {line}"))?;
+        if session.may_be_ours() {
+            sessions.push(session);
+        }
+    }
+    sessions.sort_by_key(|session| session.opened_at);
+    Ok(sessions)
 }
 
 fn login_tracer() -> std::process::Command {

@@ -269,6 +269,7 @@ fn subject(user: &str, peer: &str) -> Subject {
         peer: Some(peer.parse().unwrap()),
         auth: None,
         opened_at: at("2026-11-21T08:05:34.250Z"),
+        recovered: false,
     }
 }
 

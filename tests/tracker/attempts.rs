@@ -113,7 +113,7 @@ fn connections_from_before_are_not_judged() {
     let mut tracker = Tracker::default();
     let events = refused("sshd", &[], 255);
     events[..events.len() - 1].iter().for_each(|event| tracker.handle(event));
-    tracker.retain_processes(BootTime(99), |_| false);
+    tracker.vanished(process(MONITOR), BootTime(99));
     assert_eq!(tracker.next_finding(), None);
 }
 

@@ -85,6 +85,9 @@ fn describe(found: &[Finding], start: BootTime) -> String {
                 attempt.reason.as_str(),
                 attempt.tried
             ),
+            Finding::Recovered { monitor, at, .. } => {
+                writeln!(text, "{:>6} ms  recovered {}", ms(at), monitor.pid)
+            }
             Finding::Identified { monitor, at, uid, tty } => {
                 writeln!(text, "{:>6} ms  identified {}: uid {uid:?} tty {tty:?}", ms(at), monitor.pid)
             }

@@ -6,12 +6,17 @@ mod decode;
 mod identity;
 mod offsets;
 mod passwd;
+pub(crate) mod pins;
+mod probes;
+mod ring;
 mod survey;
 mod tracefs;
 
-pub use self::attach::{AttachError, Probes};
+pub use self::attach::AttachError;
 pub use self::clock::Clock;
 pub use self::decode::{DecodeError, decode};
 pub use self::identity::{Identity, IdentityError};
 pub use self::passwd::{name_of, uid_of};
+pub use self::pins::Pins;
+pub use self::probes::{Earlier, Probes};
 pub use self::survey::{Requirement, RequirementState, Survey, survey};

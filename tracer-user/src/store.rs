@@ -31,9 +31,9 @@ use thiserror::Error;
 use uuid::Uuid;
 
 pub use self::attempts::AttemptFilter;
-pub use self::sessions::{Filter, LiveSession};
+pub use self::sessions::Filter;
 use crate::config::Trace;
-use crate::session::{Attempt, Change, Session, SessionKey, Update};
+use crate::session::{Attempt, Change, Opening, Session, SessionKey, Update};
 
 /// Name of the database within the state directory.
 pub const FILE_NAME: &str = "sessions.db";
@@ -126,8 +126,14 @@ impl Writer {
     }
 
     /// The sessions that are open, with what is needed to find their processes again.
-    pub fn live_sessions(&self) -> Result<Vec<LiveSession>, StoreError> {
+    pub fn live_sessions(&self) -> Result<Vec<Opening>, StoreError> {
         sessions::live(&self.connection).map_err(|source| StoreError::sqlite(&self.path, source))
+    }
+
+    /// What a counter of lost events showed when it was recorded last.
+    pub fn losses_counted(&self, counter: &str) -> Result<u64, StoreError> {
+        changes::losses_counted(&self.connection, counter)
+            .map_err(|source| StoreError::sqlite(&self.path, source))
     }
 
     /// Size of the write-ahead log in bytes.

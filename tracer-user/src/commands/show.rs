@@ -120,6 +120,7 @@ impl Everything {
             || "-".to_owned(),
             |first| format!("{}: {}", first.kind.as_str(), known(Some(first.words()), TEXT_CHARS)),
         );
+        let seen = if session.recovered { ", or later: it was found open" } else { "" };
         let rows = [
             ("User", user),
             ("User id", session.uid.map_or_else(|| "-".to_owned(), |uid| uid.to_string())),
@@ -128,7 +129,7 @@ impl Everything {
             ("To", endpoint(session.local)),
             ("Terminal", known(session.tty.as_deref(), TEXT_CHARS)),
             ("Ran first", first),
-            ("Opened", format!("{} {zone}", time(view, session.opened_at))),
+            ("Opened", format!("{} {zone}{seen}", time(view, session.opened_at))),
             ("Closed", closed),
             ("State", end),
             ("sshd", format!("pid {}, {}", session.sshd.pid, known(session.sshd.exe.as_deref(), TEXT_CHARS))),

@@ -1,24 +1,23 @@
-//! Loading the programs into the kernel, attaching them, and reading what they report.
+//! Loading the programs into the kernel and attaching them.
 
+use std::any::Any;
+use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
-use aya::maps::{HashMap, MapData, PerCpuArray, RingBuf};
+use aya::programs::links::{FdLink, LinkError};
 use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, ProgramError, TracePoint};
 use aya::{Btf, Ebpf, EbpfLoader, Pod, include_bytes_aligned};
-use aya_log::EbpfLogger;
 use thiserror::Error;
-use tracer_ebpf::{CONTRACT_VERSION, LOSS_COUNTERS, Offsets};
+use tracer_ebpf::{CONTRACT_VERSION, Offsets};
 
-use super::decode::decode;
 use super::offsets::{self, OffsetError};
+use super::survey::version;
 use super::tracefs;
 use crate::config::{Config, ProbeLog, Trace};
-use crate::event::Event;
 
 /// The object file that `cargo xtask build-ebpf` made.
-static OBJECT: &[u8] = include_bytes_aligned!(env!("TRACER_PROBES"));
+pub(super) static OBJECT: &[u8] = include_bytes_aligned!(env!("TRACER_PROBES"));
 
 /// The programs without which nothing can be traced, and the tracepoints they sit on.
 pub(super) const REQUIRED: [(&str, &str); 4] = [
@@ -34,6 +33,8 @@ pub(super) const REQUIRED: [(&str, &str); 4] = [
 pub(super) struct Hook {
     /// As people know it.
     pub(super) name: &'static str,
+    /// The name of its link among the pins.
+    pin: &'static str,
     /// What is lost without it.
     pub(super) lost: &'static str,
     /// The function, `None` on machines whose name for it is not known.
@@ -46,6 +47,7 @@ pub(super) struct Hook {
 /// The user ids of whoever was let in.
 pub(super) const CREDENTIALS: Hook = Hook {
     name: "credential hook",
+    pin: "credential",
     lost: "the user id comes from the account database only, none for accounts of directory services",
     function: setresuid_function,
     programs: ["fexit_setresuid", "kretprobe_setresuid", "exit_setresuid"],
@@ -55,6 +57,7 @@ pub(super) const CREDENTIALS: Hook = Hook {
 /// What sshd tells the system log.
 pub(super) const LOG: Hook = Hook {
     name: "log hook",
+    pin: "log",
     lost: "how users prove who they are (method, key, certificate), and what attempts tried and why they failed",
     function: || Some("__sys_sendto"),
     programs: ["fentry_sendto", "kprobe_sendto", "enter_sendto"],
@@ -87,19 +90,33 @@ pub enum AttachError {
     Incomplete(&'static str),
 }
 
-/// The running programs. Dropping it ends them.
-pub struct Probes {
-    events: RingBuf<MapData>,
-    losses: PerCpuArray<MapData, u64>,
-    processes: HashMap<MapData, u32, u32>,
-    log: Option<EbpfLogger<&'static dyn log::Log>>,
-    /// Holds the programs and their links.
-    _ebpf: Ebpf,
+/// Programs that record. They end with their links.
+pub(super) struct Attached {
+    pub(super) ebpf: Ebpf,
+    /// By the name of the program.
+    pub(super) links: BTreeMap<&'static str, Link>,
 }
 
-impl std::fmt::Debug for Probes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Probes").finish_non_exhaustive()
+/// What keeps a program attached.
+pub(super) enum Link {
+    /// A file descriptor.
+    Pinnable(FdLink),
+    /// More than that; ends with this process.
+    Bound(#[expect(dead_code, reason = "held, not read")] Box<dyn Any>),
+}
+
+impl Link {
+    /// Before Linux 5.15 a file descriptor alone does not hold the link of a tracepoint or kprobe.
+    fn of_perf_event<L>(link: L) -> Result<Self, ProgramError>
+    where
+        L: TryInto<FdLink, Error = LinkError> + 'static,
+    {
+        let release = rustix::system::uname().release().to_string_lossy().into_owned();
+        if version(&release) < Some((5, 15)) {
+            return Ok(Self::Bound(Box::new(link)));
+        }
+        let link = link.try_into().map_err(|error| ProgramError::IOError(io::Error::other(error)))?;
+        Ok(Self::Pinnable(link))
     }
 }
 
@@ -111,82 +128,33 @@ struct OffsetBytes(Offsets);
 // SAFETY: `Offsets` is made of `u32` only, without padding (pinned by the contract's layout tests).
 unsafe impl Pod for OffsetBytes {}
 
-impl Probes {
-    /// Loads and attaches everything that this kernel offers. What is optional and cannot be attached is logged, with
-    /// what is lost.
-    pub fn attach(config: &Trace) -> Result<Self, AttachError> {
-        let tracefs = tracefs::find_or_mount().inspect_err(|error| {
-            tracing::warn!(%error, "no tracefs: nothing can be learned from tracepoints of system calls");
-        });
-        let offsets = resolve(tracefs.as_deref().ok())?;
-        let mut ebpf = load(config, offsets)?;
-        let btf = Btf::from_sys_fs().map_err(|error| AttachError::Load(Box::new(error)))?;
-        for (program, tracepoint) in REQUIRED {
-            attach_btf_tracepoint(&mut ebpf, program, tracepoint, &btf)?;
-        }
-        for hook in [&CREDENTIALS, &LOG] {
-            match attach_hook(hook, &mut ebpf, &btf, has_tracepoints(&offsets)) {
-                Some(tier) => tracing::info!(tier = tier.as_str(), "{}", hook.name),
-                None => tracing::warn!("no {}; lost: {}", hook.name, hook.lost),
+/// Loads and attaches everything that this kernel offers. What is optional and cannot be attached is logged, with
+/// what is lost.
+pub(super) fn attach(config: &Trace) -> Result<Attached, AttachError> {
+    let tracefs = tracefs::find_or_mount().inspect_err(|error| {
+        tracing::warn!(%error, "no tracefs: nothing can be learned from tracepoints of system calls");
+    });
+    let offsets = resolve(tracefs.as_deref().ok())?;
+    let mut ebpf = load(config, offsets)?;
+    let btf = Btf::from_sys_fs().map_err(|error| AttachError::Load(Box::new(error)))?;
+    let mut links = BTreeMap::new();
+    for (program, tracepoint) in REQUIRED {
+        links.insert(program, attach_btf_tracepoint(&mut ebpf, program, tracepoint, &btf)?);
+    }
+    for hook in [&CREDENTIALS, &LOG] {
+        match attach_hook(hook, &mut ebpf, &btf, has_tracepoints(&offsets)) {
+            Some((tier, link)) => {
+                tracing::info!(tier = tier.as_str(), "{}", hook.name);
+                links.insert(hook.pin, link);
             }
-        }
-        // The BTF took tens of megabytes in small pieces, which the allocator keeps unless asked.
-        drop(btf);
-        // SAFETY: it only returns free memory to the system.
-        unsafe { libc::malloc_trim(0) };
-        Self::from_loaded(ebpf, config.probe_log)
-    }
-
-    /// Takes the maps out of the loaded object.
-    fn from_loaded(mut ebpf: Ebpf, probe_log: ProbeLog) -> Result<Self, AttachError> {
-        let mut take = |name| ebpf.take_map(name).ok_or(AttachError::Incomplete(name));
-        let wrong_kind = |error| AttachError::Load(Box::new(error));
-        let events = RingBuf::try_from(take("EVENTS")?).map_err(wrong_kind)?;
-        let losses = PerCpuArray::try_from(take("LOSSES")?).map_err(wrong_kind)?;
-        let processes = HashMap::try_from(take("PROCESSES")?).map_err(wrong_kind)?;
-        let log = match probe_log {
-            ProbeLog::Off => None,
-            ProbeLog::Warn | ProbeLog::Debug => EbpfLogger::init(&mut ebpf)
-                .inspect_err(|error| tracing::warn!(%error, "the kernel programs' own log cannot be read"))
-                .ok(),
-        };
-        Ok(Self { events, losses, processes, log, _ebpf: ebpf })
-    }
-
-    /// Follows a process that executes sshd already, from now on.
-    pub fn follow(&mut self, pid: u32) -> io::Result<()> {
-        self.processes.insert(pid, 0, 0).map_err(io::Error::other)
-    }
-
-    /// Moves at most `limit` events into `events`, oldest first. Records that cannot be decoded are logged and counted
-    /// as nothing: they are this program's fault, not the kernel's.
-    pub fn drain(&mut self, limit: usize, events: &mut Vec<Event>) {
-        for _ in 0..limit {
-            let Some(record) = self.events.next() else {
-                break;
-            };
-            match decode(&record) {
-                Ok(event) => events.push(event),
-                Err(error) => tracing::error!(%error, "a record of the kernel programs is not understood"),
-            }
-        }
-        if let Some(log) = &mut self.log {
-            log.flush();
+            None => tracing::warn!("no {}; lost: {}", hook.name, hook.lost),
         }
     }
-
-    /// How many facts were lost since the programs were loaded.
-    pub fn losses(&self) -> u64 {
-        let total = |index| self.losses.get(&index, 0).map_or(0, |counters| counters.iter().sum::<u64>());
-        (0..LOSS_COUNTERS).map(total).sum()
-    }
-}
-
-impl AsFd for Probes {
-    /// Becomes readable when there are events.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.events.as_fd()
-    }
+    // The BTF took tens of megabytes in small pieces, which the allocator keeps unless asked.
+    drop(btf);
+    // SAFETY: it only returns free memory to the system.
+    unsafe { libc::malloc_trim(0) };
+    Ok(Attached { ebpf, links })
 }
 
 fn resolve(tracefs: Option<&Path>) -> Result<Offsets, OffsetError> {
@@ -225,7 +193,7 @@ fn attach_btf_tracepoint(
     program: &'static str,
     tracepoint: &'static str,
     btf: &Btf,
-) -> Result<(), AttachError> {
+) -> Result<Link, AttachError> {
     let failed = |source| {
         if is_permission(&source) {
             AttachError::NotPermitted
@@ -236,7 +204,8 @@ fn attach_btf_tracepoint(
     let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
     let loaded: &mut BtfTracePoint = loaded.try_into().map_err(failed)?;
     loaded.load(tracepoint, btf).map_err(failed)?;
-    loaded.attach().map_err(failed).map(drop)
+    let link = loaded.attach().map_err(failed)?;
+    loaded.take_link(link).map(|link| Link::Pinnable(link.into())).map_err(failed)
 }
 
 /// Where the program of a [`Hook`] sits. The cheapest first: a tracepoint on any system call makes the kernel take the
@@ -266,9 +235,9 @@ fn has_tracepoints(offsets: &Offsets) -> bool {
 }
 
 /// Attaches the first of the hook's programs that the kernel takes; `None` if it takes none.
-fn attach_hook(hook: &Hook, ebpf: &mut Ebpf, btf: &Btf, has_tracepoint: bool) -> Option<Tier> {
-    let tried = |result: Result<(), AttachError>, tier| match result {
-        Ok(()) => Some(tier),
+fn attach_hook(hook: &Hook, ebpf: &mut Ebpf, btf: &Btf, has_tracepoint: bool) -> Option<(Tier, Link)> {
+    let tried = |result: Result<Link, AttachError>, tier| match result {
+        Ok(link) => Some((tier, link)),
         Err(error) => {
             let error = &error as &dyn std::error::Error;
             tracing::debug!(error, ?tier, "no {} of this tier", hook.name);
@@ -295,7 +264,7 @@ pub(super) fn try_hooks<const N: usize>(hooks: [&Hook; N]) -> Result<[Option<Tie
     let offsets = resolve(tracefs::find().as_deref())?;
     let mut ebpf = load(&Config::default().trace, offsets)?;
     let btf = Btf::from_sys_fs().map_err(|error| AttachError::Load(Box::new(error)))?;
-    Ok(hooks.map(|hook| attach_hook(hook, &mut ebpf, &btf, has_tracepoints(&offsets))))
+    Ok(hooks.map(|hook| attach_hook(hook, &mut ebpf, &btf, has_tracepoints(&offsets)).map(|(tier, _)| tier)))
 }
 
 fn attach_trampoline(
@@ -303,37 +272,37 @@ fn attach_trampoline(
     program: &'static str,
     function: &'static str,
     btf: &Btf,
-) -> Result<(), AttachError> {
+) -> Result<Link, AttachError> {
     let failed = |source| AttachError::Attach { program, hook: function, source: Box::new(source) };
     let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
     if let Ok(entry) = <&mut FEntry>::try_from(&mut *loaded) {
         entry.load(function, btf).map_err(failed)?;
-        let attached = entry.attach().map(drop);
+        let attached = entry.attach().and_then(|link| entry.take_link(link));
         if attached.is_err() {
             // Another one takes its place.
             entry.unload().map_err(failed)?;
         }
-        return attached.map_err(failed);
+        return attached.map(|link| Link::Pinnable(link.into())).map_err(failed);
     }
     let exit: &mut FExit = loaded.try_into().map_err(failed)?;
     exit.load(function, btf).map_err(failed)?;
-    let attached = exit.attach().map(drop);
+    let attached = exit.attach().and_then(|link| exit.take_link(link));
     if attached.is_err() {
         exit.unload().map_err(failed)?;
     }
-    attached.map_err(failed)
+    attached.map(|link| Link::Pinnable(link.into())).map_err(failed)
 }
 
-fn attach_probe(ebpf: &mut Ebpf, program: &'static str, function: &'static str) -> Result<(), AttachError> {
+fn attach_probe(ebpf: &mut Ebpf, program: &'static str, function: &'static str) -> Result<Link, AttachError> {
     let failed = |source| AttachError::Attach { program, hook: function, source: Box::new(source) };
     let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
     let loaded: &mut KProbe = loaded.try_into().map_err(failed)?;
     loaded.load().map_err(failed)?;
-    let attached = loaded.attach(function, 0).map(drop);
+    let attached = loaded.attach(function, 0).and_then(|link| loaded.take_link(link));
     if attached.is_err() {
         loaded.unload().map_err(failed)?;
     }
-    attached.map_err(failed)
+    attached.and_then(Link::of_perf_event).map_err(failed)
 }
 
 fn attach_tracepoint(
@@ -341,12 +310,13 @@ fn attach_tracepoint(
     program: &'static str,
     category: &str,
     tracepoint: &'static str,
-) -> Result<(), AttachError> {
+) -> Result<Link, AttachError> {
     let failed = |source| AttachError::Attach { program, hook: tracepoint, source: Box::new(source) };
     let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
     let loaded: &mut TracePoint = loaded.try_into().map_err(failed)?;
     loaded.load().map_err(failed)?;
-    loaded.attach(category, tracepoint).map_err(failed).map(drop)
+    let link = loaded.attach(category, tracepoint).map_err(failed)?;
+    loaded.take_link(link).and_then(Link::of_perf_event).map_err(failed)
 }
 
 /// Whether the kernel refused for want of a privilege, anywhere down the chain of causes.

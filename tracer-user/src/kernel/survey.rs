@@ -95,7 +95,7 @@ fn ring_buffer(release: &str) -> Requirement {
 }
 
 /// Major and minor number of `6.1.0-18-amd64`.
-fn version(release: &str) -> Option<(u32, u32)> {
+pub(super) fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }

@@ -3,6 +3,8 @@
 //! A message is finished text: strangers' names in it went through [`crate::sanitize`], times are in the host's time
 //! zone. It is stored before it is sent, so a repetition says the same. A sink escapes for its own markup and lays it out.
 
+mod method;
+
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
@@ -16,8 +18,6 @@ use crate::session::{Auth, End, Session};
 
 /// Longest name that is shown, in characters: user, host, network, city.
 const NAME_CHARS: usize = 64;
-/// Longest method that is shown with its key and certificate, in characters.
-const METHOD_CHARS: usize = 200;
 /// Longest reason that is shown, in characters.
 const REASON_CHARS: usize = 300;
 
@@ -60,6 +60,9 @@ pub struct Subject {
     #[serde(default)]
     pub auth: Option<Auth>,
     pub opened_at: Timestamp,
+    /// Nobody saw it begin; it did so after `opened_at`.
+    #[serde(default)]
+    pub recovered: bool,
 }
 
 impl Subject {
@@ -71,6 +74,7 @@ impl Subject {
             peer: session.peer,
             auth: session.auth.clone(),
             opened_at: session.opened_at,
+            recovered: session.recovered,
         }
     }
 }
@@ -150,15 +154,20 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
     match event {
         Event::Opened(subject) => {
             let mut lines = who(subject);
-            lines.extend(subject.auth.as_ref().map(|auth| line(Label::Method, method(auth))));
-            lines.push(line(Label::Time, time(subject.opened_at, zone)));
-            let summary = format!("SSH login: {}", headline(subject));
+            lines.extend(subject.auth.as_ref().map(|auth| line(Label::Method, method::words(auth))));
+            let (words, opened) = if subject.recovered {
+                ("SSH session found open", line(Label::Opened, opened(subject, zone)))
+            } else {
+                ("SSH login", line(Label::Time, time(subject.opened_at, zone)))
+            };
+            lines.push(opened);
+            let summary = format!("{words}: {}", headline(subject));
             rated(summary, lines, subject, rating)
         }
         Event::Closed { subject, at, end } => {
             let lasted = duration(subject.opened_at, *at);
             let mut lines = who(subject);
-            lines.push(line(Label::Opened, time(subject.opened_at, zone)));
+            lines.push(line(Label::Opened, opened(subject, zone)));
             lines.push(line(Label::Ended, time(*at, zone)));
             lines.push(line(Label::Duration, format!("{lasted} ({})", end_words(*end))));
             let summary = format!("SSH session ended: {} after {lasted}", headline(subject));
@@ -195,6 +204,11 @@ fn rated(
     lines.push(line(Label::Risk, risk(assessment)));
     let summary = format!("{summary}, risk {}", score(assessment));
     Message { summary, level: Some(assessment.level), lines }
+}
+
+fn opened(subject: &Subject, zone: &TimeZone) -> String {
+    let at = time(subject.opened_at, zone);
+    if subject.recovered { format!("{at} or later: nobody saw it begin") } else { at }
 }
 
 fn who(subject: &Subject) -> Vec<Line> {
@@ -271,18 +285,6 @@ fn score(assessment: &Assessment) -> String {
         Some(score) => format!("{score} ({})", assessment.level.as_str().to_uppercase()),
         None => assessment.level.to_string(),
     }
-}
-
-/// The method, and the key or certificate by which it can be found out whose it is.
-fn method(auth: &Auth) -> String {
-    let mut text = auth.method.clone();
-    if let Some(key) = &auth.key {
-        text.push_str(&format!(" - {} {}", key.kind, key.fingerprint));
-    }
-    if let Some(certificate) = &auth.certificate {
-        text.push_str(&format!(" - certificate {} (serial {})", certificate.id, certificate.serial));
-    }
-    name_of_chars(&text, "unknown", METHOD_CHARS)
 }
 
 fn end_words(end: End) -> &'static str {
@@ -381,6 +383,7 @@ mod tests {
             peer: None,
             auth: None,
             opened_at: Timestamp::UNIX_EPOCH,
+            recovered: false,
         };
         assert_eq!(user(&subject), "unknown user");
         subject.uid = Some(1000);

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// The identity of an attempt on this host and boot: written again after a crash, it is still one.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct AttemptKey(pub Uuid);
 
 impl AttemptKey {
@@ -28,7 +29,7 @@ impl AttemptKey {
 }
 
 /// A connection that ended without a session, as it is stored. Its texts were chosen by strangers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     pub key: AttemptKey,
     /// Name of this host as configured.

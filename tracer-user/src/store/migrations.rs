@@ -5,7 +5,7 @@
 
 use super::schema::Schema;
 
-pub(super) const SESSIONS: Schema = Schema { steps: &[FIRST, AUTH_AND_ATTEMPTS] };
+pub(super) const SESSIONS: Schema = Schema { steps: &[FIRST, RECOVERED, AUTH_AND_ATTEMPTS] };
 
 const FIRST: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -43,6 +43,12 @@ const FIRST: &str = "
     ) STRICT;
     CREATE INDEX changes_by_session ON changes (session_id, seq);
     INSERT INTO meta (key, value) VALUES ('store_id', randomblob(16));
+";
+
+/// Sessions that were found open, and how many lost events were recorded of each counter of the kernel.
+const RECOVERED: &str = "
+    ALTER TABLE sessions ADD COLUMN recovered INTEGER NOT NULL DEFAULT FALSE;
+    CREATE TABLE loss_counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
 /// `auth`, `first_command` and `tried` are JSON. Rows of `attempts` and their changes are forgotten when there are too many.
