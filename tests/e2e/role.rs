@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use login_tracer::config::Config;
+use login_tracer::store::Reader;
+use login_tracer::supervise::trace::{Setup, run_observed};
 use rustix::process::Signal;
 
 use crate::accounts::write;
@@ -59,10 +62,10 @@ impl Role {
         assert!(self.launch_as(command), "the role ended:\n{}", self.log());
     }
 
-    /// Starts it so that it kills itself after so many steps. Says whether it lived to be ready.
-    pub fn launch_and_kill_after(&mut self, steps: u32) -> bool {
+    /// Starts it so that it kills itself after the step of this kind and number. Says whether it lived to be ready.
+    pub fn launch_and_kill_after(&mut self, kind: &str, number: u32) -> bool {
         let mut command = command(TRACE);
-        command.arg(&self.room).arg(steps.to_string());
+        command.arg(&self.room).arg(kind).arg(number.to_string());
         self.launch_as(command)
     }
 
@@ -122,12 +125,6 @@ impl Role {
         false
     }
 
-    /// The steps that it made before it killed itself.
-    pub fn steps(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.room.join("steps")).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
-    }
-
     pub fn log(&self) -> String {
         self.log.since(Timestamp::MIN)
     }
@@ -155,15 +152,9 @@ impl Role {
     /// the same facts, and nothing else. The sessions, as it lists them.
     #[track_caller]
     pub fn expect_all(&self, scene: &Scene<'_>) -> Vec<Session> {
-        self.expect(|| scene.new_sessions())
-    }
-
-    /// As [`Role::expect_all`], for a part of the sessions.
-    #[track_caller]
-    pub fn expect(&self, truth: impl Fn() -> Vec<Session>) -> Vec<Session> {
         let started = Instant::now();
         loop {
-            let (truth, listed) = (truth(), self.sessions());
+            let (truth, listed) = (scene.new_sessions(), self.sessions());
             let differences = differences(&truth, &listed);
             if differences.is_empty() {
                 return listed;
@@ -189,7 +180,7 @@ impl Role {
 
     /// How many changes of a kind are stored.
     pub fn changes(&self, kind: &str) -> usize {
-        let reader = login_tracer::store::Reader::open(&self.state_dir()).expect("a database");
+        let reader = Reader::open(&self.state_dir()).expect("a database");
         let changes = reader.changes_after(0, 10_000).expect("changes");
         changes.iter().filter(|change| change.kind.as_str() == kind).count()
     }
@@ -249,28 +240,19 @@ fn differences(truth: &[Session], listed: &[Session]) -> Vec<String> {
     found
 }
 
-/// [`TRACE`]: the role in the folder that is named first, which kills itself after so many steps and writes down each.
+/// [`TRACE`]: the role in the folder that is named first, which kills itself after the step of this kind and number.
 pub fn trace_until(arguments: &[String]) -> anyhow::Result<()> {
-    use std::io::Write as _;
-
-    use login_tracer::supervise::trace::{Setup, run_observed};
-
-    let [room, steps] = arguments else { anyhow::bail!("usage: trace ROOM STEPS") };
-    let (state_dir, steps) = (Path::new(room).join("state"), steps.parse::<u32>()?);
+    let [room, kind, number] = arguments else { anyhow::bail!("usage: trace ROOM STEP NUMBER") };
+    let (state_dir, kind, number) = (Path::new(room).join("state"), kind.clone(), number.parse::<u32>()?);
     login_tracer::output::log::start("info")?;
     fs::create_dir_all(&state_dir)?;
-    let file = fs::File::create(Path::new(room).join("steps"))?;
-    let config = login_tracer::config::Config::default();
+    let config = Config::default();
     let setup = Setup { config: &config, state_dir: &state_dir, group: None, record: None };
     let count = AtomicU32::new(0);
-    run_observed(
-        &setup,
-        Box::new(move |step| {
-            let mut file = &file;
-            writeln!(file, "{step:?}").expect("the list can be written");
-            if count.fetch_add(1, Ordering::Relaxed) + 1 == steps {
-                processes::signal(std::process::id(), Signal::KILL);
-            }
-        }),
-    )
+    let kill_there = move |step| {
+        if format!("{step:?}") == kind && count.fetch_add(1, Ordering::Relaxed) + 1 == number {
+            processes::signal(std::process::id(), Signal::KILL);
+        }
+    };
+    run_observed(&setup, Box::new(kill_there))
 }

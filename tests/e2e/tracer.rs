@@ -82,6 +82,14 @@ impl Session {
     }
 }
 
+/// Names the keys of `[trace]` that all tracers of a run get, one TOML line each: `cargo xtask vm` forces hooks by it.
+const TRACE_KEYS: &str = "LOGIN_TRACER_E2E_TRACE";
+
+/// The section `[trace]` of every configuration.
+pub fn trace_section() -> String {
+    std::env::var(TRACE_KEYS).map_or_else(|_| String::new(), |keys| format!("[trace]\n{keys}\n"))
+}
+
 /// The trace role at work, with a state directory of its own.
 pub struct Tracer {
     child: std::sync::Mutex<Child>,
@@ -94,7 +102,7 @@ impl Tracer {
         let socket_path = format!("{ROOM}/notify");
         let socket = UnixDatagram::bind(&socket_path).context("cannot listen for readiness")?;
         socket.set_read_timeout(Some(LIMIT)).context("cannot bound the wait for readiness")?;
-        write(format!("{ROOM}/config.toml"), "", 0o644)?;
+        write(format!("{ROOM}/config.toml"), &trace_section(), 0o644)?;
         let mut command = login_tracer();
         command.arg("trace");
         if recording {

@@ -204,6 +204,9 @@ pub struct Offsets {
     pub task_mm: u32,
     pub task_files: u32,
     pub task_signal: u32,
+    pub task_children: u32,
+    pub task_sibling: u32,
+    pub list_prev: u32,
     pub cred_uid: u32,
     pub cred_euid: u32,
     pub cred_suid: u32,
@@ -236,9 +239,13 @@ pub struct Offsets {
     pub binprm_filename: u32,
     pub itimerspec_value_sec: u32,
     pub itimerspec_value_nsec: u32,
-    /// Of the tracepoint `syscalls:sys_exit_setresuid`, from its `format` file.
+    /// From here on: fields of tracepoints' records, from their `format` files; zero where there is none.
+    pub exec_filename: u32,
+    pub fork_child_pid: u32,
+    pub itimer_which: u32,
+    pub itimer_value_sec: u32,
+    pub itimer_value_nsec: u32,
     pub exit_setresuid_ret: u32,
-    /// Of the tracepoint `syscalls:sys_enter_sendto`, from its `format` file.
     pub enter_sendto_buff: u32,
     pub enter_sendto_len: u32,
 }
@@ -274,7 +281,7 @@ mod tests {
         assert_eq!(size_of::<Credentials>(), 32 + 4 * 4);
         assert_eq!(size_of::<Socket>(), 32 + 4 * 2 + 16 + 16);
         assert_eq!(size_of::<LogLine>(), 32 + LOG_LEN);
-        assert_eq!(size_of::<Offsets>(), 44 * 4);
+        assert_eq!(size_of::<Offsets>(), 52 * 4);
     }
 
     #[test]

@@ -3,5 +3,6 @@
 mod credential;
 mod log;
 mod process;
+mod record;
 mod socket;
 mod timer;

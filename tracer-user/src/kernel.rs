@@ -8,8 +8,10 @@ mod offsets;
 mod passwd;
 pub(crate) mod pins;
 mod probes;
+mod prove;
 mod ring;
 mod survey;
+mod tier;
 mod tracefs;
 
 pub use self::attach::AttachError;

@@ -34,35 +34,28 @@ pub fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-/// A login and a logout, in as many lives as the role has steps.
+/// A login and a logout for every step of every kind, with a kill after that step.
 fn killed_after_every_step(scene: &mut Scene<'_>) {
-    let mut kinds = Vec::new();
-    for steps in 1.. {
-        let before = scene.new_sessions();
-        let mut role = Role::new();
-        let mut is_killed = !role.launch_and_kill_after(steps);
-        scene.follow(scene.site.pam.login(ALICE).start());
-        // The last steps are those of a second in which nothing happens.
-        is_killed = is_killed || role.killed_itself(Duration::from_secs(2));
-        let made = role.steps();
-        if is_killed {
-            role.launch();
-        }
-        let only_new = |sessions: Vec<Session>| {
-            sessions
-                .into_iter()
-                .filter(|s| !before.iter().any(|b| b.session == s.session))
-                .collect::<Vec<_>>()
-        };
-        role.expect(|| only_new(scene.new_sessions()));
-        if !is_killed {
-            break;
-        }
-        assert_eq!(made.len(), steps as usize, "{made:?}");
-        kinds.extend(made.last().cloned());
-    }
+    let mut role = Role::start();
     for kind in ["Drain", "Track", "Commit", "Checkpoint", "Release"] {
-        assert!(kinds.iter().any(|killed| killed == kind), "never killed after {kind}: {kinds:?}");
+        // How many there are differs: what happens in the same moment is one batch.
+        for number in 1.. {
+            role.stop();
+            let is_ready = role.launch_and_kill_after(kind, number);
+            scene.follow(scene.site.pam.login(ALICE).start());
+            // The last steps are those of a second in which nothing happens.
+            let is_killed = !is_ready || role.killed_itself(Duration::from_secs(2));
+            if !is_killed {
+                // When it is asked to end it makes some steps more.
+                role.kill();
+            }
+            role.launch();
+            role.expect_all(scene);
+            if !is_killed {
+                assert!(number > 1, "never killed after {kind}");
+                break;
+            }
+        }
     }
 }
 

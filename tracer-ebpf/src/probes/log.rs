@@ -13,6 +13,7 @@ use aya_ebpf::programs::{FEntryContext, ProbeContext, TracePointContext};
 use tracer_ebpf::{Kind, LogLine};
 
 use crate::error::{Error, Structure, report};
+use crate::probes::record;
 use crate::task::{Task, copy_user_bytes, offset};
 use crate::{emit, maps};
 
@@ -32,20 +33,17 @@ fn fentry_sendto(ctx: FEntryContext) -> u32 {
 /// On the same function, where the kernel cannot do the above.
 #[kprobe]
 fn kprobe_sendto(ctx: ProbeContext) -> u32 {
-    let missing = Error::Read(Structure::SystemCall);
+    let missing = Error::Read(Structure::Record);
     let buffer = || Ok((ctx.arg(1).ok_or(missing)?, ctx.arg(2).ok_or(missing)?));
     report(&ctx, try_sendto(ctx.tgid(), buffer))
 }
 
 #[tracepoint]
 fn enter_sendto(ctx: TracePointContext) -> u32 {
-    let missing = |_| Error::Read(Structure::SystemCall);
-    let (buffer_at, length_at) = (offset!(enter_sendto_buff), offset!(enter_sendto_len));
-    // SAFETY: the record of the tracepoint is longer than these two fields of it, whose offsets these are.
-    let buffer = || unsafe {
+    let buffer = || {
         Ok((
-            ctx.read_at::<*const u8>(buffer_at).map_err(missing)?,
-            ctx.read_at::<usize>(length_at).map_err(missing)?,
+            record::field(&ctx, offset!(enter_sendto_buff))?,
+            record::field(&ctx, offset!(enter_sendto_len))?,
         ))
     };
     report(&ctx, try_sendto(ctx.tgid(), buffer))
@@ -59,7 +57,7 @@ fn try_sendto(tgid: u32, buffer: impl FnOnce() -> Result<Buffer, Error>) -> Resu
     let (from, length) = buffer()?;
     // SAFETY: the helper checks the address; any bytes are a valid array.
     let beginning: [u8; 5] =
-        unsafe { bpf_probe_read_user(from.cast()) }.map_err(|_| Error::Read(Structure::SystemCall))?;
+        unsafe { bpf_probe_read_user(from.cast()) }.map_err(|_| Error::Read(Structure::Memory))?;
     if !is_log_line(beginning) {
         return Ok(());
     }

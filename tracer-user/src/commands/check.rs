@@ -10,7 +10,7 @@ use std::path::Path;
 use super::Exit;
 use crate::cli::Global;
 use crate::config::file::Located;
-use crate::config::{self, Config, ConfigError, Secrets, SinkKind};
+use crate::config::{self, Config, ConfigError, Secrets, SinkKind, Trace};
 use crate::kernel::{self, RequirementState, Survey};
 use crate::notify::outbox;
 use crate::output::findings::{self, Finding, Part, Verdict};
@@ -23,7 +23,9 @@ use crate::supervise::privileges::{self, Account};
 pub(super) fn run(global: &Global, state_dir: &Path) -> anyhow::Result<Exit> {
     let loaded = config::load(global.config.as_deref(), Secrets::Read);
     let parts = [
-        kernel_part(&kernel::survey()),
+        kernel_part(&kernel::survey(
+            &loaded.as_ref().map_or_else(|_| Trace::default(), |config| config.trace.clone()),
+        )),
         config_part(global, &loaded),
         account_part(loaded.as_ref().ok()),
         data_part(state_dir),

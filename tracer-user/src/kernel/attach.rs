@@ -1,77 +1,22 @@
 //! Loading the programs into the kernel and attaching them.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
 
 use aya::programs::links::{FdLink, LinkError};
-use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, ProgramError, TracePoint};
-use aya::{Btf, Ebpf, EbpfLoader, Pod, include_bytes_aligned};
+use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError, TracePoint};
+use aya::{Btf, BtfError, Ebpf, EbpfLoader, Pod, include_bytes_aligned};
 use thiserror::Error;
 use tracer_ebpf::{CONTRACT_VERSION, Offsets};
 
-use super::offsets::{self, OffsetError};
+use super::offsets::{self, OffsetError, Resolved};
 use super::survey::version;
+use super::tier::{self, Candidate, Choice, HOOKS, Hook, Obstacle, PassedOver, Place, Step};
 use super::tracefs;
-use crate::config::{Config, ProbeLog, Trace};
+use crate::config::{ProbeLog, Trace};
 
 /// The object file that `cargo xtask build-ebpf` made.
 pub(super) static OBJECT: &[u8] = include_bytes_aligned!(env!("TRACER_PROBES"));
-
-/// The programs without which nothing can be traced, and the tracepoints they sit on.
-pub(super) const REQUIRED: [(&str, &str); 4] = [
-    ("process_exec", "sched_process_exec"),
-    ("process_fork", "sched_process_fork"),
-    ("process_exit", "sched_process_exit"),
-    ("timer_state", "itimer_state"),
-];
-
-/// Something that is watched in the first of three ways that the kernel takes: by a program on a function of the kernel, by
-/// one at a breakpoint there, or by one on the tracepoint of a system call.
-#[derive(Debug)]
-pub(super) struct Hook {
-    /// As people know it.
-    pub(super) name: &'static str,
-    /// The name of its link among the pins.
-    pin: &'static str,
-    /// What is lost without it.
-    pub(super) lost: &'static str,
-    /// The function, `None` on machines whose name for it is not known.
-    function: fn() -> Option<&'static str>,
-    /// The programs: fentry or fexit, kprobe or kretprobe, tracepoint.
-    programs: [&'static str; 3],
-    tracepoint: &'static str,
-}
-
-/// The user ids of whoever was let in.
-pub(super) const CREDENTIALS: Hook = Hook {
-    name: "credential hook",
-    pin: "credential",
-    lost: "the user id comes from the account database only, none for accounts of directory services",
-    function: setresuid_function,
-    programs: ["fexit_setresuid", "kretprobe_setresuid", "exit_setresuid"],
-    tracepoint: "sys_exit_setresuid",
-};
-
-/// What sshd tells the system log.
-pub(super) const LOG: Hook = Hook {
-    name: "log hook",
-    pin: "log",
-    lost: "how users prove who they are (method, key, certificate), and what attempts tried and why they failed",
-    function: || Some("__sys_sendto"),
-    programs: ["fentry_sendto", "kprobe_sendto", "enter_sendto"],
-    tracepoint: "sys_enter_sendto",
-};
-
-/// The kernel's function for the system call `setresuid`; `None` on machines whose name for it is not known.
-fn setresuid_function() -> Option<&'static str> {
-    match std::env::consts::ARCH {
-        "x86_64" => Some("__x64_sys_setresuid"),
-        "aarch64" => Some("__arm64_sys_setresuid"),
-        _ => None,
-    }
-}
 
 /// What keeps the programs from running.
 #[derive(Debug, Error)]
@@ -84,8 +29,10 @@ pub enum AttachError {
     Offsets(#[from] OffsetError),
     #[error("cannot load the programs into the kernel")]
     Load(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("cannot attach the program {program} to {hook}")]
-    Attach { program: &'static str, hook: &'static str, source: Box<ProgramError> },
+    #[error("the kernel cannot do what {key} in [trace] asks of the {hook}: {reasons}")]
+    Forced { hook: &'static str, key: &'static str, reasons: String },
+    #[error("the kernel takes no program for the {hook}: {reasons}")]
+    Refused { hook: &'static str, reasons: String },
     #[error("the built-in programs lack {0}: this binary was not built by `cargo xtask build`")]
     Incomplete(&'static str),
 }
@@ -93,9 +40,11 @@ pub enum AttachError {
 /// Programs that record. They end with their links.
 pub(super) struct Attached {
     pub(super) ebpf: Ebpf,
-    /// By the name of the program.
-    pub(super) links: BTreeMap<&'static str, Link>,
+    pub(super) links: Links,
 }
+
+/// What keeps the programs attached, by the name of the hook.
+pub(super) type Links = Vec<(&'static str, Link)>;
 
 /// What keeps a program attached.
 pub(super) enum Link {
@@ -132,22 +81,23 @@ unsafe impl Pod for OffsetBytes {}
 /// what is lost.
 pub(super) fn attach(config: &Trace) -> Result<Attached, AttachError> {
     let tracefs = tracefs::find_or_mount().inspect_err(|error| {
-        tracing::warn!(%error, "no tracefs: nothing can be learned from tracepoints of system calls");
+        tracing::warn!(%error, "no tracefs: programs cannot be attached to classic tracepoints");
     });
-    let offsets = resolve(tracefs.as_deref().ok())?;
-    let mut ebpf = load(config, offsets)?;
-    let btf = Btf::from_sys_fs().map_err(|error| AttachError::Load(Box::new(error)))?;
-    let mut links = BTreeMap::new();
-    for (program, tracepoint) in REQUIRED {
-        links.insert(program, attach_btf_tracepoint(&mut ebpf, program, tracepoint, &btf)?);
-    }
-    for hook in [&CREDENTIALS, &LOG] {
-        match attach_hook(hook, &mut ebpf, &btf, has_tracepoints(&offsets)) {
-            Some((tier, link)) => {
-                tracing::info!(tier = tier.as_str(), "{}", hook.name);
-                links.insert(hook.pin, link);
+    let resolved = offsets::resolve(tracefs.as_deref().ok())?;
+    let mut ebpf = load(config, resolved.offsets)?;
+    let btf = btf()?;
+    let (choices, links) = attach_hooks(&mut ebpf, &btf, config, &resolved)?;
+    for choice in choices {
+        let hook = choice.hook.name;
+        let reasons = tier::reasons(&choice.passed_over);
+        match (choice.used, choice.hook.lost) {
+            (Some(Candidate { tier, place, .. }), _) => {
+                tracing::info!(%tier, %place, "{hook}");
+                if !reasons.is_empty() {
+                    tracing::debug!(hook, reasons, "better hooks are not used");
+                }
             }
-            None => tracing::warn!("no {}; lost: {}", hook.name, hook.lost),
+            (None, lost) => tracing::warn!(lost, reasons, "no {hook}"),
         }
     }
     // The BTF took tens of megabytes in small pieces, which the allocator keeps unless asked.
@@ -157,21 +107,7 @@ pub(super) fn attach(config: &Trace) -> Result<Attached, AttachError> {
     Ok(Attached { ebpf, links })
 }
 
-fn resolve(tracefs: Option<&Path>) -> Result<Offsets, OffsetError> {
-    match offsets::resolve(tracefs) {
-        Err(error @ (OffsetError::Format { .. } | OffsetError::NoFormatField { .. })) => {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(
-                error,
-                "no hook on tracepoints of system calls: the kernel does not describe them"
-            );
-            offsets::resolve(None)
-        }
-        result => result,
-    }
-}
-
-fn load(config: &Trace, offsets: Offsets) -> Result<Ebpf, AttachError> {
+pub(super) fn load(config: &Trace, offsets: Offsets) -> Result<Ebpf, AttachError> {
     let log_level = match config.probe_log {
         ProbeLog::Off => 0,
         ProbeLog::Warn => aya_log::Level::Warn as u8,
@@ -188,145 +124,209 @@ fn load(config: &Trace, offsets: Offsets) -> Result<Ebpf, AttachError> {
         })
 }
 
-fn attach_btf_tracepoint(
+/// The kernel's types, as the loader wants them.
+pub(super) fn btf() -> Result<Btf, AttachError> {
+    Btf::from_sys_fs().map_err(|error| AttachError::Load(Box::new(error)))
+}
+
+/// Attaches one program for each hook of the table, in its order: the first that is permitted and that the kernel takes.
+/// An error where a required hook gets none, or where the configuration left no choice.
+pub(super) fn attach_hooks(
     ebpf: &mut Ebpf,
-    program: &'static str,
-    tracepoint: &'static str,
     btf: &Btf,
-) -> Result<Link, AttachError> {
-    let failed = |source| {
-        if is_permission(&source) {
-            AttachError::NotPermitted
-        } else {
-            AttachError::Attach { program, hook: tracepoint, source: Box::new(source) }
-        }
-    };
-    let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
-    let loaded: &mut BtfTracePoint = loaded.try_into().map_err(failed)?;
-    loaded.load(tracepoint, btf).map_err(failed)?;
-    let link = loaded.attach().map_err(failed)?;
-    loaded.take_link(link).map(|link| Link::Pinnable(link.into())).map_err(failed)
-}
-
-/// Where the program of a [`Hook`] sits. The cheapest first: a tracepoint on any system call makes the kernel take the
-/// slow path of every system call of every process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tier {
-    /// At the entry or exit of the kernel's own function.
-    Trampoline,
-    /// The same by a breakpoint.
-    Probe,
-    /// On the system call's tracepoint.
-    Tracepoint,
-}
-
-impl Tier {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Trampoline => "fentry or fexit",
-            Self::Probe => "kprobe or kretprobe",
-            Self::Tracepoint => "system call tracepoint (costs every system call a little)",
-        }
+    wish: &Trace,
+    resolved: &Resolved,
+) -> Result<(Vec<Choice>, Links), AttachError> {
+    let (mut choices, mut links) = (Vec::new(), Vec::new());
+    for hook in HOOKS {
+        let (choice, link) = attach_hook(ebpf, btf, wish, resolved, hook)?;
+        choices.push(choice);
+        links.extend(link.map(|link| (hook.name, link)));
     }
+    Ok((choices, links))
 }
 
-fn has_tracepoints(offsets: &Offsets) -> bool {
-    offsets.exit_setresuid_ret != 0
-}
-
-/// Attaches the first of the hook's programs that the kernel takes; `None` if it takes none.
-fn attach_hook(hook: &Hook, ebpf: &mut Ebpf, btf: &Btf, has_tracepoint: bool) -> Option<(Tier, Link)> {
-    let tried = |result: Result<Link, AttachError>, tier| match result {
-        Ok(link) => Some((tier, link)),
-        Err(error) => {
-            let error = &error as &dyn std::error::Error;
-            tracing::debug!(error, ?tier, "no {} of this tier", hook.name);
-            None
-        }
-    };
-    let [trampoline, probe, tracepoint] = hook.programs;
-    if let Some(function) = (hook.function)() {
-        let attached = tried(attach_trampoline(ebpf, trampoline, function, btf), Tier::Trampoline)
-            .or_else(|| tried(attach_probe(ebpf, probe, function), Tier::Probe));
-        if attached.is_some() {
-            return attached;
-        }
+fn attach_hook(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    wish: &Trace,
+    resolved: &Resolved,
+    hook: &'static Hook,
+) -> Result<(Choice, Option<Link>), AttachError> {
+    let mut passed_over = Vec::new();
+    for candidate in hook.candidates {
+        let why = match tier::forbidden(candidate.tier, wish).or_else(|| undescribed(candidate, resolved)) {
+            Some(obstacle) => obstacle,
+            None => match attach_candidate(ebpf, btf, candidate)? {
+                Ok(link) => return Ok((Choice { hook, used: Some(candidate), passed_over }, Some(link))),
+                Err(refusal) => refusal,
+            },
+        };
+        passed_over.push(PassedOver { tier: candidate.tier, why });
     }
-    if !has_tracepoint {
+    let is_refusal = |passed: &&PassedOver| passed.why != Obstacle::Forbidden;
+    if let Some(key) = tier::forcing_key(hook, wish) {
+        let refusals: Vec<_> = passed_over.iter().filter(is_refusal).cloned().collect();
+        return Err(AttachError::Forced { hook: hook.name, key, reasons: tier::reasons(&refusals) });
+    }
+    if hook.lost.is_some() {
+        return Ok((Choice { hook, used: None, passed_over }, None));
+    }
+    if passed_over.iter().any(|passed| passed.why == Obstacle::NotPermitted) {
+        return Err(AttachError::NotPermitted);
+    }
+    Err(AttachError::Refused { hook: hook.name, reasons: tier::reasons(&passed_over) })
+}
+
+/// Why the record of the candidate's tracepoint cannot be read, if that is so.
+fn undescribed(candidate: &Candidate, resolved: &Resolved) -> Option<Obstacle> {
+    let Place::Tracepoint { category, name } = candidate.place else { return None };
+    if candidate.tier == tier::Tier::BtfTracepoint {
         return None;
     }
-    tried(attach_tracepoint(ebpf, tracepoint, "syscalls", hook.tracepoint), Tier::Tracepoint)
+    let path = format!("{category}/{name}");
+    let (_, error) = resolved.undescribed.iter().find(|(tracepoint, _)| *tracepoint == path)?;
+    Some(Obstacle::Other(chain(error)))
 }
 
-/// Attaches hooks for a moment and says which tier the kernel takes: hooks that look as if they were there are refused
-/// by some kernels.
-pub(super) fn try_hooks<const N: usize>(hooks: [&Hook; N]) -> Result<[Option<Tier>; N], AttachError> {
-    let offsets = resolve(tracefs::find().as_deref())?;
-    let mut ebpf = load(&Config::default().trace, offsets)?;
-    let btf = Btf::from_sys_fs().map_err(|error| AttachError::Load(Box::new(error)))?;
-    Ok(hooks.map(|hook| attach_hook(hook, &mut ebpf, &btf, has_tracepoints(&offsets)).map(|(tier, _)| tier)))
-}
-
-fn attach_trampoline(
+/// Loads and attaches a program. The inner error is the kernel's refusal, for which another program may make up; the
+/// program is unloaded then.
+fn attach_candidate(
     ebpf: &mut Ebpf,
-    program: &'static str,
-    function: &'static str,
     btf: &Btf,
-) -> Result<Link, AttachError> {
-    let failed = |source| AttachError::Attach { program, hook: function, source: Box::new(source) };
-    let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
-    if let Ok(entry) = <&mut FEntry>::try_from(&mut *loaded) {
-        entry.load(function, btf).map_err(failed)?;
-        let attached = entry.attach().and_then(|link| entry.take_link(link));
-        if attached.is_err() {
-            // Another one takes its place.
-            entry.unload().map_err(failed)?;
+    candidate: &Candidate,
+) -> Result<Result<Link, Obstacle>, AttachError> {
+    let program = ebpf.program_mut(candidate.program).ok_or(AttachError::Incomplete(candidate.program))?;
+    let Some(place) = name_of(candidate.place) else {
+        return Ok(Err(Obstacle::Absent("known name of this function".to_owned())));
+    };
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the object has no programs of other kinds")]
+    let attached = match program {
+        Program::BtfTracePoint(program) => start(
+            program,
+            |program| program.load(&place, btf),
+            |program| {
+                let link = program.attach()?;
+                program.take_link(link).map(|link| Link::Pinnable(link.into()))
+            },
+            BtfTracePoint::unload,
+        ),
+        Program::FEntry(program) => start(
+            program,
+            |program| program.load(&place, btf),
+            |program| {
+                let link = program.attach()?;
+                program.take_link(link).map(|link| Link::Pinnable(link.into()))
+            },
+            FEntry::unload,
+        ),
+        Program::FExit(program) => start(
+            program,
+            |program| program.load(&place, btf),
+            |program| {
+                let link = program.attach()?;
+                program.take_link(link).map(|link| Link::Pinnable(link.into()))
+            },
+            FExit::unload,
+        ),
+        Program::KProbe(program) => start(
+            program,
+            KProbe::load,
+            |program| {
+                let link = program.attach(&place, 0)?;
+                program.take_link(link).and_then(Link::of_perf_event)
+            },
+            KProbe::unload,
+        ),
+        Program::TracePoint(program) => start(
+            program,
+            TracePoint::load,
+            |program| match candidate.place {
+                Place::Tracepoint { category, name } => {
+                    let link = program.attach(category, name)?;
+                    program.take_link(link).and_then(Link::of_perf_event)
+                }
+                Place::Function(_) => Err(ProgramError::UnexpectedProgramType),
+            },
+            TracePoint::unload,
+        ),
+        _ => Err((Step::Load, ProgramError::UnexpectedProgramType)),
+    };
+    Ok(attached.map_err(|(step, error)| refusal(candidate, step, &error)))
+}
+
+/// Loads and attaches; what cannot be attached is unloaded, since another one takes its place.
+fn start<P>(
+    program: &mut P,
+    load: impl FnOnce(&mut P) -> Result<(), ProgramError>,
+    attach: impl FnOnce(&mut P) -> Result<Link, ProgramError>,
+    unload: impl FnOnce(&mut P) -> Result<(), ProgramError>,
+) -> Result<Link, (Step, ProgramError)> {
+    load(program).map_err(|error| (Step::Load, error))?;
+    attach(program).map_err(|error| {
+        if let Err(error) = unload(program) {
+            tracing::warn!(%error, "a program that is not used stays in the kernel's memory");
         }
-        return attached.map(|link| Link::Pinnable(link.into())).map_err(failed);
-    }
-    let exit: &mut FExit = loaded.try_into().map_err(failed)?;
-    exit.load(function, btf).map_err(failed)?;
-    let attached = exit.attach().and_then(|link| exit.take_link(link));
-    if attached.is_err() {
-        exit.unload().map_err(failed)?;
-    }
-    attached.map(|link| Link::Pinnable(link.into())).map_err(failed)
+        (Step::Attach, error)
+    })
 }
 
-fn attach_probe(ebpf: &mut Ebpf, program: &'static str, function: &'static str) -> Result<Link, AttachError> {
-    let failed = |source| AttachError::Attach { program, hook: function, source: Box::new(source) };
-    let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
-    let loaded: &mut KProbe = loaded.try_into().map_err(failed)?;
-    loaded.load().map_err(failed)?;
-    let attached = loaded.attach(function, 0).and_then(|link| loaded.take_link(link));
-    if attached.is_err() {
-        loaded.unload().map_err(failed)?;
+/// The tracepoint's or function's name; `None` where this machine's name of the function is not known.
+fn name_of(place: Place) -> Option<String> {
+    match place {
+        Place::Tracepoint { name, .. } => Some(name.to_owned()),
+        Place::Function(function) => function.symbol(),
     }
-    attached.and_then(Link::of_perf_event).map_err(failed)
 }
 
-fn attach_tracepoint(
-    ebpf: &mut Ebpf,
-    program: &'static str,
-    category: &str,
-    tracepoint: &'static str,
-) -> Result<Link, AttachError> {
-    let failed = |source| AttachError::Attach { program, hook: tracepoint, source: Box::new(source) };
-    let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
-    let loaded: &mut TracePoint = loaded.try_into().map_err(failed)?;
-    loaded.load().map_err(failed)?;
-    let link = loaded.attach(category, tracepoint).map_err(failed)?;
-    loaded.take_link(link).and_then(Link::of_perf_event).map_err(failed)
+fn refusal(candidate: &Candidate, step: Step, error: &ProgramError) -> Obstacle {
+    tracing::debug!(error = error as &dyn std::error::Error, program = candidate.program, "refused");
+    if let ProgramError::KProbeError(_) = error {
+        return Obstacle::NoKprobes;
+    }
+    if let ProgramError::Btf(BtfError::UnknownBtfTypeName { .. }) = error {
+        return Obstacle::Absent(format!("{} that programs can be attached to", candidate.place));
+    }
+    let errno = io_error(error).and_then(io::Error::raw_os_error);
+    let mut said = chain(error);
+    let mut is_explained = false;
+    if let ProgramError::LoadError { io_error, verifier_log } = error {
+        said = io_error.to_string();
+        let log = verifier_log.to_string();
+        if let Some(line) =
+            log.lines().rfind(|line| !line.trim().is_empty() && !line.starts_with("processed "))
+        {
+            is_explained = true;
+            said = format!("{said}: {}", crate::sanitize::line(line));
+        }
+    }
+    tier::obstacle(candidate, step, errno, is_explained, said)
 }
 
-/// Whether the kernel refused for want of a privilege, anywhere down the chain of causes.
-fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
+/// An error with all its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    crate::sanitize::line(&text)
+}
+
+/// The system's error, anywhere down the chain of causes.
+fn io_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return error.kind() == io::ErrorKind::PermissionDenied;
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
         }
         cause = error.source();
     }
-    false
+    None
+}
+
+/// Whether the kernel refused for want of a privilege.
+fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
+    io_error(error).is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }

@@ -13,10 +13,11 @@ use aya_log::EbpfLogger;
 use tracer_ebpf::{CONTRACT_VERSION, LOSS_COUNTERS};
 use uuid::Uuid;
 
-use super::attach::{self, AttachError, Attached, Link, REQUIRED};
+use super::attach::{self, AttachError, Attached, Link, Links};
 use super::decode::decode;
 use super::pins::{Generation, Pins};
 use super::ring::Ring;
+use super::tier::HOOKS;
 use crate::config::{ProbeLog, Trace};
 use crate::event::Event;
 
@@ -34,7 +35,7 @@ pub struct Probes {
     /// Where they are pinned.
     generation: Option<Generation>,
     /// Held here where they are not pinned.
-    _links: Vec<Link>,
+    _links: Links,
 }
 
 impl std::fmt::Debug for Probes {
@@ -93,22 +94,16 @@ impl Probes {
         };
         let (events, losses, processes) = (take(EVENTS)?, take(LOSSES)?, take(PROCESSES)?);
         let log = (probe_log != ProbeLog::Off).then(|| EbpfLogger::init(&mut attached.ebpf));
-        Self::from_maps(
-            events,
-            losses,
-            processes,
-            readable(log),
-            None,
-            attached.links.into_values().collect(),
-        )
-        .map_err(|error| AttachError::Load(Box::new(error)))
+        Self::from_maps(events, losses, processes, readable(log), None, attached.links)
+            .map_err(|error| AttachError::Load(Box::new(error)))
     }
 
     fn take_over(generation: Generation, probe_log: ProbeLog) -> io::Result<Self> {
         let map = |name| MapData::from_pin(generation.pin(name)).map_err(io::Error::other);
         let mut program = 0;
-        for (name, _) in REQUIRED {
-            let link = PinnedLink::from_pin(generation.pin(&link_pin(name))).map_err(io::Error::other)?;
+        for hook in HOOKS.iter().filter(|hook| hook.lost.is_none()) {
+            let link =
+                PinnedLink::from_pin(generation.pin(&link_pin(hook.name))).map_err(io::Error::other)?;
             program = FdLink::from(link).info().map_err(io::Error::other)?.program_id();
         }
         let log = (probe_log != ProbeLog::Off).then(|| EbpfLogger::init_from_id(program));
@@ -122,7 +117,7 @@ impl Probes {
         processes: MapData,
         log: Option<EbpfLogger<&'static dyn log::Log>>,
         generation: Option<Generation>,
-        links: Vec<Link>,
+        links: Links,
     ) -> io::Result<Self> {
         Ok(Self {
             ring: Ring::open(events)?,
@@ -280,18 +275,19 @@ fn pin_into(attached: Attached, generation: &Generation) -> io::Result<()> {
         let map = attached.ebpf.map(name).ok_or(io::ErrorKind::NotFound)?;
         map.pin(generation.pin(name)).map_err(io::Error::other)?;
     }
-    for (program, link) in attached.links {
+    for (hook, link) in attached.links {
         let Link::Pinnable(link) = link else {
             let why = "kernels before 5.15 cannot pin tracepoints and kprobes";
             return Err(io::Error::new(io::ErrorKind::Unsupported, why));
         };
-        link.pin(generation.pin(&link_pin(program))).map_err(io::Error::other)?;
+        link.pin(generation.pin(&link_pin(hook))).map_err(io::Error::other)?;
     }
     Ok(())
 }
 
-fn link_pin(program: &str) -> String {
-    format!("link_{program}")
+/// The pin of the link of a hook.
+fn link_pin(hook: &str) -> String {
+    format!("link_{}", hook.replace(' ', "_"))
 }
 
 fn discard(generation: &Generation) {
