@@ -4,7 +4,7 @@ use login_tracer::session::{Auth, AuthKey, Certificate, CommandKind};
 
 use super::Scenario;
 use crate::accounts::{ALICE, BOB, Key, ROOT};
-use crate::client::{Client, GOOD, Login, Proof, Use};
+use crate::client::{GOOD, Login, Proof, Use};
 use crate::sandbox::ROOM;
 use crate::scene::Scene;
 use crate::server::{Server, external_sftp};
@@ -108,17 +108,20 @@ fn what_runs_first_is_named(scene: &mut Scene<'_>) {
         let ran =
             |session: Session| session.first_command.map(|first| (first.kind, first.words().to_owned()));
         let site = scene.site;
-        let command = "echo 'from here' >/dev/null";
-        let session = whole(scene, site.pam.login(account).to(Use::Run(command.to_owned())));
-        assert_eq!(ran(session), Some((CommandKind::Command, command.to_owned())));
-
+        let command = "read 'line'";
         // No command is the account's shell.
-        let mut client = site.pam.login(account).to(Use::Run(String::new())).start();
-        let open = scene.opened(&client);
-        let session = scene.known(&client, |session| session.first_command.is_some());
-        assert_eq!(ran(session), Some((CommandKind::Shell, "/bin/bash".to_owned())));
-        leave_shell(&mut client);
-        scene.closed(open, &client, "logout");
+        for (asked, kind, listed) in
+            [(command, CommandKind::Command, command), ("", CommandKind::Shell, "/bin/bash")]
+        {
+            let mut client = site.pam.login(account).to(Use::Run(asked.to_owned())).start();
+            let open = scene.opened(&client);
+            let session = scene.known(&client, |session| session.first_command.is_some());
+            assert_eq!(ran(session), Some((kind, listed.to_owned())));
+            client.leaves_now();
+            client.say("exit");
+            client.wait();
+            scene.closed(open, &client, "logout");
+        }
 
         let session = whole(scene, site.pam.login(account).to(Use::Sftp));
         assert_eq!(ran(session), Some((CommandKind::Sftp, external_sftp().to_owned())));
@@ -126,12 +129,6 @@ fn what_runs_first_is_named(scene: &mut Scene<'_>) {
         assert_eq!(ran(whole(scene, site.plain.login(account).to(Use::Sftp))), None);
         assert_eq!(ran(whole(scene, site.pam.login(account).to(Use::Nothing))), None);
     }
-}
-
-fn leave_shell(client: &mut Client) {
-    client.leaves_now();
-    client.say("exit");
-    client.wait();
 }
 
 /// Nothing at all, or into a file of its own: that costs the detail and nothing else.
