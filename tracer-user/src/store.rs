@@ -205,6 +205,13 @@ impl Reader {
         changes::last_before(&self.connection, at.as_microsecond()).map_err(|source| self.error(source))
     }
 
+    /// How many kernel events were lost since then, and when the last ones were, if any.
+    pub fn losses_since(&self, at: Timestamp) -> Result<Option<(u64, Timestamp)>, StoreError> {
+        let (count, last) = changes::losses_since(&self.connection, at.as_microsecond())
+            .map_err(|source| self.error(source))?;
+        Ok(last.map(|last| (count, last)))
+    }
+
     /// The changes of one session, oldest first.
     pub fn changes_of(&self, session_id: i64) -> Result<Vec<Change>, StoreError> {
         changes::of_session(&self.connection, session_id).map_err(|source| self.error(source))

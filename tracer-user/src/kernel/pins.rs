@@ -17,6 +17,8 @@ use rustix::fs::statfs;
 use rustix::mount::{MountFlags, mount};
 use uuid::Uuid;
 
+use super::clock::Clock;
+
 /// Where systems have it.
 const BPF_FS: &str = "/sys/fs/bpf";
 /// `BPF_FS_MAGIC` of `include/uapi/linux/magic.h`.
@@ -68,7 +70,7 @@ impl Pins {
         let Ok(entries) = fs::read_dir(&self.0) else { return Vec::new() };
         let folders = entries.flatten().map(|entry| Generation(entry.path()));
         let mut complete: Vec<_> = folders.filter(|folder| !folder.name().starts_with(UNFINISHED)).collect();
-        complete.sort_by_key(Generation::number);
+        complete.sort_by_key(Generation::began);
         complete
     }
 
@@ -79,8 +81,8 @@ impl Pins {
                 Generation(entry.path()).remove()?;
             }
         }
-        let number = self.generations().last().map_or(1, |last| last.number() + 1);
-        let folder = self.0.join(format!("{UNFINISHED}{kind}-{number}"));
+        let now = Clock::now().boot();
+        let folder = self.0.join(format!("{UNFINISHED}{kind}-{}", now.0));
         DirBuilder::new().mode(0o700).create(&folder)?;
         Ok(Generation(folder))
     }
@@ -91,6 +93,14 @@ impl Pins {
         let complete = self.0.join(name.strip_prefix(UNFINISHED).unwrap_or(&name));
         fs::rename(&unfinished.0, &complete)?;
         Ok(Generation(complete))
+    }
+
+    /// Whether programs of this instance are in the kernel.
+    pub fn are_there(&self) -> io::Result<bool> {
+        match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            entries => Ok(entries.map(|_| !self.generations().is_empty())?),
+        }
     }
 
     /// Ends all programs of this instance. Says whether there were any.
@@ -116,7 +126,7 @@ pub(crate) fn instance(state_dir: &Path) -> String {
     Uuid::new_v5(&Uuid::NAMESPACE_URL, state_dir.as_os_str().as_encoded_bytes()).simple().to_string()
 }
 
-/// The folder of one set of programs: `KIND-NUMBER`.
+/// The folder of one set of programs: `KIND-BEGIN`, the latter in nanoseconds since boot, so that no two have one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Generation(PathBuf);
 
@@ -131,9 +141,9 @@ impl Generation {
         name.rsplit_once('-').map_or(name.clone(), |(kind, _)| kind.to_owned())
     }
 
-    fn number(&self) -> u32 {
+    fn began(&self) -> u64 {
         let name = self.name();
-        name.rsplit_once('-').and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
+        name.rsplit_once('-').and_then(|(_, began)| began.parse().ok()).unwrap_or(0)
     }
 
     /// Where a map or a link is pinned.
@@ -159,9 +169,9 @@ mod tests {
     #[test]
     fn generations_are_told_by_their_names() {
         let generation = Generation(PathBuf::from("/x/3-abc-def-12"));
-        assert_eq!((generation.kind().as_str(), generation.number()), ("3-abc-def", 12));
+        assert_eq!((generation.kind().as_str(), generation.began()), ("3-abc-def", 12));
         let strange = Generation(PathBuf::from("/x/strange"));
-        assert_eq!((strange.kind().as_str(), strange.number()), ("strange", 0));
+        assert_eq!((strange.kind().as_str(), strange.began()), ("strange", 0));
     }
 
     #[test]

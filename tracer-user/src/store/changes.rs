@@ -1,5 +1,6 @@
 //! Rows of `changes`: append-only, in the order in which they were stored.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::sessions::{invalid, timestamp};
@@ -36,6 +37,19 @@ pub(super) fn losses_counted(connection: &Connection, name: &str) -> rusqlite::R
     let query = "SELECT value FROM loss_counters WHERE name = ?1";
     let value: Option<i64> = connection.query_row(query, [name], |row| row.get(0)).optional()?;
     Ok(value.unwrap_or(0).unsigned_abs())
+}
+
+/// How many events were lost since then, and when the last ones were.
+pub(super) fn losses_since(
+    connection: &Connection,
+    at_us: i64,
+) -> rusqlite::Result<(u64, Option<Timestamp>)> {
+    let query = "SELECT sum(count), max(at_us) FROM changes WHERE kind = 'events lost' AND at_us >= ?1";
+    connection.query_row(query, [at_us], |row| {
+        let count: Option<i64> = row.get(0)?;
+        let last: Option<i64> = row.get(1)?;
+        Ok((count.unwrap_or(0).unsigned_abs(), last.map(timestamp).transpose()?))
+    })
 }
 
 pub(super) fn after(connection: &Connection, cursor: i64, limit: u32) -> rusqlite::Result<Vec<Change>> {

@@ -48,6 +48,7 @@ const FIRST: &str = "
 /// Sessions that were found open, and how many lost events were recorded of each counter of the kernel.
 const RECOVERED: &str = "
     ALTER TABLE sessions ADD COLUMN recovered INTEGER NOT NULL DEFAULT FALSE;
+    CREATE INDEX changes_lost ON changes (at_us) WHERE kind = 'events lost';
     CREATE TABLE loss_counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
