@@ -11,7 +11,9 @@ use login_tracer::assess::{Assessment, Level, Reason};
 use login_tracer::enrich::{Facts, Why};
 use login_tracer::notify::outbox;
 use login_tracer::output::View;
-use login_tracer::session::{Closed, End, Escalation, Identity, Opening, SessionKey, Sshd, Update};
+use login_tracer::session::{
+    Closed, Container, End, Escalation, Identity, Opening, SessionKey, Sshd, Update,
+};
 use login_tracer::store::Writer;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -139,6 +141,7 @@ pub(crate) fn opening(pid: u32, at: &str) -> Opening {
         sshd_start_boot_ns: 1_000,
         at: time(at),
         recovered: false,
+        container: None,
     }
 }
 
@@ -203,6 +206,10 @@ fn examples() -> Vec<Update> {
         opened(Opening {
             user: Some("\u{1b}[2Jro\u{200b}ot\u{202e}x\n".to_owned()),
             uid: None,
+            container: Some(Container {
+                pid_namespace: 4_026_532_200,
+                cgroup: Some("/docker/\u{1b}[2Jx".to_owned()),
+            }),
             sshd: Sshd { pid: 400, exe: Some("/tmp/\u{9b}31msshd".to_owned()) },
             ..opening(400, "2026-11-21T07:00:00Z")
         }),

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use crate::event::Container;
 use crate::event::Doubt;
 
 /// The identity of a session on this host and boot, the same after every restart of the tracer.
@@ -74,6 +75,8 @@ pub struct Session {
     pub closed: Option<Closed>,
     /// What the last process that gained a user id has gained; `None` while none has. Root's id is kept over others.
     pub escalated_to: Option<u32>,
+    /// Where its sshd runs, if not among the host's own processes.
+    pub container: Option<Container>,
 }
 
 impl Session {
@@ -295,6 +298,8 @@ pub struct Opening {
     pub at: Timestamp,
     /// See [`Session::recovered`].
     pub recovered: bool,
+    /// See [`Session::container`].
+    pub container: Option<Container>,
 }
 
 #[cfg(test)]

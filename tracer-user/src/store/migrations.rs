@@ -5,7 +5,7 @@
 
 use super::schema::Schema;
 
-pub(super) const SESSIONS: Schema = Schema { steps: &[FIRST, RECOVERED, ESCALATIONS, FOREIGN] };
+pub(super) const SESSIONS: Schema = Schema { steps: &[FIRST, RECOVERED, ESCALATIONS, FOREIGN, CONTAINERS] };
 
 const FIRST: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -80,4 +80,10 @@ const FOREIGN: &str = "
         image TEXT NOT NULL,
         doubt TEXT NOT NULL
     ) STRICT;
+";
+
+/// Where the sshd of a session runs, if not among the host's own processes.
+const CONTAINERS: &str = "
+    ALTER TABLE sessions ADD COLUMN pid_namespace INTEGER;
+    ALTER TABLE sessions ADD COLUMN cgroup TEXT;
 ";
