@@ -19,6 +19,7 @@ fn every_verb_explains_itself() {
         &["sessions", "--help"],
         &["show", "--help"],
         &["findings", "--help"],
+        &["attempts", "--help"],
         &["check", "--help"],
     ] {
         let output = binary().args(arguments).output().unwrap();

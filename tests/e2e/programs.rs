@@ -18,7 +18,7 @@ use rustix::net::{
     socket,
 };
 
-use crate::{accounts, role};
+use crate::accounts;
 
 /// Connects from an address to an address and hands the connection to ssh, which runs it as its `ProxyCommand`.
 /// So the suite chooses the client's port instead of finding it out. A third argument says for how many
@@ -30,8 +30,6 @@ pub const IMITATE: &str = "/run/e2e/bin/imitate";
 pub const GAIN: &str = "/etc/e2e/gain";
 /// The machine's `id`, set-uid bob.
 pub const SET_UID: &str = "/etc/e2e/id_of_bob";
-/// The trace role, which kills itself. See [`role::trace_until`].
-pub const TRACE: &str = "/run/e2e/bin/trace";
 /// Answers every question of ssh with `$E2E_PASSWORD`.
 pub const ASKPASS: &str = "/run/e2e/bin/askpass";
 
@@ -44,7 +42,6 @@ pub fn run_if_called() -> Option<ExitCode> {
         // The copy that a user makes of it is called after what it imitates.
         b"imitate" | b"sshd" => imitate(&arguments),
         b"gain" => gain(&arguments),
-        b"trace" => role::trace_until(&arguments),
         _ => return None,
     };
     Some(match result {
@@ -58,7 +55,7 @@ pub fn run_if_called() -> Option<ExitCode> {
 
 /// Puts the programs in place.
 pub fn install() -> anyhow::Result<()> {
-    for path in [CONNECT, IMITATE, TRACE] {
+    for path in [CONNECT, IMITATE] {
         symlink("e2e", path).with_context(|| format!("cannot create {path}"))?;
     }
     accounts::write(ASKPASS, "#!/bin/sh\nprintf '%s\\n' \"$E2E_PASSWORD\"\n", 0o755)?;

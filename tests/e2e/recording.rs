@@ -93,7 +93,8 @@ fn ours(text: &str) -> anyhow::Result<String> {
         | Fact::TimerDisarmed { .. }
         | Fact::Credentials { .. }
         | Fact::Escalated(_)
-        | Fact::ForeignExec(_) => false,
+        | Fact::ForeignExec(_)
+        | Fact::LogLine { .. } => false,
     };
     let trees: BTreeSet<u32> =
         events.iter().filter(|event| is_ours(&event.fact)).map(|event| root(event.process.pid)).collect();

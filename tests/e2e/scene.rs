@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use login_tracer::session::Attempt;
 
 use crate::accounts::{Account, BOB};
 use crate::client::{Client, Use};
@@ -243,6 +244,44 @@ impl<'a> Scene<'a> {
         assert_eq!(found, truth, "listed as found, and really there");
     }
 
+    /// Waits until enough is known of the session of a client.
+    #[track_caller]
+    pub fn known(&self, client: &Client, is_enough: impl Fn(&Session) -> bool) -> Session {
+        let started = Instant::now();
+        loop {
+            let listed = self.listed().into_iter().find(|session| session.peer() == Some(client.login.peer));
+            match listed {
+                Some(session) if is_enough(&session) => return session,
+                other => assert!(started.elapsed() < LIMIT, "not enough is known: {other:#?}"),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until a connection is listed as an attempt, once.
+    #[track_caller]
+    pub fn attempted(&self, peer: SocketAddr) -> Attempt {
+        let started = Instant::now();
+        loop {
+            let mut found = self.site.tracer.attempts().unwrap_or_else(|error| panic!("{error:#}"));
+            found.retain(|attempt| attempt.peer == peer);
+            assert!(found.len() <= 1, "one connection, one attempt: {found:#?}");
+            if let Some(attempt) = found.pop() {
+                assert_eq!(attempt.host, HOST);
+                assert!(
+                    self.started - CLOCK_SLACK <= attempt.began_at
+                        && attempt.began_at <= attempt.ended_at
+                        && attempt.ended_at <= Timestamp::now() + CLOCK_SLACK,
+                    "{attempt:#?} did not happen since {}",
+                    self.started
+                );
+                return attempt;
+            }
+            assert!(started.elapsed() < LIMIT, "no attempt from {peer} is listed");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// The post-auth child of the session, which outlives its monitor when that is killed.
     pub fn post_auth_child(&self, open: &Open) -> u32 {
         let children = processes::children(open.monitor);
@@ -290,6 +329,20 @@ impl<'a> Scene<'a> {
         if listed.len() != explained.len() {
             panic!("{} sessions happened, {} are listed now", explained.len(), listed.len());
         }
+    }
+
+    /// Checks that every connection is listed as one attempt at most, and as none if it is a session.
+    pub fn attempts_are_no_sessions(&self) {
+        let attempts = self.site.tracer.attempts().unwrap_or_else(|error| panic!("{error:#}"));
+        assert!(!attempts.is_empty(), "some scenarios were refused");
+        let mut peers: BTreeSet<_> = attempts.iter().map(|attempt| (attempt.peer, attempt.local)).collect();
+        assert_eq!(peers.len(), attempts.len(), "no connection is told twice");
+        let both: Vec<_> = self
+            .listed()
+            .into_iter()
+            .filter(|s| s.peer().is_some_and(|peer| !peers.insert((peer, s.local()))))
+            .collect();
+        assert!(both.is_empty(), "sessions, and yet attempts: {both:#?}");
     }
 
     /// A login after which whatever happened before must be listed.

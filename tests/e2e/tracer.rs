@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
+use login_tracer::session::{Attempt, Auth, FirstCommand};
+use login_tracer::store::{AttemptFilter, Reader};
 use serde::Deserialize;
 
 use crate::accounts::write;
@@ -27,6 +29,8 @@ pub struct Session {
     local: Option<Address>,
     pub sshd: Sshd,
     pub tty: Option<String>,
+    pub auth: Option<Auth>,
+    pub first_command: Option<FirstCommand>,
     pub state: State,
     pub opened_at: Timestamp,
     pub recovered: bool,
@@ -179,6 +183,26 @@ impl Tracer {
     /// All sessions of the sandbox, oldest first.
     pub fn sessions(&self) -> anyhow::Result<Vec<Session>> {
         parse(&Self::listing()?)
+    }
+
+    /// All attempts at servers of the sandbox, oldest first.
+    pub fn attempts(&self) -> anyhow::Result<Vec<Attempt>> {
+        let reader = Reader::open(format!("{ROOM}/state").as_ref()).context("cannot read the database")?;
+        let mut attempts = Vec::new();
+        reader.for_each_attempt(&AttemptFilter::default(), |attempt| {
+            let local = attempt.local.filter(|local| sandbox::server_ports().contains(&local.port()));
+            if local.is_some() {
+                attempts.push(attempt);
+            }
+        })?;
+        Ok(attempts)
+    }
+
+    /// What `attempts` prints with these further arguments.
+    pub fn attempts_listing(arguments: &[&str]) -> String {
+        let output = login_tracer().arg("attempts").args(arguments).output().expect("it can be run");
+        assert!(output.status.success(), "attempts: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8")
     }
 
     /// What `sessions --json` prints.

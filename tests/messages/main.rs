@@ -25,19 +25,20 @@ use login_tracer::notify::message::{Event, Message, Subject, compose};
 use login_tracer::notify::sink::console::line;
 use login_tracer::notify::sink::slack::payload;
 use login_tracer::sanitize;
-use login_tracer::session::{End, Escalation, ForeignSshd, Identity};
+use login_tracer::session::{Auth, AuthKey, Certificate, End, Escalation, ForeignSshd, Identity};
 use proptest::prelude::*;
 
 const ADDRESS: &str = "193.146.30.12:51122";
 
 #[test]
 fn login_of_low_risk() {
-    check("login-low", &opened("alice", ADDRESS), &facts(12, "Not listed in any dataset"));
+    check("login-low", &by_key(opened("alice", ADDRESS), None), &facts(12, "Not listed in any dataset"));
 }
 
 #[test]
 fn login_of_medium_risk() {
-    check("login-medium", &opened("alice", "[2a00:1450:4001::42]:40022"), &facts(35, "Seen in one dataset"));
+    let event = by_key(opened("alice", "[2a00:1450:4001::42]:40022"), Some("alice@corp"));
+    check("login-medium", &event, &facts(35, "Seen in one dataset"));
 }
 
 #[test]
@@ -70,6 +71,7 @@ fn login_of_somebody_hostile() {
         name: Some("<!here>".repeat(40)),
         description: Some("\u{9b}31m".to_owned()),
     });
+    let event = by_key(event, Some("<!channel>\u{1b}[2J\u{202e}\n12:00 LOGIN root"));
     check("login-hostile", &event, &facts);
 }
 
@@ -131,7 +133,7 @@ proptest! {
             Fact::Known(Network { asn: 1, name: Some(network.clone()), description: Some(network) });
         facts.place =
             Fact::Known(Place { city: Some(city.clone()), region: Some(city), country_code: None });
-        let opened = Event::Opened(subject.clone());
+        let opened = by_key(Event::Opened(subject.clone()), Some(&user));
         let closed = Event::Closed { subject, at: at("2026-11-21T09:00:00Z"), end: End::Killed };
         let (gained, foreign) = (gained(&user, Some(&host), &reason), foreign(Some(&user), &reason));
         for event in [opened, closed, gained, foreign] {
@@ -306,9 +308,25 @@ fn subject(user: &str, peer: &str) -> Subject {
         user: Some(user.to_owned()),
         uid: Some(1000),
         peer: Some(peer.parse().unwrap()),
+        auth: None,
         opened_at: at("2026-11-21T08:05:34.250Z"),
         recovered: false,
     }
+}
+
+/// The same by a key, and by a certificate with this id.
+fn by_key(mut event: Event, certificate: Option<&str>) -> Event {
+    let fingerprint = "SHA256:7L5FXqCp1cnVTcsWCKPhBLXgDd4YNbsk2gHbYYBmYfI".to_owned();
+    let key = |kind: &str| AuthKey { kind: kind.to_owned(), fingerprint: fingerprint.clone() };
+    if let Event::Opened(subject) = &mut event {
+        subject.auth = Some(Auth {
+            method: "publickey".to_owned(),
+            key: Some(key(if certificate.is_some() { "ED25519-CERT" } else { "ED25519" })),
+            certificate: certificate.map(|id| Certificate { id: id.to_owned(), serial: 7, ca: key("RSA") }),
+            user_log: None,
+        });
+    }
+    event
 }
 
 fn facts(score: u8, reason: &str) -> Facts {

@@ -1,7 +1,10 @@
 //! What updates leave behind, and what filters find.
 
 use login_tracer::event::Doubt;
-use login_tracer::session::{ChangeKind, Container, Escalation, ForeignSshd, Identity, Opening, Update};
+use login_tracer::session::{
+    Auth, ChangeKind, CommandKind, Container, Escalation, FirstCommand, ForeignSshd, Identity, Opening,
+    Update,
+};
 use login_tracer::store::{Filter, Reader, StoreError, Writer};
 use tempfile::tempdir;
 
@@ -29,6 +32,47 @@ fn a_session_goes_through_its_changes() {
     let kinds: Vec<_> = changes.iter().map(|change| (change.seq, change.kind)).collect();
     assert_eq!(kinds, [(1, ChangeKind::Opened), (2, ChangeKind::Identified), (3, ChangeKind::Closed)]);
     assert_eq!(reader.changes_after(changes[0].id, 10).expect("read").len(), 2);
+}
+
+#[test]
+fn how_somebody_came_in_is_stored_once() {
+    let directory = tempdir().expect("a folder");
+    let mut writer = Writer::open(directory.path(), None).expect("a writer");
+    let auth = |method: &str| Auth { method: method.into(), key: None, certificate: None, user_log: None };
+    let first = |path: &str| FirstCommand {
+        kind: CommandKind::Command,
+        path: path.into(),
+        arguments: vec!["\u{1b}\"\0".into()],
+    };
+    let nameless = Opening { user: None, ..opening(7) };
+    let key = nameless.key;
+    let authenticated = |method| Update::Authenticated {
+        key,
+        at: at(1),
+        user: Some("bob".into()),
+        auth: Box::new(auth(method)),
+    };
+    let began = |path| Update::Began { key, at: at(2), first: Box::new(first(path)) };
+    let updates = [
+        opened(&nameless),
+        authenticated("password"),
+        authenticated("publickey"),
+        began("/bin/sh"),
+        began("/bin/bash"),
+    ];
+    writer.commit(&updates).expect("written");
+    let known = Opening { auth: Some(auth("hostbased")), ..opening(8) };
+    writer.commit(&[opened(&known)]).expect("written");
+
+    let reader = Reader::open(directory.path()).expect("a reader");
+    let session = reader.session(1).expect("read").expect("there");
+    assert_eq!((session.user.as_deref(), session.auth), (Some("bob"), Some(auth("password"))));
+    assert_eq!(session.first_command, Some(first("/bin/sh")));
+    assert_eq!(reader.changes_of(1).expect("read").len(), 3);
+    let session = reader.session(2).expect("read").expect("there");
+    assert_eq!((session.auth, session.first_command), (Some(auth("hostbased")), None));
+    // A session that goes on after a restart is written anew to a new database with all of it.
+    assert_eq!(writer.live_sessions().expect("read")[1], known);
 }
 
 #[test]

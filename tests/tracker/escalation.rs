@@ -5,7 +5,7 @@ use login_tracer::tracker::escalation::TOLD_EACH;
 use login_tracer::tracker::{Finding, Tracker};
 
 use crate::findings;
-use crate::rule::{ALICE, LISTENER, MONITOR, POSTAUTH, PREAUTH, SHELL, event, login, process};
+use crate::world::{ALICE, LISTENER, MONITOR, POSTAUTH, PREAUTH, SHELL, event, login, process};
 
 const SUDO: u32 = 300;
 
@@ -70,7 +70,7 @@ fn what_happens_before_the_session_opens_does_not_count() {
     let mut events = login();
     let helper = process(250);
     let becomes = Fact::Credentials { ruid: ALICE, euid: ALICE, suid: ALICE };
-    let leaves = Fact::Leave { tty: None, path: "/usr/bin/helper".into() };
+    let leaves = Fact::Leave { tty: None, path: "/usr/bin/helper".into(), arguments: Vec::new() };
     events.splice(
         5..5,
         [
@@ -145,7 +145,7 @@ fn of_a_storm_ever_fewer_are_told_and_all_are_counted() {
 fn many_channels_do_not_push_the_user_out() {
     let channels = (0..2_000).flat_map(|n| {
         let channel = 5_000 + n;
-        let leaves = Fact::Leave { tty: None, path: "/bin/sh".into() };
+        let leaves = Fact::Leave { tty: None, path: "/bin/sh".into(), arguments: Vec::new() };
         [
             event(11, POSTAUTH, MONITOR, ALICE, Fact::Fork { child: process(channel) }),
             event(11, channel, POSTAUTH, ALICE, leaves),

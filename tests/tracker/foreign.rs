@@ -4,7 +4,7 @@ use login_tracer::event::{Doubt, Event, Fact, Image};
 use login_tracer::tracker::Finding;
 
 use crate::findings;
-use crate::rule::{ALICE, LISTENER, MONITOR, event, login, sshd};
+use crate::world::{ALICE, LISTENER, MONITOR, event, login, sshd};
 
 const OTHER: u32 = 900;
 

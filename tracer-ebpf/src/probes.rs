@@ -2,6 +2,7 @@
 
 mod credential;
 mod descendants;
+mod log;
 mod process;
 mod record;
 mod socket;

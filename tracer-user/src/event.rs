@@ -40,6 +40,9 @@ pub enum Fact {
         /// Its terminal, such as `pts/0`.
         tty: Option<String>,
         path: String,
+        /// Its arguments as far as they were taken down, its own name first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        arguments: Vec<String>,
     },
     /// It forked.
     Fork { child: Process },
@@ -51,6 +54,8 @@ pub enum Fact {
     Credentials { ruid: u32, euid: u32, suid: u32 },
     /// It holds this connection.
     Socket { peer: SocketAddr, local: SocketAddr },
+    /// Running as root, it sent this line to the system log, `<PRI>` first.
+    LogLine { text: String },
     /// It gained a user id.
     Escalated(Escalated),
     /// Not being root, it began to execute an sshd image; no more is heard of it.

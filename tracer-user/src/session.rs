@@ -3,6 +3,9 @@
 //! A [`Session`] is one authenticated connection: opened once, closed once. A [`Change`] is one durable fact
 //! about it. Changes are append-only and are the queue that the notify role reads.
 
+mod attempt;
+mod auth;
+
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -10,6 +13,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::attempt::{Attempt, AttemptKey, Reason, Tried, TriedUser};
+pub use self::auth::{Auth, AuthKey, Certificate, CommandKind, FirstCommand};
 pub use crate::event::Container;
 use crate::event::Doubt;
 
@@ -63,10 +68,14 @@ pub struct Session {
     pub peer: Option<SocketAddr>,
     /// Our end of the connection.
     pub local: Option<SocketAddr>,
+    /// How the user proved who they are; `None` where sshd logs nothing, or not to the system log.
+    pub auth: Option<Auth>,
     /// The monitor process.
     pub sshd: Sshd,
     /// First terminal of the session, such as `pts/0`; `None` without one.
     pub tty: Option<String>,
+    /// What was executed first; `None` until then, and where nothing is: without a channel, or with sshd's own sftp.
+    pub first_command: Option<FirstCommand>,
     /// When the monitor let the user in.
     pub opened_at: Timestamp,
     /// Nobody saw it begin: it was found open. `opened_at` is then the start of the connection.
@@ -207,17 +216,20 @@ pub enum ChangeKind {
     Escalated,
     /// An sshd was started that is not this host's. It has no session.
     ForeignSshd,
+    /// A connection ended without a session. It belongs to no session, and is forgotten with its attempt.
+    Attempt,
     /// Kernel events were lost: sessions may be missing or may stay open until reconciled.
     EventsLost,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Opened,
         Self::Recovered,
         Self::Identified,
         Self::Closed,
         Self::Escalated,
+        Self::Attempt,
         Self::ForeignSshd,
         Self::EventsLost,
     ];
@@ -231,6 +243,7 @@ impl ChangeKind {
             Self::Closed => "closed",
             Self::Escalated => "escalated",
             Self::ForeignSshd => "foreign sshd",
+            Self::Attempt => "attempt",
             Self::EventsLost => "events lost",
         }
     }
@@ -248,6 +261,12 @@ pub enum Update {
     Opened(Box<Opening>),
     /// More became known. `None` leaves a value as it is.
     Identified { key: SessionKey, at: Timestamp, user: Option<String>, uid: Option<u32>, tty: Option<String> },
+    /// It became known how the user proved who they are, and with it perhaps who they are. Ignored if it was known.
+    Authenticated { key: SessionKey, at: Timestamp, user: Option<String>, auth: Box<Auth> },
+    /// It became known what was executed first. Ignored if it was known.
+    Began { key: SessionKey, at: Timestamp, first: Box<FirstCommand> },
+    /// A connection ended without a session. Ignored if the key is known.
+    Attempt(Box<Attempt>),
     /// A session ended. Ignored by the store if it is closed already.
     Closed { key: SessionKey, closed: Closed },
     /// A process gained a user id; so many did, of which this is the last. Ignored by the store if it knows it already.
@@ -290,6 +309,7 @@ pub struct Opening {
     pub uid: Option<u32>,
     pub peer: Option<SocketAddr>,
     pub local: Option<SocketAddr>,
+    pub auth: Option<Auth>,
     /// Known already only of a session that was found open.
     pub tty: Option<String>,
     pub sshd: Sshd,

@@ -12,6 +12,7 @@
 //! A reader that stays in a transaction for ever keeps the write-ahead log from being folded back; the writer
 //! reports a log that has grown past [`WAL_WARN_BYTES`].
 
+mod attempts;
 mod changes;
 mod escalations;
 mod foreign;
@@ -31,8 +32,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transac
 use thiserror::Error;
 use uuid::Uuid;
 
+pub use self::attempts::AttemptFilter;
 pub use self::sessions::Filter;
-use crate::session::{Change, Opening, Session, SessionKey, Update};
+use crate::config::Trace;
+use crate::session::{Attempt, Change, Opening, Session, SessionKey, Update};
 
 /// Name of the database within the state directory.
 pub const FILE_NAME: &str = "sessions.db";
@@ -80,6 +83,7 @@ impl StoreError {
 pub struct Writer {
     connection: Connection,
     path: PathBuf,
+    keep_attempts: u32,
 }
 
 impl Writer {
@@ -95,7 +99,13 @@ impl Writer {
         let connection = open_for_writing(&path).map_err(|source| StoreError::sqlite(&path, source))?;
         check_integrity(&connection).map_err(|source| StoreError::Damaged { path: path.clone(), source })?;
         migrations::SESSIONS.apply(&connection, &path)?;
-        Ok(Self { connection, path })
+        Ok(Self { connection, path, keep_attempts: Trace::DEFAULT_KEEP_ATTEMPTS })
+    }
+
+    /// Keeps so many attempts, the newest, instead of the default.
+    #[must_use]
+    pub fn keeping_attempts(self, keep_attempts: u32) -> Self {
+        Self { keep_attempts, ..self }
     }
 
     /// Writes all updates in one transaction and makes it durable.
@@ -108,6 +118,9 @@ impl Writer {
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             for update in updates {
                 sessions::apply(&transaction, update)?;
+            }
+            if updates.iter().any(|update| matches!(update, Update::Attempt(_))) {
+                attempts::prune(&transaction, self.keep_attempts)?;
             }
             transaction.commit()
         };
@@ -173,6 +186,15 @@ impl Reader {
     /// One session by its stable identity.
     pub fn session_by_key(&self, key: SessionKey) -> Result<Option<Session>, StoreError> {
         sessions::by_key(&self.connection, key).optional().map_err(|source| self.error(source))
+    }
+
+    /// Hands every attempt that matches to `each`, oldest first.
+    pub fn for_each_attempt(
+        &self,
+        filter: &AttemptFilter,
+        each: impl FnMut(Attempt),
+    ) -> Result<(), StoreError> {
+        attempts::for_each(&self.connection, filter, each).map_err(|source| self.error(source))
     }
 
     /// At most `limit` changes with an id above `cursor`, oldest first.

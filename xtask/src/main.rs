@@ -11,6 +11,7 @@ mod command;
 mod compiler;
 mod ebpf;
 mod environment;
+mod fuzz;
 mod linker;
 mod lint;
 mod packages;
@@ -64,6 +65,12 @@ enum Task {
         #[arg(value_name = "ROW", value_parser = bench::ROWS)]
         rows: Vec<String>,
     },
+    /// Throw damaged input at everything that reads from outside, built with optimizations
+    Fuzz {
+        /// How many inputs each property sees
+        #[arg(default_value_t = 2_000_000)]
+        inputs: u32,
+    },
     /// Run the end-to-end tests inside stock distribution kernels, emulated, on each tier of hooks
     Vm {
         /// Only this kernel; may be repeated
@@ -75,6 +82,9 @@ enum Task {
         /// All scenarios instead of a selection, and all kernels where none is named
         #[arg(long)]
         all: bool,
+        /// How many machines are emulated at the same time [default: as many as there are processors]
+        #[arg(long, value_name = "N")]
+        at_once: Option<usize>,
         /// Only scenarios whose name contains one of these
         filters: Vec<String>,
     },
@@ -96,8 +106,9 @@ fn main() -> ExitCode {
         Task::Run { args } => run::task(&args),
         Task::Test { filters } => test::task(&filters),
         Task::Bench { quick, rows } => bench::task(quick, &rows),
-        Task::Vm { kernel, tier, all, filters } => {
-            vm::task(&vm::Wish { kernels: kernel, tiers: tier, all, filters })
+        Task::Fuzz { inputs } => fuzz::task(inputs),
+        Task::Vm { kernel, tier, all, at_once, filters } => {
+            vm::task(&vm::Wish { kernels: kernel, tiers: tier, all, at_once, filters })
         }
         Task::Lint => lint::task(),
         Task::InstallPackages { packages } => packages::install(&packages),

@@ -39,7 +39,9 @@ fn try_exec(tgid: u32, task: Task, path: impl Fn() -> Result<Pointer, Error>) ->
         if task.user_ids()?[0] == 0 {
             descendants::forget(tgid);
             maps::follow(tgid)?;
-            return exec_of_sshd(task, Kind::Exec, exe, &name, path()?);
+            exec_of_sshd(task, Kind::Exec, exe, &name, path()?)?;
+            // What serves a connection has it from its beginning.
+            return socket::report_once(task, tgid);
         }
         exec_of_sshd(task, Kind::ForeignExec, exe, &name, path()?)?;
     }
@@ -76,6 +78,8 @@ fn leave(task: Task, path: Pointer) -> Result<(), Error> {
         // Without a terminal the field stays empty, and so it does where it cannot be read.
         task.copy_tty(&mut record.tty).ok();
         path.copy_text(&mut record.path);
+        // The program was put there a moment ago; what cannot be read stays empty.
+        task.copy_arguments(&mut record.arguments).ok();
     })
 }
 

@@ -12,7 +12,7 @@ use crate::assess::Assessment;
 use crate::cli::{SessionRef, ShowArgs};
 use crate::notify::outbox::DeliveryRow;
 use crate::output::json::{self, ChangeRecord, DeliveryRecord, SessionRecord};
-use crate::output::session::{duration, known, lasted, risk, time};
+use crate::output::session::{auth, duration, known, lasted, risk, time};
 use crate::output::{self, Style, View};
 use crate::sanitize;
 use crate::session::{Change, Identity, Session};
@@ -20,6 +20,8 @@ use crate::store::Reader;
 
 /// Characters shown of a text that strangers chose; enough for any real one.
 const TEXT_CHARS: usize = 200;
+/// The same for a key with its certificate.
+const AUTH_CHARS: usize = 500;
 
 pub(super) fn run(args: &ShowArgs, state_dir: &Path) -> anyhow::Result<Exit> {
     let view = View::of_stdout();
@@ -109,13 +111,25 @@ impl Everything {
             None => ("-".to_owned(), format!("open, for {lasted}")),
         };
         let zone = view.local(session.opened_at).strftime("%Z").to_string();
+        let user_log = session.auth.as_ref().and_then(|auth| auth.user_log.as_deref());
+        let user = match user_log {
+            Some(other) => format!("{user} (sshd's log says {})", known(Some(other), TEXT_CHARS)),
+            None => user,
+        };
+        let by = session.auth.as_ref().map_or_else(|| "-".to_owned(), |by| auth(by, AUTH_CHARS));
+        let first = session.first_command.as_ref().map_or_else(
+            || "-".to_owned(),
+            |first| format!("{}: {}", first.kind.as_str(), known(Some(first.words()), TEXT_CHARS)),
+        );
         let seen = if session.recovered { ", or later: it was found open" } else { "" };
         let rows = [
             ("User", user),
             ("User id", session.uid.map_or_else(|| "-".to_owned(), |uid| uid.to_string())),
+            ("By", by),
             ("From", endpoint(session.peer)),
             ("To", endpoint(session.local)),
             ("Terminal", known(session.tty.as_deref(), TEXT_CHARS)),
+            ("Ran first", first),
             ("Opened", format!("{} {zone}{seen}", time(view, session.opened_at))),
             ("Closed", closed),
             ("State", end),

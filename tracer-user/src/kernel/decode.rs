@@ -27,7 +27,11 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
         Kind::ForeignExec => Fact::ForeignExec(image(bytes)?),
         Kind::Leave => {
             let record: contract::Leave = read(bytes)?;
-            Fact::Leave { tty: terminal(&text(&record.tty)), path: text(&record.path) }
+            Fact::Leave {
+                tty: terminal(&text(&record.tty)),
+                path: text(&record.path),
+                arguments: arguments(&record.arguments),
+            }
         }
         Kind::Fork => {
             let record: contract::Fork = read(bytes)?;
@@ -46,6 +50,10 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
         Kind::Credentials => {
             let record: contract::Credentials = read(bytes)?;
             Fact::Credentials { ruid: record.ruid, euid: record.euid, suid: record.suid }
+        }
+        Kind::LogLine => {
+            let record: contract::LogLine = read(bytes)?;
+            Fact::LogLine { text: text(&record.text) }
         }
         Kind::Socket => {
             let record: contract::Socket = read(bytes)?;
@@ -110,6 +118,8 @@ unsafe impl Record for contract::Credentials {}
 unsafe impl Record for contract::Socket {}
 // SAFETY: as above.
 unsafe impl Record for contract::descendant::Escalated {}
+// SAFETY: as above.
+unsafe impl Record for contract::LogLine {}
 
 fn read<T: Record>(bytes: &[u8]) -> Result<T, DecodeError> {
     let needed = size_of::<T>();
@@ -124,6 +134,16 @@ fn read<T: Record>(bytes: &[u8]) -> Result<T, DecodeError> {
 fn text(bytes: &[u8]) -> String {
     let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(text).into_owned()
+}
+
+/// Texts that end with a NUL each. What was cut off at the end is kept as it is; padding is nothing.
+fn arguments(bytes: &[u8]) -> Vec<String> {
+    let length = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let used = bytes.get(..length).unwrap_or_default();
+    if used.is_empty() {
+        return Vec::new();
+    }
+    used.split(|byte| *byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned()).collect()
 }
 
 /// `pts0` is `/dev/pts/0`; other terminals have the kernel's name.
@@ -199,6 +219,15 @@ mod tests {
     }
 
     #[test]
+    fn arguments_are_told_apart() {
+        assert_eq!(arguments(b"sh\0-c\0a b\0\0\0"), ["sh", "-c", "a b"]);
+        assert_eq!(arguments(b"\0-c\0"), ["", "-c"]);
+        assert_eq!(arguments(b"-bash"), ["-bash"]);
+        assert!(arguments(&[0; 8]).is_empty());
+        assert!(arguments(b"").is_empty());
+    }
+
+    #[test]
     fn short_and_unknown_records_are_refused() {
         assert_eq!(decode(&[0; 8]), Err(DecodeError::TooShort { found: 8, needed: 32 }));
         assert_eq!(decode(&bytes_of(&header(99))), Err(DecodeError::UnknownKind(99)));
@@ -208,7 +237,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic(kind in 0_u32..20, mut bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn no_bytes_panic(kind in 0_u32..20, mut bytes in proptest::collection::vec(any::<u8>(), 0..700)) {
             if let Some(place) = bytes.get_mut(..4) {
                 place.copy_from_slice(&kind.to_ne_bytes());
             }

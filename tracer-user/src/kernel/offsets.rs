@@ -47,7 +47,7 @@ struct Record {
 /// The one among the offsets that is to be filled in.
 type Destination = fn(&mut Offsets) -> &mut u32;
 
-const RECORDS: [Record; 4] = [
+const RECORDS: [Record; 5] = [
     Record {
         tracepoint: "sched/sched_process_exec",
         fields: &[("filename", |offsets| &mut offsets.exec_filename)],
@@ -67,6 +67,13 @@ const RECORDS: [Record; 4] = [
     Record {
         tracepoint: "syscalls/sys_exit_setresuid",
         fields: &[("ret", |offsets| &mut offsets.exit_setresuid_ret)],
+    },
+    Record {
+        tracepoint: "syscalls/sys_enter_sendto",
+        fields: &[
+            ("buff", |offsets| &mut offsets.enter_sendto_buff),
+            ("len", |offsets| &mut offsets.enter_sendto_len),
+        ],
     },
 ];
 
@@ -166,6 +173,8 @@ impl Types {
             itimer_value_sec: 0,
             itimer_value_nsec: 0,
             exit_setresuid_ret: 0,
+            enter_sendto_buff: 0,
+            enter_sendto_len: 0,
         })
     }
 

@@ -1,4 +1,4 @@
-//! The user id of an account name, without asking a name service: the trace role has no network.
+//! The user id of an account name, and the name of a user id, without asking a name service: the trace role has no network.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -39,6 +39,13 @@ fn find<T>(file: File, look: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
     }
 }
 
+fn name_in_line(line: &[u8], uid: u32) -> Option<String> {
+    let mut fields = line.split(|byte| *byte == b':');
+    let name = std::str::from_utf8(fields.next()?).ok().filter(|name| !name.is_empty())?;
+    let found: u32 = std::str::from_utf8(fields.nth(1)?).ok()?.parse().ok()?;
+    (found == uid).then(|| name.to_owned())
+}
+
 /// `name:password:uid:gid:...` of `passwd(5)`.
 fn uid_in_line(line: &[u8], name: &str) -> Option<u32> {
     let mut fields = line.split(|byte| *byte == b':');
@@ -46,14 +53,6 @@ fn uid_in_line(line: &[u8], name: &str) -> Option<u32> {
         return None;
     }
     std::str::from_utf8(fields.nth(1)?).ok()?.parse().ok()
-}
-
-/// The inverse of [`uid_in_line`].
-fn name_in_line(line: &[u8], uid: u32) -> Option<String> {
-    let mut fields = line.split(|byte| *byte == b':');
-    let name = fields.next().filter(|name| !name.is_empty())?;
-    let found: u32 = std::str::from_utf8(fields.nth(1)?).ok()?.parse().ok()?;
-    (found == uid).then(|| String::from_utf8_lossy(name).into_owned())
 }
 
 #[cfg(test)]

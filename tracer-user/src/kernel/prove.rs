@@ -9,9 +9,8 @@ use aya::Ebpf;
 use aya::sys::{Stats, enable_stats};
 
 use super::attach::{self, AttachError};
-use super::offsets;
+use super::offsets::Resolved;
 use super::tier::Choice;
-use super::tracefs;
 use crate::config::Trace;
 
 /// What came of an attached program.
@@ -28,10 +27,9 @@ pub(super) enum Proof {
 pub(super) type Proven = (Choice, Option<Proof>);
 
 /// Attaches all hooks as the configuration wishes, tries them, and detaches them.
-pub(super) fn prove(wish: &Trace) -> Result<Vec<Proven>, AttachError> {
-    let resolved = offsets::resolve(tracefs::find().as_deref())?;
+pub(super) fn prove(wish: &Trace, resolved: &Resolved) -> Result<Vec<Proven>, AttachError> {
     let mut ebpf = attach::load(wish, resolved.offsets)?;
-    let (choices, links) = attach::attach_hooks(&mut ebpf, &attach::btf()?, wish, &resolved)?;
+    let (choices, links) = attach::attach_hooks(&mut ebpf, &attach::btf()?, wish, resolved)?;
     let runs = |choice: &Choice| choice.used.and_then(|used| run_count(&ebpf, used.program));
     // Counting lasts as long as this is held.
     let counting = enable_stats(Stats::RunTime)
@@ -59,15 +57,16 @@ fn run_count(ebpf: &Ebpf, program: &str) -> Option<u64> {
 }
 
 /// Makes every event that a hook waits for happen once, in a child process: it is forked, disarms a timer, keeps its user
-/// ids as they are, executes something and ends.
+/// ids as they are, sends nothing to nobody, executes something and ends.
 fn provoke() -> io::Result<()> {
     let mut command = Command::new("/proc/self/exe");
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // SAFETY: the closure makes two system calls with plain numbers, and nothing that is forbidden between fork and exec.
+    // SAFETY: the closure makes three system calls with plain numbers, and nothing that is forbidden between fork and exec.
     unsafe {
         command.pre_exec(|| {
             libc::alarm(0);
             libc::setresuid(libc::uid_t::MAX, libc::uid_t::MAX, libc::uid_t::MAX);
+            libc::send(-1, std::ptr::null(), 0, 0);
             Ok(())
         });
     }

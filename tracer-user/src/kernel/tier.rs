@@ -117,6 +117,8 @@ pub(super) struct Hook {
 const SETRESUID: Function = Function::SystemCall("setresuid");
 const SETREUID: Function = Function::SystemCall("setreuid");
 const COMMIT_CREDS: Function = Function::Named("commit_creds");
+/// Behind `sendto` and `send`, on all machines.
+const SENDTO: Function = Function::Named("__sys_sendto");
 
 /// All hooks. Those that are required come first: once they are attached, a refusal of another one is no matter of rights.
 pub(super) const HOOKS: &[Hook] = &[
@@ -181,6 +183,15 @@ pub(super) const HOOKS: &[Hook] = &[
             fentry(SETREUID, "fexit_setreuid"),
             kprobe(SETREUID, "kretprobe_setreuid"),
             syscall("sys_exit_setreuid", "exit_setreuid"),
+        ],
+    },
+    Hook {
+        name: "log hook",
+        lost: Some("how users prove who they are (method, key, certificate), and what attempts tried"),
+        candidates: &[
+            fentry(SENDTO, "fentry_sendto"),
+            kprobe(SENDTO, "kprobe_sendto"),
+            syscall("sys_enter_sendto", "enter_sendto"),
         ],
     },
 ];

@@ -4,6 +4,7 @@
 //! zone. It is stored before it is sent, so a repetition says the same. A sink escapes for its own markup and lays it out.
 
 mod inside;
+mod method;
 
 use std::net::SocketAddr;
 
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::assess::{Assessment, Level};
 use crate::enrich::{Fact, Facts, Network, Place};
 use crate::sanitize;
-use crate::session::{End, Escalation, ForeignSshd, Session};
+use crate::session::{Auth, End, Escalation, ForeignSshd, Session};
 
 /// Longest name that is shown, in characters: user, host, network, city.
 const NAME_CHARS: usize = 64;
@@ -79,6 +80,9 @@ pub struct Subject {
     pub user: Option<String>,
     pub uid: Option<u32>,
     pub peer: Option<SocketAddr>,
+    /// How they proved who they are; also `None` in what an earlier version stored.
+    #[serde(default)]
+    pub auth: Option<Auth>,
     pub opened_at: Timestamp,
     /// Nobody saw it begin; it did so after `opened_at`.
     #[serde(default)]
@@ -92,6 +96,7 @@ impl Subject {
             user: session.user.clone(),
             uid: session.uid,
             peer: session.peer,
+            auth: session.auth.clone(),
             opened_at: session.opened_at,
             recovered: session.recovered,
         }
@@ -143,6 +148,7 @@ pub enum Label {
     Gained,
     Program,
     Address,
+    Method,
     Network,
     Place,
     Risk,
@@ -163,6 +169,7 @@ impl Label {
             Self::Gained => "Gained",
             Self::Program => "Program",
             Self::Address => "Address",
+            Self::Method => "Method",
             Self::Network => "Network",
             Self::Place => "Place",
             Self::Risk => "Risk",
@@ -177,6 +184,7 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
     match event {
         Event::Opened(subject) => {
             let mut lines = who(subject);
+            lines.extend(subject.auth.as_ref().map(|auth| line(Label::Method, method::words(auth))));
             let (words, opened) = if subject.recovered {
                 ("SSH session found open", line(Label::Opened, opened(subject, zone)))
             } else {
@@ -345,7 +353,11 @@ fn duration(from: Timestamp, to: Timestamp) -> String {
 }
 
 fn name(text: Option<&str>, otherwise: &str) -> String {
-    let text = text.map(|text| sanitize::text(text, NAME_CHARS)).unwrap_or_default();
+    name_of_chars(text.unwrap_or_default(), otherwise, NAME_CHARS)
+}
+
+fn name_of_chars(text: &str, otherwise: &str, max_chars: usize) -> String {
+    let text = sanitize::text(text, max_chars);
     if text.trim().is_empty() { otherwise.to_owned() } else { text }
 }
 
@@ -401,6 +413,7 @@ mod tests {
             user: None,
             uid: None,
             peer: None,
+            auth: None,
             opened_at: Timestamp::UNIX_EPOCH,
             recovered: false,
         };

@@ -13,7 +13,7 @@ use serde_json::ser::{CompactFormatter, Formatter};
 use crate::assess::Assessment;
 use crate::notify::outbox::DeliveryRow;
 use crate::sanitize;
-use crate::session::{Change, Container, Escalation, Session};
+use crate::session::{Auth, Change, Container, Escalation, FirstCommand, Session};
 
 /// A session in the order of its fields.
 #[derive(Debug, Serialize)]
@@ -25,10 +25,10 @@ pub struct SessionRecord<'a> {
     uid: Option<u32>,
     peer: Option<Endpoint>,
     local: Option<Endpoint>,
-    /// How the user proved who they are; not known yet.
-    auth: Option<()>,
+    auth: Option<&'a Auth>,
     sshd: Sshd<'a>,
     tty: Option<&'a str>,
+    first_command: Option<&'a FirstCommand>,
     state: &'static str,
     opened_at: String,
     recovered: bool,
@@ -52,9 +52,10 @@ impl<'a> SessionRecord<'a> {
             uid: session.uid,
             peer: session.peer.map(Endpoint::from),
             local: session.local.map(Endpoint::from),
-            auth: None,
+            auth: session.auth.as_ref(),
             sshd: Sshd { pid: session.sshd.pid, exe: session.sshd.exe.as_deref() },
             tty: session.tty.as_deref(),
+            first_command: session.first_command.as_ref(),
             state: if session.closed.is_some() { "closed" } else { "open" },
             opened_at: rfc3339(session.opened_at),
             recovered: session.recovered,

@@ -5,7 +5,8 @@
 
 use super::schema::Schema;
 
-pub(super) const SESSIONS: Schema = Schema { steps: &[FIRST, RECOVERED, ESCALATIONS, FOREIGN, CONTAINERS] };
+pub(super) const SESSIONS: Schema =
+    Schema { steps: &[FIRST, RECOVERED, ESCALATIONS, FOREIGN, AUTH_AND_ATTEMPTS, CONTAINERS] };
 
 const FIRST: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -80,6 +81,29 @@ const FOREIGN: &str = "
         image TEXT NOT NULL,
         doubt TEXT NOT NULL
     ) STRICT;
+";
+
+/// `auth`, `first_command` and `tried` are JSON. Rows of `attempts` and their changes are forgotten when there are too many.
+const AUTH_AND_ATTEMPTS: &str = "
+    ALTER TABLE sessions ADD COLUMN auth TEXT;
+    ALTER TABLE sessions ADD COLUMN first_command TEXT;
+    CREATE TABLE attempts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        change_id INTEGER NOT NULL UNIQUE,
+        key BLOB NOT NULL UNIQUE,
+        host TEXT NOT NULL,
+        peer_address BLOB NOT NULL,
+        peer_port INTEGER NOT NULL,
+        local_address BLOB,
+        local_port INTEGER,
+        sshd_pid INTEGER,
+        began_us INTEGER NOT NULL,
+        ended_us INTEGER NOT NULL,
+        tried TEXT NOT NULL,
+        reason TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX attempts_by_address ON attempts (peer_address, id);
+    CREATE INDEX attempts_by_time ON attempts (ended_us);
 ";
 
 /// Where the sshd of a session runs, if not among the host's own processes.

@@ -9,9 +9,11 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use rusqlite::types::{ToSql, Type};
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::{changes, escalations, foreign};
+use super::{attempts, changes, escalations, foreign};
 use crate::session::{ChangeKind, Closed, Container, End, Opening, Session, SessionKey, Sshd, Update};
 
 /// Which sessions to list. `Filter::default()` is all of them.
@@ -32,8 +34,8 @@ pub struct Filter {
 }
 
 const COLUMNS: &str = "SELECT id, key, host, boot_id, user, uid, peer_address, peer_port, local_address, local_port, \
-                       sshd_pid, sshd_start_boot_ns, sshd_exe, tty, opened_us, recovered, closed_us, end, \
-                       escalated_to, pid_namespace, cgroup FROM sessions";
+                       sshd_pid, sshd_start_boot_ns, sshd_exe, tty, auth, first_command, opened_us, recovered, \
+                       closed_us, end, escalated_to, pid_namespace, cgroup FROM sessions";
 
 pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Result<()> {
     match update {
@@ -49,6 +51,23 @@ pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Resul
             let row = statement.query_row(params![key.0, user, uid, tty], id_and_seq).optional()?;
             record(connection, row, ChangeKind::Identified, *at)
         }
+        Update::Authenticated { key, at, user, auth } => {
+            let mut statement = connection.prepare_cached(
+                "UPDATE sessions SET user = coalesce(user, ?2), auth = ?3, last_seq = last_seq + 1
+                 WHERE key = ?1 AND auth IS NULL RETURNING id, last_seq",
+            )?;
+            let row = statement.query_row(params![key.0, user, json(auth)?], id_and_seq).optional()?;
+            record(connection, row, ChangeKind::Identified, *at)
+        }
+        Update::Began { key, at, first } => {
+            let mut statement = connection.prepare_cached(
+                "UPDATE sessions SET first_command = ?2, last_seq = last_seq + 1
+                 WHERE key = ?1 AND first_command IS NULL RETURNING id, last_seq",
+            )?;
+            let row = statement.query_row(params![key.0, json(first)?], id_and_seq).optional()?;
+            record(connection, row, ChangeKind::Identified, *at)
+        }
+        Update::Attempt(attempt) => attempts::insert(connection, attempt),
         Update::Closed { key, closed } => {
             let mut statement = connection.prepare_cached(
                 "UPDATE sessions SET closed_us = ?2, end = ?3, last_seq = last_seq + 1
@@ -75,8 +94,9 @@ pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Resul
 fn open(connection: &Connection, opening: &Opening) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO sessions (key, host, boot_id, user, uid, peer_address, peer_port, local_address, local_port,
-             sshd_pid, sshd_start_boot_ns, sshd_exe, opened_us, tty, recovered, pid_namespace, cgroup, last_seq)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 1)
+             sshd_pid, sshd_start_boot_ns, sshd_exe, opened_us, tty, recovered, auth, pid_namespace,
+             cgroup, last_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, 1)
          ON CONFLICT (key) DO NOTHING RETURNING id, last_seq",
     )?;
     let values = params![
@@ -95,6 +115,7 @@ fn open(connection: &Connection, opening: &Opening) -> rusqlite::Result<()> {
         opening.at.as_microsecond(),
         opening.tty,
         opening.recovered,
+        opening.auth.as_ref().map(json).transpose()?,
         opening.container.as_ref().map(|container| container.pid_namespace.cast_signed()),
         opening.container.as_ref().and_then(|container| container.cgroup.as_deref()),
     ];
@@ -214,6 +235,7 @@ pub(super) fn live(connection: &Connection) -> rusqlite::Result<Vec<Opening>> {
             uid: session.uid,
             peer: session.peer,
             local: session.local,
+            auth: session.auth,
             tty: session.tty,
             sshd: session.sshd,
             sshd_start_boot_ns: row.get::<_, i64>("sshd_start_boot_ns")?.unsigned_abs(),
@@ -242,8 +264,10 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Session> {
         uid: row.get("uid")?,
         peer: endpoint(row, "peer_address", "peer_port")?,
         local: endpoint(row, "local_address", "local_port")?,
+        auth: from_json(row, "auth")?,
         sshd: Sshd { pid: row.get("sshd_pid")?, exe: row.get("sshd_exe")? },
         tty: row.get("tty")?,
+        first_command: from_json(row, "first_command")?,
         opened_at: timestamp(row.get("opened_us")?)?,
         recovered: row.get("recovered")?,
         closed,
@@ -258,7 +282,17 @@ fn container(row: &Row<'_>) -> rusqlite::Result<Option<Container>> {
     Ok(Some(Container { pid_namespace: number.cast_unsigned(), cgroup: row.get("cgroup")? }))
 }
 
-fn endpoint(row: &Row<'_>, address: &str, port: &str) -> rusqlite::Result<Option<SocketAddr>> {
+/// A value that is stored as JSON.
+fn json<T: Serialize>(value: &T) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| serde_json::from_str(&text).map_err(|_| invalid(column))).transpose()
+}
+
+pub(super) fn endpoint(row: &Row<'_>, address: &str, port: &str) -> rusqlite::Result<Option<SocketAddr>> {
     let (Some(bytes), Some(port)) =
         (row.get::<_, Option<[u8; 16]>>(address)?, row.get::<_, Option<u16>>(port)?)
     else {
@@ -267,7 +301,7 @@ fn endpoint(row: &Row<'_>, address: &str, port: &str) -> rusqlite::Result<Option
     Ok(Some(SocketAddr::new(Ipv6Addr::from(bytes).to_canonical(), port)))
 }
 
-fn address_bytes(address: IpAddr) -> [u8; 16] {
+pub(super) fn address_bytes(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => address.octets(),

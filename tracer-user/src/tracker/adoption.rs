@@ -57,7 +57,7 @@ impl Tracker {
         if let Some(node) = self.nodes.get_mut(&monitor)
             && node.candidate.first_child.is_none()
         {
-            node.candidate = Candidate { first_child: Some(preauth), preauth_passed: false, connection };
+            node.candidate = Candidate { first_child: Some(preauth), connection, ..Candidate::default() };
         }
     }
 
@@ -71,12 +71,15 @@ impl Tracker {
         tty_known: bool,
         now: BootTime,
     ) {
+        // What was said and executed before is known, or was missed for good.
         let live = Live {
             postauth: postauth.map(|child| child.pid),
             uid,
             tty_known,
-            monitor_ended: None,
+            auth_known: true,
+            command_known: true,
             adopted_at: Some(now),
+            ..Live::default()
         };
         self.sessions.entry(monitor).or_insert(live);
         for process in std::iter::once(monitor).chain(postauth) {

@@ -101,6 +101,9 @@ pub fn line(message: &Message, colour: bool) -> String {
     if let (Some(gained), Some(program)) = (get(Label::Gained), get(Label::Program)) {
         parts.push(format!("{} by {program}", paint("1", gained)));
     }
+    if let Some(method) = get(Label::Method) {
+        parts.push(format!("by {method}"));
+    }
     if let Some(duration) = get(Label::Duration) {
         parts.push(format!("after {duration}"));
     }
