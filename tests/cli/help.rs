@@ -18,6 +18,8 @@ fn every_verb_explains_itself() {
         &["notify", "--help"],
         &["sessions", "--help"],
         &["show", "--help"],
+        &["findings", "--help"],
+        &["attempts", "--help"],
         &["check", "--help"],
     ] {
         let output = binary().args(arguments).output().unwrap();
