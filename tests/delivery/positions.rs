@@ -6,9 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use login_tracer::event::Doubt;
 use login_tracer::notify::outbox::{self, DeliveryState};
-use login_tracer::session::{
-    Attempt, AttemptKey, Escalation, ForeignSshd, Identity, Reason, Tried, Update,
-};
+use login_tracer::session::{Attempt, AttemptKey, Escalation, ForeignSshd, Identity, Reason, Tried, Update};
 
 use crate::slack::Slack;
 use crate::world::{World, ago, eventually, key, lost, opened, opened_at};
