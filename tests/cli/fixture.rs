@@ -263,15 +263,15 @@ fn examples() -> Vec<Update> {
         opened(Opening {
             user: Some("\u{1b}[2Jro\u{200b}ot\u{202e}x\n".to_owned()),
             uid: None,
+            container: Some(Container {
+                pid_namespace: 4_026_532_200,
+                cgroup: Some("/docker/\u{1b}[2Jx".to_owned()),
+            }),
             auth: Some(Auth {
                 method: "publickey".to_owned(),
                 key: Some(auth_key("RSA")),
                 certificate: None,
                 user_log: Some("\u{1b}[2Jsomebody else\n".to_owned()),
-            }),
-            container: Some(Container {
-                pid_namespace: 4_026_532_200,
-                cgroup: Some("/docker/\u{1b}[2Jx".to_owned()),
             }),
             sshd: Sshd { pid: 400, exe: Some("/tmp/\u{9b}31msshd".to_owned()) },
             ..opening(400, "2026-11-21T07:00:00Z")
