@@ -2,6 +2,7 @@
 //! killed and replaced. What it lists must be what the other lists, which nobody disturbs.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -16,12 +17,12 @@ use login_tracer::store::Reader;
 use login_tracer::supervise::trace::{Setup, run_observed};
 use rustix::process::Signal;
 
-use crate::accounts::write;
+use crate::accounts::{Account, write};
 use crate::lines::{LIMIT, Lines};
 use crate::processes::{self, command};
 use crate::sandbox::{ROOM, TRACER};
 use crate::scene::Scene;
-use crate::tracer::{Session, parse};
+use crate::tracer::{Session, gained, parse};
 
 /// How far two roles may be apart in what they say about a time: each reads the clocks for itself.
 const CLOCK_SLACK: Duration = Duration::from_millis(50);
@@ -179,6 +180,28 @@ impl Role {
                 return listed;
             }
             assert!(started.elapsed() < LIMIT, "{listed:#?}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until it lists what was gained in the session from an address: by whom, whom, by what; and nothing else.
+    #[track_caller]
+    pub fn expect_gains(&self, peer: SocketAddr, expected: &[(Account, Account, &str)]) {
+        let expected: Vec<_> = expected.iter().map(|(from, to, exe)| (from.uid, to.uid, *exe)).collect();
+        let started = Instant::now();
+        loop {
+            let listed = self.sessions();
+            let session = listed.iter().find(|session| session.peer() == Some(peer));
+            let found = session.map(|session| {
+                gained(self.login_tracer("show"), &session.session)
+                    .unwrap_or_else(|error| panic!("{error:#}"))
+            });
+            let found = found.unwrap_or_default();
+            let told: Vec<_> = found.iter().map(|g| (g.from, g.to, g.exe.as_str())).collect();
+            if told == expected {
+                return;
+            }
+            assert!(started.elapsed() < LIMIT, "{told:?} instead of {expected:?}\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

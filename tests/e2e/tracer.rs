@@ -221,14 +221,9 @@ impl Tracer {
 
     /// The user ids that were gained inside of a session, in the order in which they were.
     pub fn gained(&self, session: &str) -> anyhow::Result<Vec<Gained>> {
-        let output = login_tracer().args(["show", "--json", session]).output().context("cannot show")?;
-        let shown: Shown = serde_json::from_slice(&output.stdout).context("not a session")?;
-        let gained = shown.changes.into_iter().filter_map(|change| {
-            let Escalation { from, to, exe } = change.escalation?;
-            let count = change.count.unwrap_or(1);
-            Some(Gained { from: from.uid, to: to.uid, user: to.user, exe, count, at: change.at })
-        });
-        Ok(gained.collect())
+        let mut show = login_tracer();
+        show.arg("show");
+        gained(show, session)
     }
 
     /// What `findings --json` lists, newest first.
@@ -258,6 +253,18 @@ impl Drop for Tracer {
         processes::signal(child.id(), rustix::process::Signal::TERM);
         child.wait().ok();
     }
+}
+
+/// The user ids that were gained inside of a session, by what this `login-tracer show` says of it.
+pub fn gained(mut show: std::process::Command, session: &str) -> anyhow::Result<Vec<Gained>> {
+    let output = show.args(["--json", session]).output().context("cannot show")?;
+    let shown: Shown = serde_json::from_slice(&output.stdout).context("not a session")?;
+    let gained = shown.changes.into_iter().filter_map(|change| {
+        let Escalation { from, to, exe } = change.escalation?;
+        let count = change.count.unwrap_or(1);
+        Some(Gained { from: from.uid, to: to.uid, user: to.user, exe, count, at: change.at })
+    });
+    Ok(gained.collect())
 }
 
 /// The sessions of the sandbox in what `sessions --json` prints, oldest first.

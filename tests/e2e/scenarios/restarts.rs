@@ -2,16 +2,19 @@
 //! and nothing is told twice.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use super::Scenario;
-use crate::accounts::{ALICE, BOB, ROOT};
+use super::inside::SUDO;
+use crate::accounts::{ALICE, BOB, ROOT, write};
 use crate::client::{Client, Use};
+use crate::lines::LIMIT;
 use crate::processes;
+use crate::programs::{SET_UID, install_privileged};
 use crate::role::Role;
-use crate::scene::Scene;
+use crate::scene::{Open, Scene};
 use crate::tracer::{Session, State};
 
 /// How many rounds of kills at any moment; a release is tried with 50.
@@ -24,9 +27,12 @@ pub fn scenarios() -> Vec<Scenario> {
         killed_at_any_moment,
         stopped_while_people_come_and_go,
         killed_while_people_come_and_go,
+        gains_before_during_and_after_a_kill,
         replaced_by_another_version,
+        gains_while_replaced_by_another_version: "/usr/bin/sudo",
         damaged_checkpoint,
         sessions_that_were_open_before,
+        gains_in_a_session_that_was_open_before,
         login_that_had_begun_before,
         tiny_buffer,
         unloaded,
@@ -137,11 +143,99 @@ fn replaced_by_another_version(scene: &mut Scene<'_>) {
     assert!(listed.iter().all(|session| !session.recovered), "all were seen: {listed:#?}");
 }
 
+/// A session of alice in which a program becomes bob whenever it is told to.
+struct Gaining {
+    open: Open,
+    client: Client,
+    /// How often.
+    count: usize,
+}
+
+impl Gaining {
+    fn start(scene: &mut Scene<'_>) -> Self {
+        install_privileged().expect("the suite's programs can be installed");
+        let program = format!("echo ready; while read line; do [ $line ] || exit 0; {SET_UID} -u; done");
+        let client = scene.site.pam.login(ALICE).to(Use::Run(program)).start();
+        let open = scene.opened(&client);
+        client.expect_output("ready");
+        Self { open, client, count: 0 }
+    }
+
+    fn gain(&mut self) {
+        self.client.say("again");
+        self.client.expect_output(&BOB.uid.to_string());
+        self.count += 1;
+    }
+
+    /// Ends it; both roles list all gains, but for those that came before `role` was there.
+    fn conclude(mut self, scene: &mut Scene<'_>, role: &Role, unseen: usize) {
+        let peer = self.client.login.peer;
+        scene.gains(&self.open, &vec![(ALICE, BOB, SET_UID); self.count]);
+        role.expect_gains(peer, &vec![(ALICE, BOB, SET_UID); self.count - unseen]);
+        self.client.say("");
+        self.client.leave();
+        scene.closed(self.open, &self.client, "logout");
+    }
+}
+
+fn gains_before_during_and_after_a_kill(scene: &mut Scene<'_>) {
+    let mut role = Role::start();
+    let mut session = Gaining::start(scene);
+    session.gain();
+    role.kill();
+    session.gain();
+    role.launch();
+    session.gain();
+    session.conclude(scene, &role, 0);
+    role.expect_all(scene);
+}
+
+/// The new programs take over from the old ones who descends from a session; of the daemon nothing else would tell.
+fn gains_while_replaced_by_another_version(scene: &mut Scene<'_>) {
+    let mut role = Role::start();
+    let sign = "/home/alice/sign";
+    let wait = format!("while [ ! -e {sign} ]; do sleep 0.1; done; sudo -n rm {sign}");
+    let program = format!("nohup setsid sh -c '{wait}' </dev/null >/dev/null 2>&1 & echo left; read _");
+    let mut daemon = scene.site.pam.login(ALICE).to(Use::Run(program)).start();
+    let open = scene.opened(&daemon);
+    daemon.expect_output("left");
+    daemon.say("");
+    daemon.leave();
+    scene.closed(open, &daemon, "logout");
+    let mut session = Gaining::start(scene);
+    session.gain();
+    role.kill();
+    session.gain();
+    role.configure("[trace]\nring_buffer = \"2 MiB\"\n");
+    role.launch();
+    assert!(role.log().contains("ended the programs of an earlier version"), "{}", role.log());
+    session.gain();
+    session.conclude(scene, &role, 0);
+    write(sign, "", 0o644).expect("the home is there");
+    let started = Instant::now();
+    while Path::new(sign).exists() {
+        assert!(started.elapsed() < LIMIT, "the daemon saw no sign");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    scene.gained_from(daemon.login.peer, &[(ALICE, ROOT, SUDO)]);
+    role.expect_gains(daemon.login.peer, &[(ALICE, ROOT, SUDO)]);
+}
+
+/// What it has gained before is history, and what it gains from then on is told.
+fn gains_in_a_session_that_was_open_before(scene: &mut Scene<'_>) {
+    let mut session = Gaining::start(scene);
+    session.gain();
+    let role = Role::start();
+    session.gain();
+    session.conclude(scene, &role, 1);
+}
+
 /// Then `/proc` and the database have to do.
 fn damaged_checkpoint(scene: &mut Scene<'_>) {
     let mut role = Role::start();
     let mut long = scene.site.plain.login(ALICE).start();
     let open = scene.opened(&long);
+    let mut gaining = Gaining::start(scene);
     role.expect_all(scene);
     role.stop();
     let checkpoints: Vec<_> =
@@ -151,6 +245,8 @@ fn damaged_checkpoint(scene: &mut Scene<'_>) {
     }
     role.launch();
     assert!(role.log().contains("checkpoint"), "it says so: {}", role.log());
+    gaining.gain();
+    gaining.conclude(scene, &role, 0);
     long.leave();
     scene.closed(open, &long, "logout");
     role.expect_all(scene);

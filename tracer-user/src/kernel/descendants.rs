@@ -8,7 +8,7 @@ use aya::maps::{HashMap, Map, MapData, MapError};
 use tracer_ebpf::NAME_LEN;
 use tracer_ebpf::descendant::{Descendant, UserIds};
 
-use crate::event::Process;
+use crate::event::{BootTime, Process};
 
 /// How often the table of earlier programs is read: what forks meanwhile is found by another look.
 const LOOKS: usize = 5;
@@ -32,6 +32,12 @@ impl Descendants {
         HashMap::try_from(Map::HashMap(map)).map(Self).map_err(io::Error::other)
     }
 
+    /// Where the descent of a process begins; `None` if it is not followed.
+    pub fn root_of(&self, pid: u32) -> Option<Process> {
+        let Known(descendant) = self.0.get(&pid, 0).ok()?;
+        Some(Process { pid: descendant.root_tgid, start: BootTime(descendant.root_start_boot_ns) })
+    }
+
     /// Follows a process that was there before, as a descendant of `root`, from now on; `false` if it is one already.
     ///
     /// `root_uid` is the user of the session, `name` that of the executable. What the process has by now (`uids`: real,
@@ -53,6 +59,12 @@ impl Descendants {
             ..Descendant::root(root.pid, root.start.0, root_uid, bytes)
         };
         self.add(pid, Known(descendant))
+    }
+
+    /// Forgets a process that had ended before it was followed: its end was none of a descendant.
+    pub fn forget(&mut self, pid: u32) {
+        // It fails only where the process is not followed.
+        self.0.remove(&pid).ok();
     }
 
     /// Goes on with what the programs of an earlier version know, which still run.

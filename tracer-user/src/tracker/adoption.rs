@@ -105,6 +105,22 @@ impl Tracker {
         self.sessions.iter().map(|(monitor, live)| (*monitor, live.postauth))
     }
 
+    /// The processes that are part of an open session, each with the session's monitor and its user id.
+    pub fn processes_of_sessions(&self) -> impl Iterator<Item = (Process, Process, Option<u32>)> {
+        self.nodes.values().filter_map(|node| {
+            let monitor = node.session?;
+            let live = self.sessions.get(&monitor)?;
+            Some((node.process, monitor, live.uid))
+        })
+    }
+
+    /// Tells that what descends from `root` belongs to the session of `monitor`, if that is open.
+    pub fn adopt_root(&mut self, root: Process, monitor: Process) {
+        if self.sessions.contains_key(&monitor) {
+            self.escalations.add_root(root, monitor);
+        }
+    }
+
     /// The processes that are followed.
     pub fn processes(&self) -> impl Iterator<Item = Process> {
         self.nodes.values().map(|node| node.process)

@@ -2,6 +2,7 @@
 //! database believes, and what `/proc` shows.
 
 use std::collections::HashSet;
+use std::io;
 
 use anyhow::Context as _;
 
@@ -19,6 +20,14 @@ impl Role {
     /// Takes over from the last role: its state, the events that it did not live to take in, and sessions that began or
     /// ended while nothing recorded.
     pub(super) fn go_on(&mut self, mut earlier: Vec<Earlier>) -> anyhow::Result<()> {
+        // Before the handover: what they gain from here on is told by both, and counted once.
+        for programs in &earlier {
+            let inherited =
+                programs.descendants().and_then(|known| self.probes.descendants().inherit(&known));
+            if let Err(error) = inherited {
+                tracing::warn!(%error, "what closed sessions left behind is not followed any more");
+            }
+        }
         // The new programs record by now: what is older than this is told by their predecessors.
         let handover = Clock::now().boot();
         let found = self.follow_all()?;
@@ -41,11 +50,6 @@ impl Role {
             earlier.iter().position(|programs| is_of(&programs.generation())).or(earlier.len().checked_sub(1))
         {
             let mut programs = earlier.remove(last);
-            let inherited =
-                programs.descendants().and_then(|known| self.probes.descendants().inherit(&known));
-            if let Err(error) = inherited {
-                tracing::warn!(%error, "what closed sessions left behind is not followed any more");
-            }
             if is_of(&programs.generation()) {
                 programs.resume_at(checkpoint.position);
             }
@@ -86,7 +90,10 @@ impl Role {
         let clock = Clock::now();
         self.compare_with_store(&found, clock)?;
         reconcile::recover(&mut self.tracker, &found, clock.boot());
-        self.follow_descendants(&found)?;
+        if let Err(error) = self.follow_descendants() {
+            // Whoever runs as many processes as can be followed must not keep sessions from being seen.
+            tracing::warn!(%error, "user ids that are gained in some of the open sessions will not be told");
+        }
         self.take_findings(clock);
         self.journal.commit();
         Ok(())
@@ -110,30 +117,46 @@ impl Role {
         Ok(found)
     }
 
-    /// Follows what descends from the processes of open sessions and is not followed. What it has gained by now is history.
-    fn follow_descendants(&mut self, found: &[Found]) -> anyhow::Result<()> {
-        let open: Vec<_> = self.tracker.open_sessions().collect();
-        if open.is_empty() {
-            return Ok(());
-        }
+    /// Has the kernel follow what runs inside of open sessions, and the tracker know whose it is. What was gained there
+    /// by processes that nobody followed is history.
+    fn follow_descendants(&mut self) -> io::Result<()> {
+        let known: HashSet<u32> = self.tracker.processes().map(|process| process.pid).collect();
+        let sshd: Vec<_> = self.tracker.processes_of_sessions().collect();
         for _ in 0..LOOKS {
             let members = descent::members();
+            let children = descent::by_parent(&members);
             let mut any = false;
-            for (monitor, postauth) in &open {
-                let user = postauth.and_then(|pid| found.iter().find(|found| found.pid == pid));
-                let sshd: Vec<u32> = postauth.iter().chain([&monitor.pid]).copied().collect();
-                for Member { pid, uids, name, .. } in descent::below(&sshd, &members) {
-                    // Without a postauth child it is root's.
-                    let root_uid = user.map_or(0, |user| user.uid);
-                    let follow = self.probes.descendants().follow(pid, &name, uids, *monitor, root_uid);
-                    any |= follow.context("cannot follow what runs in an open session")?;
+            for &(process, monitor, uid) in &sshd {
+                if let Some(root) = self.probes.descendants().root_of(process.pid) {
+                    self.tracker.adopt_root(root, monitor);
+                }
+                for member in descent::below(process.pid, &known, &children) {
+                    any |= self.follow_descendant(member, monitor, uid)?;
                 }
             }
+            // What was forked before its parent was followed is found by the next look.
             if !any {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Says whether it was not followed.
+    fn follow_descendant(&mut self, member: &Member, monitor: Process, uid: Option<u32>) -> io::Result<bool> {
+        let descendants = self.probes.descendants();
+        if let Some(root) = descendants.root_of(member.pid) {
+            self.tracker.adopt_root(root, monitor);
+            return Ok(false);
+        }
+        let root_uid = uid.unwrap_or(member.uids[0]);
+        descendants.follow(member.pid, &member.name, member.uids, monitor, root_uid)?;
+        // Nobody would forget what had ended before.
+        if !member.exists() {
+            descendants.forget(member.pid);
+        }
+        self.tracker.adopt_root(monitor, monitor);
+        Ok(true)
     }
 
     /// Ends what has no process any more, although no event told.
