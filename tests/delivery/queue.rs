@@ -65,6 +65,7 @@ impl Shelf {
             started: now,
             took: Duration::from_millis(5),
             status: Some(200),
+            receipt: None,
             result,
         };
         self.outbox.record(&attempt).unwrap();

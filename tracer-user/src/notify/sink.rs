@@ -3,18 +3,29 @@
 //! A sink lays a message out for its service, escapes it for that service's markup, sends it once and says what came of
 //! it. When to try again is not its business.
 
+pub mod http; // what all sinks over HTTP share
+pub mod redaction; // what may be said of an exchange
+
 pub mod console;
+pub mod discord;
 pub mod slack;
 
 use std::future::Future;
 use std::pin::Pin;
 
+use self::console::Console;
+use self::discord::Discord;
+use self::http::{Clients, Http};
+use self::slack::Slack;
+use super::message::Event;
 use super::outbox::Delivery;
 use super::outcome::Outcome;
+use crate::assess::Level;
+use crate::config::SinkKind;
 
 /// One destination.
 pub trait Sink {
-    /// Makes one attempt. Whatever happens is in the report.
+    /// Makes one attempt. Whatever happens is in the report. Dropping it before its end gives the attempt up.
     fn send<'a>(&'a self, delivery: &'a Delivery) -> Sending<'a>;
 }
 
@@ -27,11 +38,105 @@ pub struct Report {
     pub outcome: Outcome,
     /// HTTP status of the answer, where there was one.
     pub status: Option<u16>,
+    /// The service's own name for the message that it took, where later messages refer to it.
+    pub receipt: Option<String>,
+    /// What was said, where it can be shown.
+    pub exchange: Option<Exchange>,
+}
+
+/// What was sent and what came back, word for word except for secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    pub sent: String,
+    pub received: String,
 }
 
 impl Report {
+    /// What came of it, without an answer over HTTP.
+    pub fn of(outcome: Outcome) -> Self {
+        Self { outcome, status: None, receipt: None, exchange: None }
+    }
+
     /// Nothing came back: it may work later.
     pub fn no_answer(why: String) -> Self {
-        Self { outcome: Outcome::Retry { after: None, why }, status: None }
+        Self::of(Outcome::Retry { after: None, why })
+    }
+
+    /// The sink has no use for this message, as it was configured: nothing is left to be done.
+    pub fn not_wanted() -> Self {
+        Self::of(Outcome::Delivered)
+    }
+
+    pub fn with_exchange(self, exchange: Exchange) -> Self {
+        Self { exchange: Some(exchange), ..self }
+    }
+}
+
+/// Opens what is configured.
+///
+/// # Errors
+/// It can never work: no standard output, certificates that cannot be read.
+pub fn open(kind: &SinkKind, clients: &Clients) -> anyhow::Result<Box<dyn Sink>> {
+    Ok(match kind {
+        SinkKind::Console => Box::new(Console::stdout()?),
+        SinkKind::Discord(config) => Box::new(Http::new(Discord::new(config), &config.http, clients)?),
+        SinkKind::Slack(config) => Box::new(Http::new(Slack::new(config), &config.http, clients)?),
+    })
+}
+
+/// Escapes a text for a service's markup and cuts what gets longer than `max_chars` by it, never within an escape.
+///
+/// `escape` is given what stands before a character, the character and what follows, and returns what takes its place.
+fn escape_up_to(text: &str, max_chars: usize, escape: impl Fn(&str, char, &str) -> Option<String>) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    let mut chars = 0;
+    for (at, character) in text.char_indices() {
+        let (before, rest) = text.split_at(at);
+        let piece = escape(before, character, rest.get(character.len_utf8()..).unwrap_or_default())
+            .unwrap_or_else(|| character.to_string());
+        chars += piece.chars().count();
+        // One character is kept free for the sign that something was cut.
+        if chars >= max_chars {
+            escaped.push('…');
+            break;
+        }
+        escaped.push_str(&piece);
+    }
+    escaped
+}
+
+/// How loudly a message asks for attention, for services that know more than one tone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// To be found when somebody looks.
+    Low,
+    Normal,
+    High,
+    /// Somebody should look now.
+    Highest,
+}
+
+impl Urgency {
+    /// By level; that a session ended is never urgent.
+    pub fn of(delivery: &Delivery) -> Self {
+        if matches!(delivery.event, Event::Closed { .. }) {
+            return Self::Low;
+        }
+        match delivery.message.level {
+            Some(Level::Low) => Self::Low,
+            Some(Level::Unknown) => Self::Normal,
+            Some(Level::Medium) | None => Self::High,
+            Some(Level::High) => Self::Highest,
+        }
+    }
+}
+
+/// The colour of a level as 0xRRGGBB; `None` is news of the tracer itself.
+pub fn colour(level: Option<Level>) -> u32 {
+    match level {
+        Some(Level::Low) => 0x02_ff_00,
+        Some(Level::Medium) | None => 0xff_e2_00,
+        Some(Level::High) => 0xff_00_02,
+        Some(Level::Unknown) => 0x9e_9e_9e,
     }
 }

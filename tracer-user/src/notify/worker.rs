@@ -89,6 +89,7 @@ impl Worker {
             started,
             took,
             status: report.status,
+            receipt: report.receipt,
             result,
         };
         // It was sent: as long as that cannot be written down, nothing else may happen to this delivery.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::super::Secret;
-use super::super::file::{Secrets, read_secret};
+use super::super::file::{Secrets, read_certificates, read_secret};
+use super::super::{Authority, Secret};
 use super::{Problems, values};
 use crate::sanitize;
 
@@ -189,6 +189,16 @@ impl<'a, 'p> Section<'a, 'p> {
         };
         let value = value.and_then(|value| check(&value).map(|()| value));
         Secret::new(self.checked(key, value).unwrap_or_default())
+    }
+
+    /// The certificates in a file.
+    pub(super) fn authority(&mut self, key: &'static str) -> Option<Authority> {
+        let path = self.text(key, |text| absolute(text).map(Path::to_owned))?;
+        if self.problems.secrets == Secrets::Skip {
+            return Some(Authority { path, pem: String::new() });
+        }
+        let pem = read_certificates(&path);
+        self.checked(key, pem).map(|pem| Authority { path, pem })
     }
 
     fn checked<T>(&mut self, key: &str, result: Result<T, String>) -> Option<T> {

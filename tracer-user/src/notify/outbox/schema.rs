@@ -4,7 +4,7 @@
 
 use crate::store::schema::Schema;
 
-pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST] };
+pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST, RECEIPTS] };
 
 const FIRST: &str = "
     -- How far each sessions.db was read. Row numbers of another store mean something else.
@@ -73,3 +73,6 @@ const FIRST: &str = "
         PRIMARY KEY (source, month)
     ) STRICT, WITHOUT ROWID;
 ";
+
+/// What the service calls a message that it took, for those that refer to it: a thread is answered by its name.
+const RECEIPTS: &str = "ALTER TABLE deliveries ADD COLUMN receipt TEXT;";

@@ -1,0 +1,75 @@
+//! The sections `[sinks.NAME]`: which keys each type has, and what they may be.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::section::{self, Section};
+use super::{Problems, known_keys, values};
+use crate::config::{Discord, Http, Secret, Sink, SinkKind, Slack};
+
+const SINK_TYPES: &[&str] = &["console", "discord", "slack"];
+
+/// One section for each sink, in the order of their names.
+pub(super) fn sinks(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Option<Vec<Sink>> {
+    let value = table.get("sinks")?;
+    let DeValue::Table(entries) = value.get_ref() else {
+        problems.add(value.span().start, "[sinks]: must be sections such as [sinks.ops]");
+        return None;
+    };
+    Some(entries.iter().filter_map(|(key, value)| sink(key, value, problems)).collect())
+}
+
+fn sink(
+    key: &Spanned<toml::de::DeString<'_>>,
+    value: &Spanned<DeValue<'_>>,
+    problems: &mut Problems<'_>,
+) -> Option<Sink> {
+    let name = key.get_ref();
+    let path = format!("sinks.{}", section::shown_key(name));
+    if let Err(text) = values::sink_name(name) {
+        problems.add(key.span().start, &format!("[{path}]: {text}"));
+    }
+    let DeValue::Table(_) = value.get_ref() else {
+        let text = format!("[sinks] {}: must be a section of its own: [{path}]", section::shown_key(name));
+        problems.add(key.span().start, &text);
+        return None;
+    };
+    // The type decides which keys there are; without one, nothing else can be judged.
+    let mut section = Section::open(path, &[], value, problems)?;
+    let found = section.text("type", |text| {
+        values::one_of(text, &SINK_TYPES.iter().map(|word| (*word, *word)).collect::<Vec<_>>())
+    });
+    let Some(kind) = found else {
+        if !section.has("type") {
+            section.problem_of_section("type is missing; add a line such as type = \"slack\"");
+        }
+        section.accept_everything();
+        return None;
+    };
+    section.expect(known_keys(&format!("sinks.{kind}")));
+    let kind = match kind {
+        "discord" => SinkKind::Discord(discord(&mut section)),
+        "slack" => SinkKind::Slack(slack(&mut section)),
+        _ => SinkKind::Console,
+    };
+    Some(Sink { name: name.to_string(), kind })
+}
+
+fn http(section: &mut Section<'_, '_>) -> Http {
+    Http {
+        timeout: section.duration("timeout", values::WAIT).unwrap_or(Http::DEFAULT_TIMEOUT),
+        ca: section.authority("ca_file"),
+    }
+}
+
+fn discord(section: &mut Section<'_, '_>) -> Discord {
+    Discord { webhook_url: webhook_url(section), http: http(section) }
+}
+
+fn slack(section: &mut Section<'_, '_>) -> Slack {
+    Slack { webhook_url: webhook_url(section), http: http(section) }
+}
+
+fn webhook_url(section: &mut Section<'_, '_>) -> Secret {
+    section.secret(["webhook_url", "webhook_url_file", "webhook_url_env"], values::webhook)
+}

@@ -1,0 +1,78 @@
+//! `[sinks.NAME]`: the destinations, one type for each kind.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Secret;
+
+/// `[sinks.NAME]`: one destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sink {
+    /// The NAME: letters, digits, `-` and `_`.
+    pub name: String,
+    pub kind: SinkKind,
+}
+
+/// What a sink is, with everything that it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkKind {
+    /// Coloured lines on standard output.
+    Console,
+    Discord(Discord),
+    Slack(Slack),
+}
+
+impl SinkKind {
+    /// The word after `type =`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Console => "console",
+            Self::Discord(_) => "discord",
+            Self::Slack(_) => "slack",
+        }
+    }
+}
+
+/// The keys that all sinks over HTTP have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// Who is trusted besides the authorities of the system.
+    pub ca: Option<Authority>,
+}
+
+impl Http {
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+}
+
+/// Certificates of an own authority.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Authority {
+    pub path: PathBuf,
+    /// At least one certificate.
+    pub pem: String,
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Authority").field(&self.path).finish()
+    }
+}
+
+/// A Slack incoming webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slack {
+    /// The URL is the credential: whoever has it can post.
+    pub webhook_url: Secret,
+    pub http: Http,
+}
+
+/// A Discord webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discord {
+    /// The URL is the credential: whoever has it can post.
+    pub webhook_url: Secret,
+    pub http: Http,
+}
