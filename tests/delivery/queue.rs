@@ -48,7 +48,7 @@ impl Shelf {
 
     fn next(&mut self, now: Timestamp) -> Delivery {
         match self.outbox.due("team", now).unwrap() {
-            Due::Now(delivery) => delivery,
+            Due::Now(delivery) => *delivery,
             other @ (Due::At(_) | Due::Nothing) => panic!("{other:?}"),
         }
     }

@@ -12,7 +12,9 @@ mod http;
 mod service;
 
 mod over_http;
+mod plain;
 mod scene;
 
 mod discord;
+mod ntfy;
 mod slack;

@@ -61,10 +61,11 @@ pub(crate) fn received(request: &http::Request) -> Request {
 /// Whether the service takes the message; what it takes.
 pub(crate) fn taken<S: Service>(service: &S, rules: Rules, delivery: &Delivery) -> Result<Request, String> {
     let request = received(&service.request(delivery, now()).ok_or("no request")?);
-    match rules(&request) {
-        Reply::Answer { status: 200..=299, .. } => Ok(request),
-        refusal => Err(format!("{refusal:?}: {}", request.body)),
+    let reply = rules(&request);
+    if matches!(reply, Reply::Answer { status: 200..=299, .. }) {
+        return Ok(request);
     }
+    Err(format!("{reply:?}: {}", request.body))
 }
 
 /// Compares the requests of all messages with the golden of the service, and lets the service judge them.

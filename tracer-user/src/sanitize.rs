@@ -27,6 +27,26 @@ pub fn line(input: &str) -> String {
     input.chars().map(harmless).collect()
 }
 
+/// A text that no program takes for an address to be opened: `https[://]evil.example`, `www[.]evil.example`. For
+/// services that make links of what looks like one and have no markup to escape it.
+pub fn unlinked(input: &str) -> String {
+    let mut output = String::with_capacity(input.len());
+    let mut rest = input;
+    while let Some(character) = rest.chars().next() {
+        let (length, piece) = if rest.starts_with("://") {
+            (3, "[://]")
+        } else if rest.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("www.")) {
+            output.push_str(&rest[..3]);
+            (4, "[.]")
+        } else {
+            (character.len_utf8(), &rest[..character.len_utf8()])
+        };
+        output.push_str(piece);
+        rest = &rest[length..];
+    }
+    output
+}
+
 /// Whether a character can change how the text around it is shown.
 pub fn is_hostile(character: char) -> bool {
     // C0, DEL and C1: escape sequences, line breaks, tabs that break tables.
@@ -100,6 +120,18 @@ mod tests {
         assert_eq!(text("ab", 1), "…");
         assert_eq!(text("ab", 0), "");
         assert_eq!(text("", 0), "");
+    }
+
+    #[test]
+    fn nothing_is_left_to_open() {
+        for (input, expected) in [
+            ("see https://evil.example/x", "see https[://]evil.example/x"),
+            ("HTTP://a WWW.b www.c", "HTTP[://]a WWW[.]b www[.]c"),
+            ("ww.w :/ / é", "ww.w :/ / é"),
+            ("www.://", "www[.][://]"),
+        ] {
+            assert_eq!(unlinked(input), expected);
+        }
     }
 
     proptest! {

@@ -35,6 +35,25 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
     ("sinks.console", &["type"]),
     ("sinks.discord", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"]),
     ("sinks.slack", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"]),
+    (
+        "sinks.ntfy",
+        &[
+            "type",
+            "topic",
+            "topic_file",
+            "topic_env",
+            "base_url",
+            "token",
+            "token_file",
+            "token_env",
+            "user",
+            "password",
+            "password_file",
+            "password_env",
+            "timeout",
+            "ca_file",
+        ],
+    ),
 ];
 
 /// Top-level names; `sinks` holds one section for each sink.
@@ -42,7 +61,7 @@ const TOP_LEVEL: &[&str] = &["host", "trace", "notify", "enrich", "risk", "sinks
 
 /// Whether the value of a key may be a secret that no message may repeat.
 pub(super) fn may_hold_secret(key: &str) -> bool {
-    ["token", "webhook", "secret", "password", "url"].iter().any(|word| key.contains(word))
+    ["token", "webhook", "secret", "password", "url", "topic"].iter().any(|word| key.contains(word))
 }
 
 /// Checks the text of a configuration file.

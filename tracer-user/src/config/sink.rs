@@ -21,6 +21,7 @@ pub enum SinkKind {
     Console,
     Discord(Discord),
     Slack(Slack),
+    Ntfy(Ntfy),
 }
 
 impl SinkKind {
@@ -30,6 +31,7 @@ impl SinkKind {
             Self::Console => "console",
             Self::Discord(_) => "discord",
             Self::Slack(_) => "slack",
+            Self::Ntfy(_) => "ntfy",
         }
     }
 }
@@ -75,4 +77,28 @@ pub struct Discord {
     /// The URL is the credential: whoever has it can post.
     pub webhook_url: Secret,
     pub http: Http,
+}
+
+/// A topic of an ntfy server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ntfy {
+    /// The server's root, without a trailing slash.
+    pub base_url: String,
+    /// Where anybody may read, the name of the topic is what keeps others out.
+    pub topic: Secret,
+    pub access: NtfyAccess,
+    pub http: Http,
+}
+
+/// How an ntfy server knows us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NtfyAccess {
+    Anybody,
+    Token(Secret),
+    Password { user: String, password: Secret },
+}
+
+impl Ntfy {
+    /// The public server.
+    pub const DEFAULT_BASE_URL: &'static str = "https://ntfy.sh";
 }

@@ -96,11 +96,16 @@ impl Message {
         self.lines.iter().find(|line| line.label == label).map(|line| line.text.as_str())
     }
 
-    /// The details as plain text, one in a line.
+    /// The details as plain text, one in a line, with nothing in it that a program would make a link of.
     pub fn text(&self) -> String {
         let lines: Vec<_> =
             self.lines.iter().map(|line| format!("{}: {}", line.label.as_str(), line.text)).collect();
-        lines.join("\n")
+        sanitize::unlinked(&lines.join("\n"))
+    }
+
+    /// The summary in the same way.
+    pub fn title(&self) -> String {
+        sanitize::unlinked(&self.summary)
     }
 
     /// The text under a label, unless it says why something is not known.

@@ -169,9 +169,10 @@ mod tests {
 
     #[test]
     fn waits_in_a_services_own_words_are_bounded() {
-        let wait = |seconds| match Outcome::retry_in(seconds, String::new()) {
-            Outcome::Retry { after, .. } => after.map(|after| after.as_millis()),
-            other => panic!("{other:?}"),
+        let wait = |seconds| {
+            let outcome = Outcome::retry_in(seconds, String::new());
+            let Outcome::Retry { after, .. } = outcome else { panic!("{outcome:?}") };
+            after.map(|after| after.as_millis())
         };
         assert_eq!(wait(0.65), Some(650));
         assert_eq!(wait(-1.0), Some(0));

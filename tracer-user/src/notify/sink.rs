@@ -8,6 +8,7 @@ pub mod redaction; // what may be said of an exchange
 
 pub mod console;
 pub mod discord;
+pub mod ntfy;
 pub mod slack;
 
 use std::future::Future;
@@ -16,6 +17,7 @@ use std::pin::Pin;
 use self::console::Console;
 use self::discord::Discord;
 use self::http::{Clients, Http};
+use self::ntfy::Ntfy;
 use self::slack::Slack;
 use super::message::Event;
 use super::outbox::Delivery;
@@ -80,6 +82,7 @@ pub fn open(kind: &SinkKind, clients: &Clients) -> anyhow::Result<Box<dyn Sink>>
     Ok(match kind {
         SinkKind::Console => Box::new(Console::stdout()?),
         SinkKind::Discord(config) => Box::new(Http::new(Discord::new(config), &config.http, clients)?),
+        SinkKind::Ntfy(config) => Box::new(Http::new(Ntfy::new(config), &config.http, clients)?),
         SinkKind::Slack(config) => Box::new(Http::new(Slack::new(config), &config.http, clients)?),
     })
 }
@@ -103,6 +106,15 @@ fn escape_up_to(text: &str, max_chars: usize, escape: impl Fn(&str, char, &str) 
         escaped.push_str(&piece);
     }
     escaped
+}
+
+/// A text of at most `max_bytes`, its end replaced by `…` where something was cut.
+fn cut(text: &str, max_bytes: usize) -> String {
+    if text.len() <= max_bytes {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(max_bytes.saturating_sub('…'.len_utf8()));
+    format!("{}…", text.get(..end).unwrap_or_default())
 }
 
 /// How loudly a message asks for attention, for services that know more than one tone.

@@ -201,6 +201,15 @@ impl<'a, 'p> Section<'a, 'p> {
         self.checked(key, pem).map(|pem| Authority { path, pem })
     }
 
+    /// The secret, if any of its three keys is there.
+    pub(super) fn optional_secret(
+        &mut self,
+        keys: [&'static str; 3],
+        check: fn(&str) -> Result<(), String>,
+    ) -> Option<Secret> {
+        keys.iter().any(|key| self.has(key)).then(|| self.secret(keys, check))
+    }
+
     fn checked<T>(&mut self, key: &str, result: Result<T, String>) -> Option<T> {
         result.map_err(|text| self.problem(key, &text)).ok()
     }

@@ -5,9 +5,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::section::{self, Section};
 use super::{Problems, known_keys, values};
-use crate::config::{Discord, Http, Secret, Sink, SinkKind, Slack};
+use crate::config::{Discord, Http, Ntfy, NtfyAccess, Secret, Sink, SinkKind, Slack};
 
-const SINK_TYPES: &[&str] = &["console", "discord", "slack"];
+const SINK_TYPES: &[&str] = &["console", "discord", "slack", "ntfy"];
 
 /// One section for each sink, in the order of their names.
 pub(super) fn sinks(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Option<Vec<Sink>> {
@@ -50,6 +50,7 @@ fn sink(
     let kind = match kind {
         "discord" => SinkKind::Discord(discord(&mut section)),
         "slack" => SinkKind::Slack(slack(&mut section)),
+        "ntfy" => SinkKind::Ntfy(ntfy(&mut section)),
         _ => SinkKind::Console,
     };
     Some(Sink { name: name.to_string(), kind })
@@ -68,6 +69,36 @@ fn discord(section: &mut Section<'_, '_>) -> Discord {
 
 fn slack(section: &mut Section<'_, '_>) -> Slack {
     Slack { webhook_url: webhook_url(section), http: http(section) }
+}
+
+fn ntfy(section: &mut Section<'_, '_>) -> Ntfy {
+    let base_url = section.text("base_url", values::base_url);
+    Ntfy {
+        base_url: base_url.unwrap_or_else(|| Ntfy::DEFAULT_BASE_URL.to_owned()),
+        topic: section.secret(["topic", "topic_file", "topic_env"], values::ntfy_topic),
+        access: ntfy_access(section),
+        http: http(section),
+    }
+}
+
+/// A token, or a name with its password, or neither.
+fn ntfy_access(section: &mut Section<'_, '_>) -> NtfyAccess {
+    let token = section.optional_secret(["token", "token_file", "token_env"], values::token);
+    let user = section.text("user", values::user);
+    let password = section.optional_secret(["password", "password_file", "password_env"], values::password);
+    match (token, user, password) {
+        (None, None, None) => NtfyAccess::Anybody,
+        (Some(token), None, None) => NtfyAccess::Token(token),
+        (None, Some(user), Some(password)) => NtfyAccess::Password { user, password },
+        (Some(_), _, _) => {
+            section.problem_of_section("a token needs no user and no password; remove them or the token");
+            NtfyAccess::Anybody
+        }
+        (None, _, _) => {
+            section.problem_of_section("user and password belong together; add the other one");
+            NtfyAccess::Anybody
+        }
+    }
 }
 
 fn webhook_url(section: &mut Section<'_, '_>) -> Secret {

@@ -147,6 +147,29 @@ pub(super) fn token(text: &str) -> Result<(), String> {
     Err("must be a token: letters, digits and signs without spaces".to_owned())
 }
 
+/// The name of a topic, as the server's own rule has it.
+pub(super) fn ntfy_topic(text: &str) -> Result<(), String> {
+    let is_good = (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if is_good { Ok(()) } else { Err("must be 1 to 64 letters, digits, - and _".to_owned()) }
+}
+
+/// The name of an account at a service.
+pub(super) fn user(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > 255 || text.chars().any(sanitize::is_hostile) {
+        return Err("must be a name of 1 to 255 visible characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// The password of an account at a service.
+pub(super) fn password(text: &str) -> Result<(), String> {
+    if !text.is_empty() && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err("must be a password without line breaks".to_owned())
+}
+
 /// Nothing secret may cross a network in the clear; within the host, tests and proxies may use http.
 fn require_https(url: &Url) -> Result<(), String> {
     let is_loopback = match url.host_str() {

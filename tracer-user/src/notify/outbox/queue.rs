@@ -17,7 +17,7 @@ const FARTHEST_US: i64 = 25 * 3600 * 1_000_000;
 /// What a sink has to do.
 #[derive(Debug)]
 pub enum Due {
-    Now(Delivery),
+    Now(Box<Delivery>),
     /// Nothing before this time.
     At(Timestamp),
     Nothing,
@@ -84,7 +84,7 @@ impl Outbox {
             match words.and_then(|message| Ok((message, serde_json::from_str(&stored.event)?))) {
                 Ok((message, event)) => {
                     let rating = stored.session.map(|session| self.rating(session)).transpose()?;
-                    return Ok(Due::Now(Delivery {
+                    return Ok(Due::Now(Box::new(Delivery {
                         id: stored.id,
                         attempt: stored.attempts.saturating_add(1),
                         subject: stored.subject,
@@ -92,7 +92,7 @@ impl Outbox {
                         rating: rating.flatten(),
                         message,
                         first_receipt: stored.first_receipt,
-                    }));
+                    })));
                 }
                 Err(error) => {
                     let (id, number) = (stored.id, stored.attempts);

@@ -10,6 +10,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Method};
@@ -17,7 +19,7 @@ use serde::Serialize;
 
 use super::redaction::{HIDDEN, Redaction};
 use super::{Exchange, Report, Sending, Sink};
-use crate::config;
+use crate::config::{self, Secret};
 use crate::notify::outbox::Delivery;
 use crate::notify::outcome::{Answer, Outcome};
 use crate::sanitize;
@@ -92,6 +94,16 @@ impl Request {
 const CONTENT_TYPE_NAME: &str = "content-type";
 /// Name of the header that holds credentials.
 pub const AUTHORIZATION: &str = "authorization";
+
+/// The value of `authorization` for a token.
+pub fn bearer(token: &Secret) -> String {
+    format!("Bearer {}", token.expose())
+}
+
+/// The value of `authorization` for a name and a password.
+pub fn basic(user: &str, password: &Secret) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.expose())))
+}
 
 /// A service with the connection to it.
 pub struct Http<S> {
@@ -243,7 +255,6 @@ fn build(authority: Option<&config::Authority>) -> anyhow::Result<Client> {
 mod tests {
     use super::super::slack::Slack;
     use super::*;
-    use crate::config::Secret;
     use crate::notify::message;
 
     #[test]
