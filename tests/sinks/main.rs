@@ -18,3 +18,4 @@ mod scene;
 mod discord;
 mod ntfy;
 mod slack;
+mod webhook;

@@ -8,6 +8,7 @@
 
 pub mod message; // what is told
 pub mod outbox; // delivery.db
+pub mod record; // the same for programs
 
 pub mod intake; // sessions.db -> outbox
 mod rating; // look-ups -> assessments and messages

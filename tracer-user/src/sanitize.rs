@@ -5,6 +5,11 @@
 //! nothing: every such character is replaced by U+FFFD. It is replaced and not dropped, so that `ro<U+200B>ot` never
 //! reads as `root`. Escaping for one service's own markup is that sink's task and comes after this.
 
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter};
+
 /// Stands for every character that must not come out.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
@@ -45,6 +50,34 @@ pub fn unlinked(input: &str) -> String {
         rest = &rest[length..];
     }
     output
+}
+
+/// Compact JSON whose texts are complete and harmless: every hostile character is written as `\uXXXX`.
+pub struct HarmlessJson;
+
+impl Formatter for HarmlessJson {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, character)) = rest.char_indices().find(|(_, c)| is_hostile(*c)) {
+            CompactFormatter.write_string_fragment(writer, &rest[..at])?;
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            rest = &rest[at + character.len_utf8()..];
+        }
+        CompactFormatter.write_string_fragment(writer, rest)
+    }
+}
+
+/// A value as [`HarmlessJson`], in one line without its end.
+///
+/// # Errors
+/// The value cannot be written as JSON.
+pub fn json<T: Serialize>(value: &T) -> serde_json::Result<String> {
+    let mut line = Vec::new();
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut line, HarmlessJson))?;
+    // JSON is UTF-8; nothing is replaced.
+    Ok(String::from_utf8_lossy(&line).into_owned())
 }
 
 /// Whether a character can change how the text around it is shown.

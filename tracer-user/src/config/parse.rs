@@ -54,6 +54,10 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
             "ca_file",
         ],
     ),
+    (
+        "sinks.webhook",
+        &["type", "url", "url_file", "url_env", "secret", "secret_file", "secret_env", "timeout", "ca_file"],
+    ),
 ];
 
 /// Top-level names; `sinks` holds one section for each sink.

@@ -21,6 +21,7 @@ pub enum SinkKind {
     Console,
     Discord(Discord),
     Slack(Slack),
+    Webhook(Webhook),
     Ntfy(Ntfy),
 }
 
@@ -31,6 +32,7 @@ impl SinkKind {
             Self::Console => "console",
             Self::Discord(_) => "discord",
             Self::Slack(_) => "slack",
+            Self::Webhook(_) => "webhook",
             Self::Ntfy(_) => "ntfy",
         }
     }
@@ -101,4 +103,13 @@ pub enum NtfyAccess {
 impl Ntfy {
     /// The public server.
     pub const DEFAULT_BASE_URL: &'static str = "https://ntfy.sh";
+}
+
+/// Any program that takes JSON over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    pub url: Secret,
+    /// What requests are signed with.
+    pub secret: Option<Secret>,
+    pub http: Http,
 }

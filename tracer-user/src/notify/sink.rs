@@ -10,6 +10,7 @@ pub mod console;
 pub mod discord;
 pub mod ntfy;
 pub mod slack;
+pub mod webhook;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,6 +20,7 @@ use self::discord::Discord;
 use self::http::{Clients, Http};
 use self::ntfy::Ntfy;
 use self::slack::Slack;
+use self::webhook::Webhook;
 use super::message::Event;
 use super::outbox::Delivery;
 use super::outcome::Outcome;
@@ -83,6 +85,7 @@ pub fn open(kind: &SinkKind, clients: &Clients) -> anyhow::Result<Box<dyn Sink>>
         SinkKind::Console => Box::new(Console::stdout()?),
         SinkKind::Discord(config) => Box::new(Http::new(Discord::new(config), &config.http, clients)?),
         SinkKind::Ntfy(config) => Box::new(Http::new(Ntfy::new(config), &config.http, clients)?),
+        SinkKind::Webhook(config) => Box::new(Http::new(Webhook::new(config), &config.http, clients)?),
         SinkKind::Slack(config) => Box::new(Http::new(Slack::new(config), &config.http, clients)?),
     })
 }

@@ -4,10 +4,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::section::{self, Section};
-use super::{Problems, known_keys, values};
-use crate::config::{Discord, Http, Ntfy, NtfyAccess, Secret, Sink, SinkKind, Slack};
-
-const SINK_TYPES: &[&str] = &["console", "discord", "slack", "ntfy"];
+use super::{Problems, SECTIONS, known_keys, values};
+use crate::config::{Discord, Http, Ntfy, NtfyAccess, Secret, Sink, SinkKind, Slack, Webhook};
 
 /// One section for each sink, in the order of their names.
 pub(super) fn sinks(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Option<Vec<Sink>> {
@@ -36,9 +34,11 @@ fn sink(
     };
     // The type decides which keys there are; without one, nothing else can be judged.
     let mut section = Section::open(path, &[], value, problems)?;
-    let found = section.text("type", |text| {
-        values::one_of(text, &SINK_TYPES.iter().map(|word| (*word, *word)).collect::<Vec<_>>())
-    });
+    let types: Vec<_> = SECTIONS
+        .iter()
+        .filter_map(|(name, _)| name.strip_prefix("sinks.").map(|word| (word, word)))
+        .collect();
+    let found = section.text("type", |text| values::one_of(text, &types));
     let Some(kind) = found else {
         if !section.has("type") {
             section.problem_of_section("type is missing; add a line such as type = \"slack\"");
@@ -51,6 +51,7 @@ fn sink(
         "discord" => SinkKind::Discord(discord(&mut section)),
         "slack" => SinkKind::Slack(slack(&mut section)),
         "ntfy" => SinkKind::Ntfy(ntfy(&mut section)),
+        "webhook" => SinkKind::Webhook(webhook(&mut section)),
         _ => SinkKind::Console,
     };
     Some(Sink { name: name.to_string(), kind })
@@ -98,6 +99,14 @@ fn ntfy_access(section: &mut Section<'_, '_>) -> NtfyAccess {
             section.problem_of_section("user and password belong together; add the other one");
             NtfyAccess::Anybody
         }
+    }
+}
+
+fn webhook(section: &mut Section<'_, '_>) -> Webhook {
+    Webhook {
+        url: section.secret(["url", "url_file", "url_env"], values::webhook),
+        secret: section.optional_secret(["secret", "secret_file", "secret_env"], values::signing_secret),
+        http: http(section),
     }
 }
 

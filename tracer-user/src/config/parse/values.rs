@@ -170,6 +170,14 @@ pub(super) fn password(text: &str) -> Result<(), String> {
     Err("must be a password without line breaks".to_owned())
 }
 
+/// A secret that requests are signed with.
+pub(super) fn signing_secret(text: &str) -> Result<(), String> {
+    let wrong =
+        || "must be whsec_ and 24 to 64 bytes in base64, as `echo whsec_$(openssl rand -base64 32)` makes it";
+    let key = crate::notify::sink::webhook::signing_key(text).ok_or_else(wrong)?;
+    if (24..=64).contains(&key.len()) { Ok(()) } else { Err(wrong().to_owned()) }
+}
+
 /// Nothing secret may cross a network in the clear; within the host, tests and proxies may use http.
 fn require_https(url: &Url) -> Result<(), String> {
     let is_loopback = match url.host_str() {

@@ -1,0 +1,125 @@
+//! A message for programs: what happened as JSON, for the sinks `webhook`, `command` and `file`.
+//!
+//! The names and formats here are a promise to other people's programs. [`VERSION`] is raised when something is renamed,
+//! removed or means something else; what is added to it is no new version. Texts are complete, as they were received,
+//! and written so that they are harmless on a terminal.
+
+use std::net::SocketAddr;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::message::{Event, Line};
+use super::outbox::Delivery;
+use crate::assess::{Assessment, Level};
+use crate::enrich::{Fact, Facts, Network, Place};
+use crate::sanitize;
+
+/// The version of the schema.
+pub const VERSION: u32 = 1;
+
+/// One message.
+#[derive(Debug, Serialize)]
+pub struct Record<'a> {
+    version: u32,
+    /// The delivery: the same in every repetition.
+    pub id: String,
+    /// `opened`, `closed`, `events_lost`.
+    pub kind: &'static str,
+    /// When it happened, RFC 3339 in UTC.
+    pub at: String,
+    pub host: &'a str,
+    pub session: Option<SessionRecord<'a>>,
+    /// Events that the kernel could not report.
+    pub events_lost: Option<u64>,
+    /// How risky; null for news of the tracer itself.
+    pub level: Option<Level>,
+    assessment: Option<&'a Assessment>,
+    network: Option<&'a Network>,
+    place: Option<&'a Place>,
+    /// The whole in one sentence.
+    pub summary: &'a str,
+    /// The details in words, as people read them.
+    details: &'a [Line],
+}
+
+/// The session that a message is about.
+#[derive(Debug, Serialize)]
+pub struct SessionRecord<'a> {
+    /// Its key, for ever; the `session` of `login-tracer sessions --json`.
+    pub session: &'a str,
+    pub user: Option<&'a str>,
+    pub uid: Option<u32>,
+    pub peer: Option<Endpoint>,
+    opened_at: String,
+    closed_at: Option<String>,
+    pub duration_s: Option<f64>,
+    /// How it ended: the `end` of `login-tracer sessions --json`.
+    pub end: Option<&'static str>,
+}
+
+/// An address with its port.
+#[derive(Debug, Serialize)]
+pub struct Endpoint {
+    pub address: String,
+    pub port: u16,
+}
+
+impl<'a> Record<'a> {
+    pub fn new(delivery: &'a Delivery) -> Self {
+        let (kind, host, end, events_lost) = match &delivery.event {
+            Event::Opened(subject) => ("opened", &subject.host, None, None),
+            Event::Closed { subject, at, end } => ("closed", &subject.host, Some((*at, *end)), None),
+            Event::EventsLost { host, count, .. } => ("events_lost", host, None, Some(*count)),
+        };
+        let session = delivery.event.subject().map(|subject| SessionRecord {
+            session: &delivery.subject,
+            user: subject.user.as_deref(),
+            uid: subject.uid,
+            peer: subject.peer.map(Endpoint::from),
+            opened_at: rfc3339(subject.opened_at),
+            closed_at: end.map(|(at, _)| rfc3339(at)),
+            duration_s: end.map(|(at, _)| at.duration_since(subject.opened_at).as_secs_f64().max(0.0)),
+            end: end.map(|(_, end)| end.as_str()),
+        });
+        let facts = delivery.rating.as_ref().map(|(_, facts)| facts);
+        Self {
+            version: VERSION,
+            id: delivery.id.to_string(),
+            kind,
+            at: rfc3339(delivery.event.at()),
+            host,
+            session,
+            events_lost,
+            level: delivery.message.level,
+            assessment: delivery.rating.as_ref().map(|(assessment, _)| assessment),
+            network: facts.and_then(|facts: &Facts| known(&facts.network)),
+            place: facts.and_then(|facts: &Facts| known(&facts.place)),
+            summary: &delivery.message.summary,
+            details: &delivery.message.lines,
+        }
+    }
+
+    /// One line of JSON, without its end.
+    pub fn json(&self) -> String {
+        sanitize::json(self).expect("a record of texts and numbers is JSON")
+    }
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        Self { address: address.ip().to_string(), port: address.port() }
+    }
+}
+
+fn known<T>(fact: &Fact<T>) -> Option<&T> {
+    match fact {
+        Fact::Known(value) => Some(value),
+        Fact::Unknown { .. } => None,
+    }
+}
+
+/// A time in UTC with exactly six decimals, so that texts sort as times do.
+fn rfc3339(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
