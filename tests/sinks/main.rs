@@ -18,4 +18,5 @@ mod scene;
 mod discord;
 mod ntfy;
 mod slack;
+mod telegram;
 mod webhook;

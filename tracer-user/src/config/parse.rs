@@ -58,6 +58,10 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
         "sinks.webhook",
         &["type", "url", "url_file", "url_env", "secret", "secret_file", "secret_env", "timeout", "ca_file"],
     ),
+    (
+        "sinks.telegram",
+        &["type", "token", "token_file", "token_env", "chat", "thread", "base_url", "timeout", "ca_file"],
+    ),
 ];
 
 /// Top-level names; `sinks` holds one section for each sink.

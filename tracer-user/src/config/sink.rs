@@ -21,6 +21,7 @@ pub enum SinkKind {
     Console,
     Discord(Discord),
     Slack(Slack),
+    Telegram(Telegram),
     Webhook(Webhook),
     Ntfy(Ntfy),
 }
@@ -32,6 +33,7 @@ impl SinkKind {
             Self::Console => "console",
             Self::Discord(_) => "discord",
             Self::Slack(_) => "slack",
+            Self::Telegram(_) => "telegram",
             Self::Webhook(_) => "webhook",
             Self::Ntfy(_) => "ntfy",
         }
@@ -112,4 +114,22 @@ pub struct Webhook {
     /// What requests are signed with.
     pub secret: Option<Secret>,
     pub http: Http,
+}
+
+/// A chat of a Telegram bot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telegram {
+    pub token: Secret,
+    /// The number of a chat, or `@` and the name of a channel.
+    pub chat: String,
+    /// The topic within the chat.
+    pub thread: Option<i64>,
+    /// Of the Bot API, without a trailing slash.
+    pub base_url: String,
+    pub http: Http,
+}
+
+impl Telegram {
+    /// Telegram's own server.
+    pub const DEFAULT_BASE_URL: &'static str = "https://api.telegram.org";
 }

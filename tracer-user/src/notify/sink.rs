@@ -4,12 +4,14 @@
 //! it. When to try again is not its business.
 
 pub mod http; // what all sinks over HTTP share
+mod markup; // escaping for HTML
 pub mod redaction; // what may be said of an exchange
 
 pub mod console;
 pub mod discord;
 pub mod ntfy;
 pub mod slack;
+pub mod telegram;
 pub mod webhook;
 
 use std::future::Future;
@@ -20,6 +22,7 @@ use self::discord::Discord;
 use self::http::{Clients, Http};
 use self::ntfy::Ntfy;
 use self::slack::Slack;
+use self::telegram::Telegram;
 use self::webhook::Webhook;
 use super::message::Event;
 use super::outbox::Delivery;
@@ -86,6 +89,7 @@ pub fn open(kind: &SinkKind, clients: &Clients) -> anyhow::Result<Box<dyn Sink>>
         SinkKind::Discord(config) => Box::new(Http::new(Discord::new(config), &config.http, clients)?),
         SinkKind::Ntfy(config) => Box::new(Http::new(Ntfy::new(config), &config.http, clients)?),
         SinkKind::Webhook(config) => Box::new(Http::new(Webhook::new(config), &config.http, clients)?),
+        SinkKind::Telegram(config) => Box::new(Http::new(Telegram::new(config), &config.http, clients)?),
         SinkKind::Slack(config) => Box::new(Http::new(Slack::new(config), &config.http, clients)?),
     })
 }
@@ -118,6 +122,17 @@ fn cut(text: &str, max_bytes: usize) -> String {
     }
     let end = text.floor_char_boundary(max_bytes.saturating_sub('…'.len_utf8()));
     format!("{}…", text.get(..end).unwrap_or_default())
+}
+
+/// A coloured circle, for services without colours.
+fn circle(level: Option<Level>) -> &'static str {
+    match level {
+        Some(Level::Low) => "\u{1f7e2}",
+        Some(Level::Medium) => "\u{1f7e1}",
+        Some(Level::High) => "\u{1f534}",
+        Some(Level::Unknown) => "\u{26aa}",
+        None => "\u{1f7e0}",
+    }
 }
 
 /// How loudly a message asks for attention, for services that know more than one tone.

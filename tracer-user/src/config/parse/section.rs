@@ -210,6 +210,18 @@ impl<'a, 'p> Section<'a, 'p> {
         keys.iter().any(|key| self.has(key)).then(|| self.secret(keys, check))
     }
 
+    /// A text that must be there.
+    pub(super) fn required<T>(
+        &mut self,
+        key: &'static str,
+        check: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        if !self.has(key) {
+            self.problem_of_section(&format!("{key} is missing"));
+        }
+        self.text(key, check)
+    }
+
     fn checked<T>(&mut self, key: &str, result: Result<T, String>) -> Option<T> {
         result.map_err(|text| self.problem(key, &text)).ok()
     }

@@ -5,7 +5,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::section::{self, Section};
 use super::{Problems, SECTIONS, known_keys, values};
-use crate::config::{Discord, Http, Ntfy, NtfyAccess, Secret, Sink, SinkKind, Slack, Webhook};
+use crate::config::{Discord, Http, Ntfy, NtfyAccess, Secret, Sink, SinkKind, Slack, Telegram, Webhook};
 
 /// One section for each sink, in the order of their names.
 pub(super) fn sinks(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Option<Vec<Sink>> {
@@ -52,6 +52,7 @@ fn sink(
         "slack" => SinkKind::Slack(slack(&mut section)),
         "ntfy" => SinkKind::Ntfy(ntfy(&mut section)),
         "webhook" => SinkKind::Webhook(webhook(&mut section)),
+        "telegram" => SinkKind::Telegram(telegram(&mut section)),
         _ => SinkKind::Console,
     };
     Some(Sink { name: name.to_string(), kind })
@@ -106,6 +107,17 @@ fn webhook(section: &mut Section<'_, '_>) -> Webhook {
     Webhook {
         url: section.secret(["url", "url_file", "url_env"], values::webhook),
         secret: section.optional_secret(["secret", "secret_file", "secret_env"], values::signing_secret),
+        http: http(section),
+    }
+}
+
+fn telegram(section: &mut Section<'_, '_>) -> Telegram {
+    let base_url = section.text("base_url", values::base_url);
+    Telegram {
+        token: section.secret(["token", "token_file", "token_env"], values::telegram_token),
+        chat: section.required("chat", values::telegram_chat).unwrap_or_default(),
+        thread: section.integer("thread", 1, i64::from(i32::MAX)),
+        base_url: base_url.unwrap_or_else(|| Telegram::DEFAULT_BASE_URL.to_owned()),
         http: http(section),
     }
 }

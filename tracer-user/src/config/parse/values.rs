@@ -123,6 +123,9 @@ pub(super) fn size(bytes: u64) -> Result<u32, String> {
 pub(super) fn base_url(text: &str) -> Result<String, String> {
     let url = Url::parse(text).map_err(|_| NO_URL.to_owned())?;
     require_https(&url)?;
+    if text.chars().any(|character| character.is_control() || character.is_whitespace()) {
+        return Err(NO_URL.to_owned());
+    }
     if !url.username().is_empty()
         || url.password().is_some()
         || url.query().is_some()
@@ -176,6 +179,28 @@ pub(super) fn signing_secret(text: &str) -> Result<(), String> {
         || "must be whsec_ and 24 to 64 bytes in base64, as `echo whsec_$(openssl rand -base64 32)` makes it";
     let key = crate::notify::sink::webhook::signing_key(text).ok_or_else(wrong)?;
     if (24..=64).contains(&key.len()) { Ok(()) } else { Err(wrong().to_owned()) }
+}
+
+/// The token of a Telegram bot: it becomes part of an address.
+pub(super) fn telegram_token(text: &str) -> Result<(), String> {
+    let is_good = text.split_once(':').is_some_and(|(bot, secret)| {
+        !bot.is_empty()
+            && bot.bytes().all(|byte| byte.is_ascii_digit())
+            && !secret.is_empty()
+            && secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    });
+    if is_good { Ok(()) } else { Err("must be a bot's token, such as 123456:letters-and-digits".to_owned()) }
+}
+
+/// Where a Telegram bot writes to.
+pub(super) fn telegram_chat(text: &str) -> Result<String, String> {
+    let is_name = text.strip_prefix('@').is_some_and(|name| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    });
+    if is_name || text.parse::<i64>().is_ok_and(|number| number != 0) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{} is neither the number of a chat nor the @name of a channel", quoted(text)))
 }
 
 /// Nothing secret may cross a network in the clear; within the host, tests and proxies may use http.
