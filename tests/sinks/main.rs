@@ -15,6 +15,7 @@ mod over_http;
 mod plain;
 mod scene;
 
+mod command;
 mod discord;
 mod ntfy;
 mod slack;

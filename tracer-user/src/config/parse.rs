@@ -62,6 +62,7 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
         "sinks.telegram",
         &["type", "token", "token_file", "token_env", "chat", "thread", "base_url", "timeout", "ca_file"],
     ),
+    ("sinks.command", &["type", "argv", "timeout"]),
 ];
 
 /// Top-level names; `sinks` holds one section for each sink.

@@ -21,6 +21,7 @@ pub enum SinkKind {
     Console,
     Discord(Discord),
     Slack(Slack),
+    Command(Command),
     Telegram(Telegram),
     Webhook(Webhook),
     Ntfy(Ntfy),
@@ -33,6 +34,7 @@ impl SinkKind {
             Self::Console => "console",
             Self::Discord(_) => "discord",
             Self::Slack(_) => "slack",
+            Self::Command(_) => "command",
             Self::Telegram(_) => "telegram",
             Self::Webhook(_) => "webhook",
             Self::Ntfy(_) => "ntfy",
@@ -132,4 +134,17 @@ pub struct Telegram {
 impl Telegram {
     /// Telegram's own server.
     pub const DEFAULT_BASE_URL: &'static str = "https://api.telegram.org";
+}
+
+/// A program of one's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The program, by its absolute path, and its arguments. No shell reads them.
+    pub argv: Vec<String>,
+    /// How long it may run; then it and what it started are killed.
+    pub timeout: Duration,
+}
+
+impl Command {
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 }

@@ -100,6 +100,11 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// The score, where there is one.
+    pub fn score(&self) -> Option<u8> {
+        self.assessment.and_then(|assessment| assessment.score)
+    }
+
     /// One line of JSON, without its end.
     pub fn json(&self) -> String {
         sanitize::json(self).expect("a record of texts and numbers is JSON")

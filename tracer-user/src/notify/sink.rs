@@ -5,8 +5,10 @@
 
 pub mod http; // what all sinks over HTTP share
 mod markup; // escaping for HTML
+mod process; // running programs
 pub mod redaction; // what may be said of an exchange
 
+pub mod command;
 pub mod console;
 pub mod discord;
 pub mod ntfy;
@@ -17,6 +19,7 @@ pub mod webhook;
 use std::future::Future;
 use std::pin::Pin;
 
+use self::command::Command;
 use self::console::Console;
 use self::discord::Discord;
 use self::http::{Clients, Http};
@@ -90,6 +93,7 @@ pub fn open(kind: &SinkKind, clients: &Clients) -> anyhow::Result<Box<dyn Sink>>
         SinkKind::Ntfy(config) => Box::new(Http::new(Ntfy::new(config), &config.http, clients)?),
         SinkKind::Webhook(config) => Box::new(Http::new(Webhook::new(config), &config.http, clients)?),
         SinkKind::Telegram(config) => Box::new(Http::new(Telegram::new(config), &config.http, clients)?),
+        SinkKind::Command(config) => Box::new(Command::new(config)),
         SinkKind::Slack(config) => Box::new(Http::new(Slack::new(config), &config.http, clients)?),
     })
 }

@@ -222,6 +222,30 @@ impl<'a, 'p> Section<'a, 'p> {
         self.text(key, check)
     }
 
+    /// A list of texts with at least one in it; a single text is a list of one.
+    pub(super) fn texts<T>(
+        &mut self,
+        key: &'static str,
+        check: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let value = self.table.get(key)?.get_ref();
+        let texts: Option<Vec<&str>> = match value {
+            DeValue::String(text) => Some(vec![text]),
+            DeValue::Array(items) => items.iter().map(|item| item.get_ref().as_str()).collect(),
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Table(_) => None,
+        };
+        let Some(texts) = texts.filter(|texts| !texts.is_empty()) else {
+            self.problem(key, "must be a list of texts in quotes, such as [\"one\", \"two\"]");
+            return None;
+        };
+        let checked = texts.into_iter().map(check).collect();
+        self.checked(key, checked)
+    }
+
     fn checked<T>(&mut self, key: &str, result: Result<T, String>) -> Option<T> {
         result.map_err(|text| self.problem(key, &text)).ok()
     }

@@ -5,7 +5,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::section::{self, Section};
 use super::{Problems, SECTIONS, known_keys, values};
-use crate::config::{Discord, Http, Ntfy, NtfyAccess, Secret, Sink, SinkKind, Slack, Telegram, Webhook};
+use crate::config::{
+    Command, Discord, Http, Ntfy, NtfyAccess, Secret, Sink, SinkKind, Slack, Telegram, Webhook,
+};
 
 /// One section for each sink, in the order of their names.
 pub(super) fn sinks(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Option<Vec<Sink>> {
@@ -53,6 +55,7 @@ fn sink(
         "ntfy" => SinkKind::Ntfy(ntfy(&mut section)),
         "webhook" => SinkKind::Webhook(webhook(&mut section)),
         "telegram" => SinkKind::Telegram(telegram(&mut section)),
+        "command" => SinkKind::Command(command(&mut section)),
         _ => SinkKind::Console,
     };
     Some(Sink { name: name.to_string(), kind })
@@ -120,6 +123,18 @@ fn telegram(section: &mut Section<'_, '_>) -> Telegram {
         base_url: base_url.unwrap_or_else(|| Telegram::DEFAULT_BASE_URL.to_owned()),
         http: http(section),
     }
+}
+
+fn command(section: &mut Section<'_, '_>) -> Command {
+    let argv = section.texts("argv", values::argument).unwrap_or_default();
+    if argv.is_empty() && !section.has("argv") {
+        section.problem_of_section(
+            "argv is missing; add the program and its arguments: argv = [\"/usr/local/bin/told\"]",
+        );
+    } else if argv.first().is_some_and(|program| !program.starts_with('/')) {
+        section.problem("argv", "the first of them must be the absolute path of a program");
+    }
+    Command { argv, timeout: section.duration("timeout", values::WAIT).unwrap_or(Command::DEFAULT_TIMEOUT) }
 }
 
 fn webhook_url(section: &mut Section<'_, '_>) -> Secret {

@@ -203,6 +203,14 @@ pub(super) fn telegram_chat(text: &str) -> Result<String, String> {
     Err(format!("{} is neither the number of a chat nor the @name of a channel", quoted(text)))
 }
 
+/// An argument of a program.
+pub(super) fn argument(text: &str) -> Result<String, String> {
+    if text.contains('\0') {
+        return Err("must not hold the character NUL".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// Nothing secret may cross a network in the clear; within the host, tests and proxies may use http.
 fn require_https(url: &Url) -> Result<(), String> {
     let is_loopback = match url.host_str() {
