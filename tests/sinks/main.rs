@@ -17,6 +17,7 @@ mod scene;
 
 mod command;
 mod discord;
+mod file;
 mod ntfy;
 mod slack;
 mod telegram;

@@ -63,6 +63,7 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
         &["type", "token", "token_file", "token_env", "chat", "thread", "base_url", "timeout", "ca_file"],
     ),
     ("sinks.command", &["type", "argv", "timeout"]),
+    ("sinks.file", &["type", "path", "max_size", "keep"]),
 ];
 
 /// Top-level names; `sinks` holds one section for each sink.

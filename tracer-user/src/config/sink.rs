@@ -21,6 +21,7 @@ pub enum SinkKind {
     Console,
     Discord(Discord),
     Slack(Slack),
+    File(File),
     Command(Command),
     Telegram(Telegram),
     Webhook(Webhook),
@@ -34,6 +35,7 @@ impl SinkKind {
             Self::Console => "console",
             Self::Discord(_) => "discord",
             Self::Slack(_) => "slack",
+            Self::File(_) => "file",
             Self::Command(_) => "command",
             Self::Telegram(_) => "telegram",
             Self::Webhook(_) => "webhook",
@@ -147,4 +149,19 @@ pub struct Command {
 
 impl Command {
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+}
+
+/// A file of JSON lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    pub path: PathBuf,
+    /// Size in bytes from which on a new file is begun.
+    pub max_size: u64,
+    /// How many full files are kept, under the same name with `.1` (the newest), `.2` and so on.
+    pub keep: u32,
+}
+
+impl File {
+    pub const DEFAULT_MAX_SIZE: u64 = 10 << 20;
+    pub const DEFAULT_KEEP: u32 = 5;
 }

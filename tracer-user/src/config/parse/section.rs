@@ -144,6 +144,11 @@ impl<'a, 'p> Section<'a, 'p> {
         self.checked(key, size)
     }
 
+    /// A number of bytes within limits, such as `"10 MiB"`.
+    pub(super) fn bytes(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
+        self.text(key, |text| values::bytes(text, &range))
+    }
+
     /// A secret from exactly one of three places: the key itself, a file, an environment variable.
     ///
     /// An empty one stands for a secret that is missing (then there is a problem) or was not to be read.
@@ -297,7 +302,7 @@ fn with_article(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-fn absolute(path: &str) -> Result<&Path, String> {
+pub(super) fn absolute(path: &str) -> Result<&Path, String> {
     let path = Path::new(path);
     if path.is_absolute() { Ok(path) } else { Err("must be an absolute path".to_owned()) }
 }

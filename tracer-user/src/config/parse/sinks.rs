@@ -1,12 +1,14 @@
 //! The sections `[sinks.NAME]`: which keys each type has, and what they may be.
 
+use std::path::Path;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::section::{self, Section};
 use super::{Problems, SECTIONS, known_keys, values};
 use crate::config::{
-    Command, Discord, Http, Ntfy, NtfyAccess, Secret, Sink, SinkKind, Slack, Telegram, Webhook,
+    Command, Discord, File, Http, Ntfy, NtfyAccess, Secret, Sink, SinkKind, Slack, Telegram, Webhook,
 };
 
 /// One section for each sink, in the order of their names.
@@ -56,6 +58,7 @@ fn sink(
         "webhook" => SinkKind::Webhook(webhook(&mut section)),
         "telegram" => SinkKind::Telegram(telegram(&mut section)),
         "command" => SinkKind::Command(command(&mut section)),
+        "file" => SinkKind::File(file(&mut section)),
         _ => SinkKind::Console,
     };
     Some(Sink { name: name.to_string(), kind })
@@ -135,6 +138,15 @@ fn command(section: &mut Section<'_, '_>) -> Command {
         section.problem("argv", "the first of them must be the absolute path of a program");
     }
     Command { argv, timeout: section.duration("timeout", values::WAIT).unwrap_or(Command::DEFAULT_TIMEOUT) }
+}
+
+fn file(section: &mut Section<'_, '_>) -> File {
+    let path = section.required("path", |text| section::absolute(text).map(Path::to_owned));
+    File {
+        path: path.unwrap_or_default(),
+        max_size: section.bytes("max_size", values::FILE_SIZE).unwrap_or(File::DEFAULT_MAX_SIZE),
+        keep: section.integer("keep", 0, 1000).unwrap_or(File::DEFAULT_KEEP),
+    }
 }
 
 fn webhook_url(section: &mut Section<'_, '_>) -> Secret {

@@ -19,6 +19,9 @@ pub(super) const CACHE: RangeInclusive<Duration> = Duration::ZERO..=Duration::fr
 const SIZE: RangeInclusive<u64> = 4096..=64 << 20;
 pub(super) const SIZE_LIMITS: &str = "must be from 4 KiB to 64 MiB";
 
+/// When a file is full: not after every line, and not never.
+pub(super) const FILE_SIZE: RangeInclusive<u64> = 4096..=1 << 40;
+
 const NO_URL: &str = "must be an address that begins with https:// (http:// only for this host itself)";
 
 /// Characters shown of a wrong value.
@@ -91,6 +94,19 @@ pub(super) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<D
 
 /// A size of the ring buffer as a text such as `1 MiB`.
 pub(super) fn size_text(text: &str) -> Result<u32, String> {
+    size(number_of_bytes(text)?)
+}
+
+/// A number of bytes within limits.
+pub(super) fn bytes(text: &str, range: &RangeInclusive<u64>) -> Result<u64, String> {
+    let bytes = number_of_bytes(text)?;
+    if range.contains(&bytes) {
+        return Ok(bytes);
+    }
+    Err(format!("must be from {} to {}", show_size(*range.start()), show_size(*range.end())))
+}
+
+fn number_of_bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|character: char| !character.is_ascii_digit());
     let factor = match text[digits.len()..].trim() {
         "" | "B" => Some(1),
@@ -100,10 +116,7 @@ pub(super) fn size_text(text: &str) -> Result<u32, String> {
     };
     let bytes =
         digits.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
-    match bytes {
-        Some(bytes) => size(bytes),
-        None => Err(format!("{} is no size; write it as \"512 KiB\" or \"1 MiB\"", quoted(text))),
-    }
+    bytes.ok_or_else(|| format!("{} is no size; write it as \"512 KiB\" or \"1 MiB\"", quoted(text)))
 }
 
 /// A size of the ring buffer in bytes.
