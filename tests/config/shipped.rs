@@ -11,7 +11,10 @@ use crate::{ConfigFile, repository};
 const PLACES: [&str; 3] = ["", "_file", "_env"];
 
 /// Keys of a section, without the end that names a place, of which one group is used at a time.
-const CHOICES: &[(&str, [&[&str]; 2])] = &[("sinks.ntfy", [&["token"], &["user", "password"]])];
+const CHOICES: &[(&str, [&[&str]; 2])] = &[
+    ("sinks.email", [&["host", "port", "tls", "user", "password", "ca"], &["sendmail"]]),
+    ("sinks.ntfy", [&["token"], &["user", "password"]]),
+];
 
 #[test]
 fn it_equals_the_defaults() {

@@ -11,12 +11,14 @@ mod http;
 #[path = "../doubles/service.rs"]
 mod service;
 
+mod certificates;
 mod over_http;
 mod plain;
 mod scene;
 
 mod command;
 mod discord;
+mod email;
 mod file;
 mod ntfy;
 mod slack;

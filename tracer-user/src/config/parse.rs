@@ -64,6 +64,24 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
     ),
     ("sinks.command", &["type", "argv", "timeout"]),
     ("sinks.file", &["type", "path", "max_size", "keep"]),
+    (
+        "sinks.email",
+        &[
+            "type",
+            "from",
+            "to",
+            "host",
+            "port",
+            "tls",
+            "user",
+            "password",
+            "password_file",
+            "password_env",
+            "sendmail",
+            "timeout",
+            "ca_file",
+        ],
+    ),
 ];
 
 /// Top-level names; `sinks` holds one section for each sink.

@@ -21,6 +21,7 @@ pub enum SinkKind {
     Console,
     Discord(Discord),
     Slack(Slack),
+    Email(Email),
     File(File),
     Command(Command),
     Telegram(Telegram),
@@ -35,6 +36,7 @@ impl SinkKind {
             Self::Console => "console",
             Self::Discord(_) => "discord",
             Self::Slack(_) => "slack",
+            Self::Email(_) => "email",
             Self::File(_) => "file",
             Self::Command(_) => "command",
             Self::Telegram(_) => "telegram",
@@ -164,4 +166,61 @@ pub struct File {
 impl File {
     pub const DEFAULT_MAX_SIZE: u64 = 10 << 20;
     pub const DEFAULT_KEEP: u32 = 5;
+}
+
+/// Mail to one or more addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Email {
+    /// One address, perhaps with a name: `login-tracer <root@example.org>`.
+    pub from: String,
+    /// At least one address.
+    pub to: Vec<String>,
+    pub relay: MailRelay,
+    pub timeout: Duration,
+}
+
+/// Who takes mail from us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MailRelay {
+    Smtp(Smtp),
+    /// The `sendmail` of this host.
+    Sendmail(PathBuf),
+}
+
+/// A mail server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Smtp {
+    pub host: String,
+    pub port: u16,
+    pub tls: SmtpTls,
+    /// Name and password.
+    pub login: Option<(String, Secret)>,
+    /// Who is trusted besides the authorities of the system.
+    pub ca: Option<Authority>,
+}
+
+/// How mail is kept from others on its way. There is no way that tries TLS and goes on without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SmtpTls {
+    /// From the first byte, usually at port 465.
+    Implicit,
+    /// After STARTTLS, which must succeed; usually at port 587.
+    StartTls,
+    /// Not at all: within this host alone.
+    None,
+}
+
+impl SmtpTls {
+    /// Where servers listen for it.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Implicit => 465,
+            Self::StartTls => 587,
+            Self::None => 25,
+        }
+    }
+}
+
+impl Email {
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 }

@@ -11,6 +11,7 @@ pub mod redaction; // what may be said of an exchange
 pub mod command;
 pub mod console;
 pub mod discord;
+pub mod email;
 pub mod file;
 pub mod ntfy;
 pub mod slack;
@@ -23,6 +24,7 @@ use std::pin::Pin;
 use self::command::Command;
 use self::console::Console;
 use self::discord::Discord;
+use self::email::Email;
 use self::file::File;
 use self::http::{Clients, Http};
 use self::ntfy::Ntfy;
@@ -97,6 +99,7 @@ pub fn open(kind: &SinkKind, clients: &Clients) -> anyhow::Result<Box<dyn Sink>>
         SinkKind::Telegram(config) => Box::new(Http::new(Telegram::new(config), &config.http, clients)?),
         SinkKind::Command(config) => Box::new(Command::new(config)),
         SinkKind::File(config) => Box::new(File::new(config)),
+        SinkKind::Email(config) => Box::new(Email::new(config)?),
         SinkKind::Slack(config) => Box::new(Http::new(Slack::new(config), &config.http, clients)?),
     })
 }

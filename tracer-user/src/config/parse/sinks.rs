@@ -8,7 +8,8 @@ use toml::de::{DeTable, DeValue};
 use super::section::{self, Section};
 use super::{Problems, SECTIONS, known_keys, values};
 use crate::config::{
-    Command, Discord, File, Http, Ntfy, NtfyAccess, Secret, Sink, SinkKind, Slack, Telegram, Webhook,
+    Command, Discord, Email, File, Http, MailRelay, Ntfy, NtfyAccess, Secret, Sink, SinkKind, Slack, Smtp,
+    SmtpTls, Telegram, Webhook,
 };
 
 /// One section for each sink, in the order of their names.
@@ -59,6 +60,7 @@ fn sink(
         "telegram" => SinkKind::Telegram(telegram(&mut section)),
         "command" => SinkKind::Command(command(&mut section)),
         "file" => SinkKind::File(file(&mut section)),
+        "email" => SinkKind::Email(email(&mut section)),
         _ => SinkKind::Console,
     };
     Some(Sink { name: name.to_string(), kind })
@@ -146,6 +148,60 @@ fn file(section: &mut Section<'_, '_>) -> File {
         path: path.unwrap_or_default(),
         max_size: section.bytes("max_size", values::FILE_SIZE).unwrap_or(File::DEFAULT_MAX_SIZE),
         keep: section.integer("keep", 0, 1000).unwrap_or(File::DEFAULT_KEEP),
+    }
+}
+
+fn email(section: &mut Section<'_, '_>) -> Email {
+    let relay = match section.text("sendmail", |text| section::absolute(text).map(Path::to_owned)) {
+        Some(program) => {
+            for key in ["host", "port", "tls", "user", "ca_file"] {
+                if section.has(key) {
+                    section.problem(key, "has no meaning beside sendmail; remove one of them");
+                }
+            }
+            MailRelay::Sendmail(program)
+        }
+        None => MailRelay::Smtp(smtp(section)),
+    };
+    Email {
+        from: section.required("from", values::mailbox).unwrap_or_default(),
+        to: recipients(section),
+        relay,
+        timeout: section.duration("timeout", values::WAIT).unwrap_or(Email::DEFAULT_TIMEOUT),
+    }
+}
+
+fn recipients(section: &mut Section<'_, '_>) -> Vec<String> {
+    if !section.has("to") {
+        section.problem_of_section("to is missing; add a line such as to = [\"ops@example.org\"]");
+    }
+    section.texts("to", values::mailbox).unwrap_or_default()
+}
+
+fn smtp(section: &mut Section<'_, '_>) -> Smtp {
+    let ways = [("implicit", SmtpTls::Implicit), ("starttls", SmtpTls::StartTls), ("none", SmtpTls::None)];
+    let tls = section.text("tls", |text| values::one_of(text, &ways)).unwrap_or(SmtpTls::Implicit);
+    let host = if section.has("host") || section.has("sendmail") {
+        section.text("host", values::server).unwrap_or_default()
+    } else {
+        section.problem_of_section("one of host and sendmail is needed");
+        String::new()
+    };
+    if tls == SmtpTls::None && !host.is_empty() && !values::is_this_host(&host) {
+        let text = "\"none\" is for this host itself (localhost); choose \"implicit\" or \"starttls\"";
+        section.problem("tls", text);
+    }
+    let user = section.text("user", values::user);
+    let password = section.optional_secret(["password", "password_file", "password_env"], values::password);
+    if user.is_some() != password.is_some() {
+        section.problem_of_section("user and password belong together; add the other one");
+    }
+    Smtp {
+        host,
+        port: section.integer("port", 1, 65_535).unwrap_or(tls.default_port()),
+        tls,
+        login: user.zip(password),
+        ca: section.authority("ca_file"),
     }
 }
 

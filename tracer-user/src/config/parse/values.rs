@@ -224,16 +224,42 @@ pub(super) fn argument(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Nothing secret may cross a network in the clear; within the host, tests and proxies may use http.
-fn require_https(url: &Url) -> Result<(), String> {
-    let is_loopback = match url.host_str() {
-        Some("localhost") => true,
-        Some(host) => host
+/// A mail address, perhaps with a name.
+pub(super) fn mailbox(text: &str) -> Result<String, String> {
+    let parsed =
+        text.parse::<lettre::message::Mailbox>().ok().filter(|_| !text.chars().any(sanitize::is_hostile));
+    match parsed {
+        Some(mailbox) => Ok(mailbox.to_string()),
+        None => Err(format!(
+            "{} is no mail address; write \"ops@example.org\" or \"Name <ops@example.org>\"",
+            quoted(text)
+        )),
+    }
+}
+
+/// The name or address of a server.
+pub(super) fn server(text: &str) -> Result<String, String> {
+    let is_name = !text.is_empty()
+        && text.len() <= 253
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+    if is_name || text.parse::<std::net::IpAddr>().is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{} is no name of a server; write it without scheme and port", quoted(text)))
+}
+
+/// Whether a server's name means this host, so that what it is told crosses no network.
+pub(super) fn is_this_host(host: &str) -> bool {
+    host == "localhost"
+        || host
             .trim_matches(['[', ']'])
             .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.to_canonical().is_loopback()),
-        None => false,
-    };
+            .is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+/// Nothing secret may cross a network in the clear; within the host, tests and proxies may use http.
+fn require_https(url: &Url) -> Result<(), String> {
+    let is_loopback = url.host_str().is_some_and(is_this_host);
     match url.scheme() {
         "https" if url.host_str().is_some() => Ok(()),
         "http" if is_loopback => Ok(()),
