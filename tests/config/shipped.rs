@@ -13,6 +13,7 @@ const PLACES: [&str; 3] = ["", "_file", "_env"];
 /// Keys of a section, without the end that names a place, of which one group is used at a time.
 const CHOICES: &[(&str, [&[&str]; 2])] = &[
     ("sinks.email", [&["host", "port", "tls", "user", "password", "ca"], &["sendmail"]]),
+    ("sinks.syslog", [&["transport", "host", "port", "ca"], &["socket"]]),
     ("sinks.ntfy", [&["token"], &["user", "password"]]),
 ];
 

@@ -22,5 +22,6 @@ mod email;
 mod file;
 mod ntfy;
 mod slack;
+mod syslog;
 mod telegram;
 mod webhook;

@@ -101,7 +101,7 @@ pub(crate) fn outcomes<S: Service>(
         (Reply::Reset, Then::Again(None)),
         (Reply::CutOff, Then::Again(None)),
         (Reply::Garbage, Then::Again(None)),
-        (Reply::Slow(Duration::from_millis(1500), Box::new(Reply::new(200, "ok"))), Then::Again(None)),
+        (Reply::Slow(Duration::from_secs(5), Box::new(Reply::new(200, "ok"))), Then::Again(None)),
         (Reply::with(302, "location", elsewhere.clone(), ""), Then::Doubt),
         (Reply::with(308, "location", elsewhere, ""), Then::Doubt),
         (echo(400), Then::Never),

@@ -234,7 +234,7 @@ pub(crate) fn hostile_message() -> impl Strategy<Value = Delivery> {
 }
 
 pub(crate) fn settings() -> config::Http {
-    config::Http { timeout: Duration::from_millis(700), ca: None }
+    config::Http { timeout: Duration::from_secs(3), ca: None }
 }
 
 /// A sink over HTTP, without the proxies that this machine may have.

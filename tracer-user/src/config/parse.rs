@@ -82,6 +82,7 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
             "ca_file",
         ],
     ),
+    ("sinks.syslog", &["type", "transport", "socket", "host", "port", "facility", "timeout", "ca_file"]),
 ];
 
 /// Top-level names; `sinks` holds one section for each sink.

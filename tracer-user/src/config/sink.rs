@@ -21,6 +21,7 @@ pub enum SinkKind {
     Console,
     Discord(Discord),
     Slack(Slack),
+    Syslog(Syslog),
     Email(Email),
     File(File),
     Command(Command),
@@ -36,6 +37,7 @@ impl SinkKind {
             Self::Console => "console",
             Self::Discord(_) => "discord",
             Self::Slack(_) => "slack",
+            Self::Syslog(_) => "syslog",
             Self::Email(_) => "email",
             Self::File(_) => "file",
             Self::Command(_) => "command",
@@ -223,4 +225,41 @@ impl SmtpTls {
 
 impl Email {
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+}
+
+/// A system log, by RFC 5424.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Syslog {
+    pub server: SyslogServer,
+    /// Number of the facility, 0 to 23.
+    pub facility: u8,
+    pub timeout: Duration,
+}
+
+/// Where a system log listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SyslogServer {
+    /// A datagram socket of this host.
+    Local(PathBuf),
+    Udp {
+        host: String,
+        port: u16,
+    },
+    Tcp {
+        host: String,
+        port: u16,
+    },
+    Tls {
+        host: String,
+        port: u16,
+        ca: Option<Authority>,
+    },
+}
+
+impl Syslog {
+    /// Where every Linux system has it.
+    pub const DEFAULT_SOCKET: &'static str = "/dev/log";
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+    /// `authpriv`: who came and went is not for everybody.
+    pub const DEFAULT_FACILITY: u8 = 10;
 }

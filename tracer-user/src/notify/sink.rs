@@ -15,6 +15,7 @@ pub mod email;
 pub mod file;
 pub mod ntfy;
 pub mod slack;
+pub mod syslog;
 pub mod telegram;
 pub mod webhook;
 
@@ -29,6 +30,7 @@ use self::file::File;
 use self::http::{Clients, Http};
 use self::ntfy::Ntfy;
 use self::slack::Slack;
+use self::syslog::Syslog;
 use self::telegram::Telegram;
 use self::webhook::Webhook;
 use super::message::Event;
@@ -100,6 +102,7 @@ pub fn open(kind: &SinkKind, clients: &Clients) -> anyhow::Result<Box<dyn Sink>>
         SinkKind::Command(config) => Box::new(Command::new(config)),
         SinkKind::File(config) => Box::new(File::new(config)),
         SinkKind::Email(config) => Box::new(Email::new(config)?),
+        SinkKind::Syslog(config) => Box::new(Syslog::new(config)?),
         SinkKind::Slack(config) => Box::new(Http::new(Slack::new(config), &config.http, clients)?),
     })
 }

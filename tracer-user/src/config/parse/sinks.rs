@@ -9,8 +9,15 @@ use super::section::{self, Section};
 use super::{Problems, SECTIONS, known_keys, values};
 use crate::config::{
     Command, Discord, Email, File, Http, MailRelay, Ntfy, NtfyAccess, Secret, Sink, SinkKind, Slack, Smtp,
-    SmtpTls, Telegram, Webhook,
+    SmtpTls, Syslog, SyslogServer, Telegram, Webhook,
 };
+
+/// RFC 5424, table 1, by the names that everybody uses; the place is the number.
+const FACILITIES: [&str; 24] = [
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+    "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
+    "local7",
+];
 
 /// One section for each sink, in the order of their names.
 pub(super) fn sinks(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Option<Vec<Sink>> {
@@ -61,6 +68,7 @@ fn sink(
         "command" => SinkKind::Command(command(&mut section)),
         "file" => SinkKind::File(file(&mut section)),
         "email" => SinkKind::Email(email(&mut section)),
+        "syslog" => SinkKind::Syslog(syslog(&mut section)),
         _ => SinkKind::Console,
     };
     Some(Sink { name: name.to_string(), kind })
@@ -202,6 +210,57 @@ fn smtp(section: &mut Section<'_, '_>) -> Smtp {
         tls,
         login: user.zip(password),
         ca: section.authority("ca_file"),
+    }
+}
+
+fn syslog(section: &mut Section<'_, '_>) -> Syslog {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Transport {
+        Local,
+        Udp,
+        Tcp,
+        Tls,
+    }
+    let words = [
+        ("local", Transport::Local),
+        ("udp", Transport::Udp),
+        ("tcp", Transport::Tcp),
+        ("tls", Transport::Tls),
+    ];
+    let transport =
+        section.text("transport", |text| values::one_of(text, &words)).unwrap_or(Transport::Local);
+    let socket = section.text("socket", |text| section::absolute(text).map(Path::to_owned));
+    let host = section.text("host", values::server);
+    // RFC 5425 and RFC 6587 give these.
+    let default_port = if transport == Transport::Tls { 6514 } else { 514 };
+    let port = section.integer("port", 1, 65_535);
+    let ca = section.authority("ca_file");
+    for (key, has_meaning) in [
+        ("socket", transport == Transport::Local),
+        ("host", transport != Transport::Local),
+        ("port", transport != Transport::Local),
+        ("ca_file", transport == Transport::Tls),
+    ] {
+        if section.has(key) && !has_meaning {
+            section.problem(key, "has no meaning with this transport; remove it or change transport");
+        }
+    }
+    if transport != Transport::Local && !section.has("host") {
+        section.problem_of_section("host is missing; add the name of the log server");
+    }
+    let (host, port) = (host.unwrap_or_default(), port.unwrap_or(default_port));
+    let server = match transport {
+        Transport::Local => SyslogServer::Local(socket.unwrap_or_else(|| Syslog::DEFAULT_SOCKET.into())),
+        Transport::Udp => SyslogServer::Udp { host, port },
+        Transport::Tcp => SyslogServer::Tcp { host, port },
+        Transport::Tls => SyslogServer::Tls { host, port, ca },
+    };
+    let facilities: Vec<_> = FACILITIES.iter().zip(0..).map(|(word, number)| (*word, number)).collect();
+    let facility = section.text("facility", |text| values::one_of(text, &facilities));
+    Syslog {
+        server,
+        facility: facility.unwrap_or(Syslog::DEFAULT_FACILITY),
+        timeout: section.duration("timeout", values::WAIT).unwrap_or(Syslog::DEFAULT_TIMEOUT),
     }
 }
 
