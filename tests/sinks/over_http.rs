@@ -93,10 +93,10 @@ pub(crate) fn outcomes<S: Service>(
 ) {
     let stranger = service::Service::start(|_| Reply::new(200, "ok"));
     let elsewhere = stranger.server.url();
-    let echo = |status| {
-        // Services repeat what they were sent.
-        Reply::new(status, format!("no such token {SECRET}"))
-    };
+    // Services repeat what they were sent.
+    let secrets = open("http://127.0.0.1:1").secrets().join(" ");
+    assert!(secrets.contains(SECRET));
+    let echo = |status| Reply::new(status, format!("no such token {secrets}"));
     let common = [
         (Reply::Reset, Then::Again(None)),
         (Reply::CutOff, Then::Again(None)),

@@ -83,6 +83,31 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("sinks.syslog", &["type", "transport", "socket", "host", "port", "facility", "timeout", "ca_file"]),
+    ("sinks.gotify", &["type", "base_url", "token", "token_file", "token_env", "timeout", "ca_file"]),
+    (
+        "sinks.pushover",
+        &[
+            "type",
+            "token",
+            "token_file",
+            "token_env",
+            "user",
+            "user_file",
+            "user_env",
+            "device",
+            "emergency",
+            "retry",
+            "expire",
+            "base_url",
+            "timeout",
+            "ca_file",
+        ],
+    ),
+    (
+        "sinks.mattermost",
+        &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"],
+    ),
+    ("sinks.teams", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"]),
 ];
 
 /// Top-level names; `sinks` holds one section for each sink.

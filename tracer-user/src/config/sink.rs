@@ -21,6 +21,10 @@ pub enum SinkKind {
     Console,
     Discord(Discord),
     Slack(Slack),
+    Teams(Teams),
+    Mattermost(Mattermost),
+    Pushover(Pushover),
+    Gotify(Gotify),
     Syslog(Syslog),
     Email(Email),
     File(File),
@@ -37,6 +41,10 @@ impl SinkKind {
             Self::Console => "console",
             Self::Discord(_) => "discord",
             Self::Slack(_) => "slack",
+            Self::Teams(_) => "teams",
+            Self::Mattermost(_) => "mattermost",
+            Self::Pushover(_) => "pushover",
+            Self::Gotify(_) => "gotify",
             Self::Syslog(_) => "syslog",
             Self::Email(_) => "email",
             Self::File(_) => "file",
@@ -262,4 +270,61 @@ impl Syslog {
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
     /// `authpriv`: who came and went is not for everybody.
     pub const DEFAULT_FACILITY: u8 = 10;
+}
+
+/// An application of a Gotify server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gotify {
+    /// Without a trailing slash.
+    pub base_url: String,
+    pub token: Secret,
+    pub http: Http,
+}
+
+/// A user or group of Pushover.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pushover {
+    /// The application's token.
+    pub token: Secret,
+    /// The key of the user or group.
+    pub user: Secret,
+    /// One of the user's devices; `None`: all of them.
+    pub device: Option<String>,
+    /// Red ones repeat until somebody confirms them.
+    pub emergency: Option<Emergency>,
+    /// Without a trailing slash.
+    pub base_url: String,
+    pub http: Http,
+}
+
+/// How long an emergency repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Emergency {
+    /// From one repetition to the next.
+    pub retry: Duration,
+    /// Until it gives up.
+    pub expire: Duration,
+}
+
+impl Pushover {
+    /// Pushover's own address.
+    pub const DEFAULT_BASE_URL: &'static str = "https://api.pushover.net";
+    pub const DEFAULT_RETRY: Duration = Duration::from_secs(60);
+    pub const DEFAULT_EXPIRE: Duration = Duration::from_secs(3600);
+}
+
+/// A Mattermost incoming webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mattermost {
+    /// The URL is the credential: whoever has it can post.
+    pub webhook_url: Secret,
+    pub http: Http,
+}
+
+/// A channel or chat of Microsoft Teams, through a workflow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Teams {
+    /// The URL is the credential: whoever has it can post.
+    pub webhook_url: Secret,
+    pub http: Http,
 }

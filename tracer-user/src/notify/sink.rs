@@ -13,9 +13,13 @@ pub mod console;
 pub mod discord;
 pub mod email;
 pub mod file;
+pub mod gotify;
+pub mod mattermost;
 pub mod ntfy;
+pub mod pushover;
 pub mod slack;
 pub mod syslog;
+pub mod teams;
 pub mod telegram;
 pub mod webhook;
 
@@ -27,10 +31,14 @@ use self::console::Console;
 use self::discord::Discord;
 use self::email::Email;
 use self::file::File;
+use self::gotify::Gotify;
 use self::http::{Clients, Http};
+use self::mattermost::Mattermost;
 use self::ntfy::Ntfy;
+use self::pushover::Pushover;
 use self::slack::Slack;
 use self::syslog::Syslog;
+use self::teams::Teams;
 use self::telegram::Telegram;
 use self::webhook::Webhook;
 use super::message::Event;
@@ -103,6 +111,10 @@ pub fn open(kind: &SinkKind, clients: &Clients) -> anyhow::Result<Box<dyn Sink>>
         SinkKind::File(config) => Box::new(File::new(config)),
         SinkKind::Email(config) => Box::new(Email::new(config)?),
         SinkKind::Syslog(config) => Box::new(Syslog::new(config)?),
+        SinkKind::Gotify(config) => Box::new(Http::new(Gotify::new(config), &config.http, clients)?),
+        SinkKind::Pushover(config) => Box::new(Http::new(Pushover::new(config), &config.http, clients)?),
+        SinkKind::Mattermost(config) => Box::new(Http::new(Mattermost::new(config), &config.http, clients)?),
+        SinkKind::Teams(config) => Box::new(Http::new(Teams::new(config), &config.http, clients)?),
         SinkKind::Slack(config) => Box::new(Http::new(Slack::new(config), &config.http, clients)?),
     })
 }

@@ -251,6 +251,16 @@ impl<'a, 'p> Section<'a, 'p> {
         self.checked(key, checked)
     }
 
+    /// `true` or `false`.
+    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
+        let value = self.table.get(key)?.get_ref();
+        let DeValue::Boolean(flag) = value else {
+            self.problem(key, &format!("must be true or false, not {}", with_article(value)));
+            return None;
+        };
+        Some(*flag)
+    }
+
     fn checked<T>(&mut self, key: &str, result: Result<T, String>) -> Option<T> {
         result.map_err(|text| self.problem(key, &text)).ok()
     }

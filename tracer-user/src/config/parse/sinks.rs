@@ -8,8 +8,8 @@ use toml::de::{DeTable, DeValue};
 use super::section::{self, Section};
 use super::{Problems, SECTIONS, known_keys, values};
 use crate::config::{
-    Command, Discord, Email, File, Http, MailRelay, Ntfy, NtfyAccess, Secret, Sink, SinkKind, Slack, Smtp,
-    SmtpTls, Syslog, SyslogServer, Telegram, Webhook,
+    Command, Discord, Email, Emergency, File, Gotify, Http, MailRelay, Mattermost, Ntfy, NtfyAccess,
+    Pushover, Secret, Sink, SinkKind, Slack, Smtp, SmtpTls, Syslog, SyslogServer, Teams, Telegram, Webhook,
 };
 
 /// RFC 5424, table 1, by the names that everybody uses; the place is the number.
@@ -69,6 +69,10 @@ fn sink(
         "file" => SinkKind::File(file(&mut section)),
         "email" => SinkKind::Email(email(&mut section)),
         "syslog" => SinkKind::Syslog(syslog(&mut section)),
+        "gotify" => SinkKind::Gotify(gotify(&mut section)),
+        "pushover" => SinkKind::Pushover(pushover(&mut section)),
+        "mattermost" => SinkKind::Mattermost(mattermost(&mut section)),
+        "teams" => SinkKind::Teams(teams(&mut section)),
         _ => SinkKind::Console,
     };
     Some(Sink { name: name.to_string(), kind })
@@ -262,6 +266,39 @@ fn syslog(section: &mut Section<'_, '_>) -> Syslog {
         facility: facility.unwrap_or(Syslog::DEFAULT_FACILITY),
         timeout: section.duration("timeout", values::WAIT).unwrap_or(Syslog::DEFAULT_TIMEOUT),
     }
+}
+
+fn gotify(section: &mut Section<'_, '_>) -> Gotify {
+    Gotify {
+        base_url: section.required("base_url", values::base_url).unwrap_or_default(),
+        token: section.secret(["token", "token_file", "token_env"], values::token),
+        http: http(section),
+    }
+}
+
+fn pushover(section: &mut Section<'_, '_>) -> Pushover {
+    let emergency = Emergency {
+        retry: section.duration("retry", values::PUSHOVER_RETRY).unwrap_or(Pushover::DEFAULT_RETRY),
+        expire: section.duration("expire", values::PUSHOVER_EXPIRE).unwrap_or(Pushover::DEFAULT_EXPIRE),
+    };
+    let is_emergency = section.flag("emergency").unwrap_or(false);
+    let base_url = section.text("base_url", values::base_url);
+    Pushover {
+        token: section.secret(["token", "token_file", "token_env"], values::pushover_key),
+        user: section.secret(["user", "user_file", "user_env"], values::pushover_key),
+        device: section.text("device", values::user),
+        emergency: is_emergency.then_some(emergency),
+        base_url: base_url.unwrap_or_else(|| Pushover::DEFAULT_BASE_URL.to_owned()),
+        http: http(section),
+    }
+}
+
+fn mattermost(section: &mut Section<'_, '_>) -> Mattermost {
+    Mattermost { webhook_url: webhook_url(section), http: http(section) }
+}
+
+fn teams(section: &mut Section<'_, '_>) -> Teams {
+    Teams { webhook_url: webhook_url(section), http: http(section) }
 }
 
 fn webhook_url(section: &mut Section<'_, '_>) -> Secret {

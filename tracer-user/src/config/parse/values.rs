@@ -19,6 +19,14 @@ pub(super) const CACHE: RangeInclusive<Duration> = Duration::ZERO..=Duration::fr
 const SIZE: RangeInclusive<u64> = 4096..=64 << 20;
 pub(super) const SIZE_LIMITS: &str = "must be from 4 KiB to 64 MiB";
 
+/// How often Pushover repeats an emergency: what it takes at least, and its longest time to expire.
+pub(super) const PUSHOVER_RETRY: RangeInclusive<Duration> =
+    Duration::from_secs(30)..=Duration::from_secs(10_800);
+
+/// How long Pushover repeats an emergency at most.
+pub(super) const PUSHOVER_EXPIRE: RangeInclusive<Duration> =
+    Duration::from_secs(30)..=Duration::from_secs(10_800);
+
 /// When a file is full: not after every line, and not never.
 pub(super) const FILE_SIZE: RangeInclusive<u64> = 4096..=1 << 40;
 
@@ -255,6 +263,14 @@ pub(super) fn is_this_host(host: &str) -> bool {
             .trim_matches(['[', ']'])
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+/// A token or key of Pushover: 30 letters and digits.
+pub(super) fn pushover_key(text: &str) -> Result<(), String> {
+    if text.len() == 30 && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(());
+    }
+    Err("must be 30 letters and digits".to_owned())
 }
 
 /// Nothing secret may cross a network in the clear; within the host, tests and proxies may use http.
