@@ -10,6 +10,7 @@ mod errors;
 mod fixture;
 mod help;
 mod json;
+mod notify_test;
 mod readers;
 #[path = "../root.rs"]
 mod root;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use expect_test::expect_file;
 use login_tracer::notify::outbox::Delivery;
-use login_tracer::notify::outcome::Outcome;
+use login_tracer::notify::outcome::{Answer, Outcome};
 use login_tracer::notify::sink::http::{self, Service};
 use login_tracer::notify::sink::redaction::HIDDEN;
 
@@ -114,15 +114,19 @@ pub(crate) fn outcomes<S: Service>(
         (Reply::with(429, "retry-after", "30", ""), Then::Again(Some(30_000))),
         (Reply::with(429, "Retry-After", "0.25", ""), Then::Again(Some(250))),
         (Reply::with(429, "retry-after", "Thu, 01 Jan 1970 00:00:00 GMT", ""), Then::Again(Some(0))),
-        (Reply::with(429, "retry-after", "soon", ""), Then::Again(None)),
         (Reply::new(500, ""), Then::Again(None)),
         (Reply::new(502, "<html>Bad gateway</html>"), Then::Again(None)),
         (Reply::with(503, "retry-after", "7", ""), Then::Again(Some(7000))),
     ];
+    let throttled = Answer::new(429, None, String::new(), now());
+    let unasked = Then::from(&open("http://127.0.0.1:1").outcome(&throttled));
+    assert!(matches!(unasked, Then::Again(_)));
     let double = service::Service::start(rules);
     let sink = over_http(open(&double.server.url()));
     let delivery = opened(&Strangers::polite(), 12);
-    for (mood, expected) in common.into_iter().chain(own) {
+    // As if it had said nothing.
+    let unclear = [(Reply::with(429, "retry-after", "soon", ""), unasked)];
+    for (mood, expected) in common.into_iter().chain(unclear).chain(own) {
         let told = format!("{mood:?}");
         double.next([mood]);
         let report = send(&sink, &delivery);

@@ -19,6 +19,8 @@ pub mod backoff; // how long to wait after a failure; pure
 pub mod outcome; // what an answer means; pure
 pub mod sink; // one file for each service
 
+pub mod rehearsal; // an example through every sink
+
 use std::cell::RefCell;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;

@@ -108,6 +108,25 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
         &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"],
     ),
     ("sinks.teams", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"]),
+    (
+        "sinks.slack_bot",
+        &["type", "token", "token_file", "token_env", "channel", "base_url", "timeout", "ca_file"],
+    ),
+    ("sinks.matrix", &["type", "base_url", "token", "token_file", "token_env", "room", "timeout", "ca_file"]),
+    (
+        "sinks.pagerduty",
+        &[
+            "type",
+            "routing_key",
+            "routing_key_file",
+            "routing_key_env",
+            "resolve",
+            "base_url",
+            "timeout",
+            "ca_file",
+        ],
+    ),
+    ("sinks.journald", &["type", "socket"]),
 ];
 
 /// Top-level names; `sinks` holds one section for each sink.
@@ -115,7 +134,7 @@ const TOP_LEVEL: &[&str] = &["host", "trace", "notify", "enrich", "risk", "sinks
 
 /// Whether the value of a key may be a secret that no message may repeat.
 pub(super) fn may_hold_secret(key: &str) -> bool {
-    ["token", "webhook", "secret", "password", "url", "topic"].iter().any(|word| key.contains(word))
+    ["token", "webhook", "secret", "password", "url", "topic", "key"].iter().any(|word| key.contains(word))
 }
 
 /// Checks the text of a configuration file.

@@ -21,6 +21,10 @@ pub enum SinkKind {
     Console,
     Discord(Discord),
     Slack(Slack),
+    Journald(Journald),
+    PagerDuty(PagerDuty),
+    Matrix(Matrix),
+    SlackBot(SlackBot),
     Teams(Teams),
     Mattermost(Mattermost),
     Pushover(Pushover),
@@ -41,6 +45,10 @@ impl SinkKind {
             Self::Console => "console",
             Self::Discord(_) => "discord",
             Self::Slack(_) => "slack",
+            Self::Journald(_) => "journald",
+            Self::PagerDuty(_) => "pagerduty",
+            Self::Matrix(_) => "matrix",
+            Self::SlackBot(_) => "slack_bot",
             Self::Teams(_) => "teams",
             Self::Mattermost(_) => "mattermost",
             Self::Pushover(_) => "pushover",
@@ -327,4 +335,59 @@ pub struct Teams {
     /// The URL is the credential: whoever has it can post.
     pub webhook_url: Secret,
     pub http: Http,
+}
+
+/// A Slack app's bot in one channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlackBot {
+    pub token: Secret,
+    /// The channel's id.
+    pub channel: String,
+    /// Of Slack's Web API, without a trailing slash.
+    pub base_url: String,
+    pub http: Http,
+}
+
+impl SlackBot {
+    /// Slack's own address.
+    pub const DEFAULT_BASE_URL: &'static str = "https://slack.com/api";
+}
+
+/// A room of a Matrix homeserver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matrix {
+    /// The homeserver, without a trailing slash.
+    pub base_url: String,
+    /// Access token of the account that writes.
+    pub token: Secret,
+    /// The room's id.
+    pub room: String,
+    pub http: Http,
+}
+
+/// A service of PagerDuty, by its Events API v2.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PagerDuty {
+    pub routing_key: Secret,
+    /// Whether the end of a session resolves its alert; otherwise ends are not told.
+    pub resolve: bool,
+    /// Without a trailing slash.
+    pub base_url: String,
+    pub http: Http,
+}
+
+impl PagerDuty {
+    /// PagerDuty's own address.
+    pub const DEFAULT_BASE_URL: &'static str = "https://events.pagerduty.com";
+}
+
+/// The journal of this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journald {
+    pub socket: PathBuf,
+}
+
+impl Journald {
+    /// Where systemd has it.
+    pub const DEFAULT_SOCKET: &'static str = "/run/systemd/journal/socket";
 }

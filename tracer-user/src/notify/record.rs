@@ -105,6 +105,35 @@ impl<'a> Record<'a> {
         self.assessment.and_then(|assessment| assessment.score)
     }
 
+    /// The facts by name, each in one harmless line of at most `max_chars`. What is not known is not there.
+    pub fn variables(&self, max_chars: usize) -> Vec<(&'static str, String)> {
+        let session = self.session.as_ref();
+        let peer = session.and_then(|session| session.peer.as_ref());
+        [
+            ("LOGIN_TRACER_ID", Some(self.id.clone())),
+            ("LOGIN_TRACER_KIND", Some(self.kind.to_owned())),
+            ("LOGIN_TRACER_AT", Some(self.at.clone())),
+            ("LOGIN_TRACER_HOST", Some(self.host.to_owned())),
+            ("LOGIN_TRACER_SUMMARY", Some(self.summary.to_owned())),
+            ("LOGIN_TRACER_LEVEL", self.level.map(|level| level.to_string())),
+            ("LOGIN_TRACER_SCORE", self.score().map(|score| score.to_string())),
+            ("LOGIN_TRACER_SESSION", session.map(|session| session.session.to_owned())),
+            ("LOGIN_TRACER_USER", session.and_then(|session| session.user).map(str::to_owned)),
+            ("LOGIN_TRACER_UID", session.and_then(|session| session.uid).map(|uid| uid.to_string())),
+            ("LOGIN_TRACER_ADDRESS", peer.map(|peer| peer.address.clone())),
+            ("LOGIN_TRACER_PORT", peer.map(|peer| peer.port.to_string())),
+            (
+                "LOGIN_TRACER_DURATION_S",
+                session.and_then(|session| session.duration_s).map(|s| format!("{s:.3}")),
+            ),
+            ("LOGIN_TRACER_END", session.and_then(|session| session.end).map(str::to_owned)),
+            ("LOGIN_TRACER_EVENTS_LOST", self.events_lost.map(|lost| lost.to_string())),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, sanitize::text(&value?, max_chars))))
+        .collect()
+    }
+
     /// One line of JSON, without its end.
     pub fn json(&self) -> String {
         sanitize::json(self).expect("a record of texts and numbers is JSON")

@@ -14,10 +14,14 @@ pub mod discord;
 pub mod email;
 pub mod file;
 pub mod gotify;
+pub mod journald;
+pub mod matrix;
 pub mod mattermost;
 pub mod ntfy;
+pub mod pagerduty;
 pub mod pushover;
 pub mod slack;
+pub mod slack_bot;
 pub mod syslog;
 pub mod teams;
 pub mod telegram;
@@ -33,10 +37,14 @@ use self::email::Email;
 use self::file::File;
 use self::gotify::Gotify;
 use self::http::{Clients, Http};
+use self::journald::Journald;
+use self::matrix::Matrix;
 use self::mattermost::Mattermost;
 use self::ntfy::Ntfy;
+use self::pagerduty::PagerDuty;
 use self::pushover::Pushover;
 use self::slack::Slack;
+use self::slack_bot::SlackBot;
 use self::syslog::Syslog;
 use self::teams::Teams;
 use self::telegram::Telegram;
@@ -115,6 +123,10 @@ pub fn open(kind: &SinkKind, clients: &Clients) -> anyhow::Result<Box<dyn Sink>>
         SinkKind::Pushover(config) => Box::new(Http::new(Pushover::new(config), &config.http, clients)?),
         SinkKind::Mattermost(config) => Box::new(Http::new(Mattermost::new(config), &config.http, clients)?),
         SinkKind::Teams(config) => Box::new(Http::new(Teams::new(config), &config.http, clients)?),
+        SinkKind::SlackBot(config) => Box::new(Http::new(SlackBot::new(config), &config.http, clients)?),
+        SinkKind::Matrix(config) => Box::new(Http::new(Matrix::new(config), &config.http, clients)?),
+        SinkKind::PagerDuty(config) => Box::new(Http::new(PagerDuty::new(config), &config.http, clients)?),
+        SinkKind::Journald(config) => Box::new(Journald::new(config)),
         SinkKind::Slack(config) => Box::new(Http::new(Slack::new(config), &config.http, clients)?),
     })
 }

@@ -8,8 +8,9 @@ use toml::de::{DeTable, DeValue};
 use super::section::{self, Section};
 use super::{Problems, SECTIONS, known_keys, values};
 use crate::config::{
-    Command, Discord, Email, Emergency, File, Gotify, Http, MailRelay, Mattermost, Ntfy, NtfyAccess,
-    Pushover, Secret, Sink, SinkKind, Slack, Smtp, SmtpTls, Syslog, SyslogServer, Teams, Telegram, Webhook,
+    Command, Discord, Email, Emergency, File, Gotify, Http, Journald, MailRelay, Matrix, Mattermost, Ntfy,
+    NtfyAccess, PagerDuty, Pushover, Secret, Sink, SinkKind, Slack, SlackBot, Smtp, SmtpTls, Syslog,
+    SyslogServer, Teams, Telegram, Webhook,
 };
 
 /// RFC 5424, table 1, by the names that everybody uses; the place is the number.
@@ -73,6 +74,10 @@ fn sink(
         "pushover" => SinkKind::Pushover(pushover(&mut section)),
         "mattermost" => SinkKind::Mattermost(mattermost(&mut section)),
         "teams" => SinkKind::Teams(teams(&mut section)),
+        "slack_bot" => SinkKind::SlackBot(slack_bot(&mut section)),
+        "matrix" => SinkKind::Matrix(matrix(&mut section)),
+        "pagerduty" => SinkKind::PagerDuty(pagerduty(&mut section)),
+        "journald" => SinkKind::Journald(journald(&mut section)),
         _ => SinkKind::Console,
     };
     Some(Sink { name: name.to_string(), kind })
@@ -299,6 +304,41 @@ fn mattermost(section: &mut Section<'_, '_>) -> Mattermost {
 
 fn teams(section: &mut Section<'_, '_>) -> Teams {
     Teams { webhook_url: webhook_url(section), http: http(section) }
+}
+
+fn slack_bot(section: &mut Section<'_, '_>) -> SlackBot {
+    let base_url = section.text("base_url", values::base_url);
+    SlackBot {
+        token: section.secret(["token", "token_file", "token_env"], values::token),
+        channel: section.required("channel", values::slack_channel).unwrap_or_default(),
+        base_url: base_url.unwrap_or_else(|| SlackBot::DEFAULT_BASE_URL.to_owned()),
+        http: http(section),
+    }
+}
+
+fn matrix(section: &mut Section<'_, '_>) -> Matrix {
+    Matrix {
+        base_url: section.required("base_url", values::base_url).unwrap_or_default(),
+        token: section.secret(["token", "token_file", "token_env"], values::token),
+        room: section.required("room", values::matrix_room).unwrap_or_default(),
+        http: http(section),
+    }
+}
+
+fn pagerduty(section: &mut Section<'_, '_>) -> PagerDuty {
+    let base_url = section.text("base_url", values::base_url);
+    PagerDuty {
+        routing_key: section
+            .secret(["routing_key", "routing_key_file", "routing_key_env"], values::routing_key),
+        resolve: section.flag("resolve").unwrap_or(true),
+        base_url: base_url.unwrap_or_else(|| PagerDuty::DEFAULT_BASE_URL.to_owned()),
+        http: http(section),
+    }
+}
+
+fn journald(section: &mut Section<'_, '_>) -> Journald {
+    let socket = section.text("socket", |text| section::absolute(text).map(Path::to_owned));
+    Journald { socket: socket.unwrap_or_else(|| Journald::DEFAULT_SOCKET.into()) }
 }
 
 fn webhook_url(section: &mut Section<'_, '_>) -> Secret {

@@ -273,6 +273,37 @@ pub(super) fn pushover_key(text: &str) -> Result<(), String> {
     Err("must be 30 letters and digits".to_owned())
 }
 
+/// The id of a Slack channel; names are ambiguous and change.
+pub(super) fn slack_channel(text: &str) -> Result<String, String> {
+    let is_id = text.starts_with(['C', 'G', 'D'])
+        && (8..=32).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    if is_id {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{} is no channel's id, such as C0123456789", quoted(text)))
+    }
+}
+
+/// The id of a Matrix room.
+pub(super) fn matrix_room(text: &str) -> Result<String, String> {
+    let is_id = text.strip_prefix('!').is_some_and(|rest| !rest.is_empty())
+        && text.len() <= 255
+        && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_id {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{} is no room's id; it begins with ! (an alias, with #, may move)", quoted(text)))
+}
+
+/// The integration key of a PagerDuty service.
+pub(super) fn routing_key(text: &str) -> Result<(), String> {
+    if text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(());
+    }
+    Err("must be an integration key: 32 letters and digits".to_owned())
+}
+
 /// Nothing secret may cross a network in the clear; within the host, tests and proxies may use http.
 fn require_https(url: &Url) -> Result<(), String> {
     let is_loopback = url.host_str().is_some_and(is_this_host);

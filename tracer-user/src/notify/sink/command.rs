@@ -35,7 +35,7 @@ impl Sink for Command {
     fn send<'a>(&'a self, delivery: &'a Delivery) -> Sending<'a> {
         Box::pin(async {
             let record = Record::new(delivery);
-            let (input, environment) = (format!("{}\n", record.json()), environment(&record));
+            let (input, environment) = (format!("{}\n", record.json()), record.variables(MAX_TEXT));
             let argv: Vec<_> = self.config.argv.iter().map(Into::into).collect();
             let mut sent = format!("{:?}\n", self.config.argv);
             for (name, value) in &environment {
@@ -81,33 +81,4 @@ fn shown(ended: &Ended) -> String {
     let status =
         ended.status.map_or_else(|| "killed: its time was up".to_owned(), |status| status.to_string());
     format!("{status}\n{}", ended.said)
-}
-
-/// The facts by name. What is not known is not there.
-fn environment(record: &Record<'_>) -> Vec<(&'static str, String)> {
-    let session = record.session.as_ref();
-    let peer = session.and_then(|session| session.peer.as_ref());
-    [
-        ("LOGIN_TRACER_ID", Some(record.id.clone())),
-        ("LOGIN_TRACER_KIND", Some(record.kind.to_owned())),
-        ("LOGIN_TRACER_AT", Some(record.at.clone())),
-        ("LOGIN_TRACER_HOST", Some(record.host.to_owned())),
-        ("LOGIN_TRACER_SUMMARY", Some(record.summary.to_owned())),
-        ("LOGIN_TRACER_LEVEL", record.level.map(|level| level.to_string())),
-        ("LOGIN_TRACER_SCORE", record.score().map(|score| score.to_string())),
-        ("LOGIN_TRACER_SESSION", session.map(|session| session.session.to_owned())),
-        ("LOGIN_TRACER_USER", session.and_then(|session| session.user).map(str::to_owned)),
-        ("LOGIN_TRACER_UID", session.and_then(|session| session.uid).map(|uid| uid.to_string())),
-        ("LOGIN_TRACER_ADDRESS", peer.map(|peer| peer.address.clone())),
-        ("LOGIN_TRACER_PORT", peer.map(|peer| peer.port.to_string())),
-        (
-            "LOGIN_TRACER_DURATION_S",
-            session.and_then(|session| session.duration_s).map(|s| format!("{s:.3}")),
-        ),
-        ("LOGIN_TRACER_END", session.and_then(|session| session.end).map(str::to_owned)),
-        ("LOGIN_TRACER_EVENTS_LOST", record.events_lost.map(|lost| lost.to_string())),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name, sanitize::text(&value?, MAX_TEXT))))
-    .collect()
 }
