@@ -66,6 +66,30 @@ fn every_sink_is_tried_and_no_secret_is_shown() {
 }
 
 #[test]
+fn the_proxy_of_the_environment_is_used() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = listener.local_addr().unwrap();
+    let asked = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut buffer = [0; 65_536];
+        let read = stream.read(&mut buffer).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+        String::from_utf8_lossy(&buffer[..read]).lines().next().unwrap_or_default().to_owned()
+    });
+    let state = State::empty();
+    let path = state.path().join("config.toml");
+    fs::write(&path, "[sinks.a]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:1/logins\"\n").unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let mut command = state.command(&["notify-test", "--config", path.to_str().unwrap()]);
+    for name in ["no_proxy", "NO_PROXY"] {
+        command.env_remove(name);
+    }
+    let output = command.env("http_proxy", format!("http://{proxy}")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(asked.join().unwrap(), "POST http://127.0.0.1:1/logins HTTP/1.1");
+}
+
+#[test]
 fn one_sink_alone() {
     let config = "[sinks.tty]\ntype = \"console\"\n[sinks.other]\ntype = \"console\"\n";
     let one = run(config, &["tty"]);

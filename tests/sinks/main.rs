@@ -28,6 +28,7 @@ mod ntfy;
 mod pagerduty;
 mod pushover;
 mod slack;
+mod tls;
 mod slack_bot;
 mod syslog;
 mod teams;
