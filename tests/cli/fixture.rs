@@ -134,9 +134,11 @@ pub(crate) fn opening(pid: u32, at: &str) -> Opening {
         uid: Some(1001),
         peer: Some("192.0.2.7:40022".parse().unwrap()),
         local: Some("192.0.2.1:22".parse().unwrap()),
+        tty: None,
         sshd: Sshd { pid, exe: Some("/usr/lib/openssh/sshd-session".to_owned()) },
         sshd_start_boot_ns: 1_000,
         at: time(at),
+        recovered: false,
     }
 }
 

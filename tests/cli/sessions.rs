@@ -4,7 +4,7 @@ use clap::Parser as _;
 use expect_test::{expect, expect_file};
 use login_tracer::cli::{Cli, Command};
 use login_tracer::commands;
-use login_tracer::session::Update;
+use login_tracer::session::{LossCounter, Opening, Update};
 
 use crate::fixture::{State, opened, opening, view};
 
@@ -43,8 +43,7 @@ fn times_are_those_of_the_hosts_clock() {
 #[test]
 fn the_table_fits_into_100_columns() {
     let state = State::empty();
-    let long =
-        login_tracer::session::Opening { user: Some("a".repeat(300)), ..opening(1, "2026-11-21T09:00:00Z") };
+    let long = Opening { user: Some("a".repeat(300)), ..opening(1, "2026-11-21T09:00:00Z") };
     state.write(&[opened(long)]);
     for line in table(&state, &[]).lines() {
         assert!(line.chars().count() <= 100, "{line}");
@@ -80,6 +79,37 @@ fn filters_leave_what_they_say() {
     assert_eq!(ids(&["--level", "unknown", "--limit", "2"]), [5, 4]);
     assert_eq!(ids(&["--level", "high", "--user", "alice"]), [0; 0]);
     assert_eq!(ids(&["--limit", "0"]), [6, 5, 4, 3, 2, 1]);
+}
+
+#[test]
+fn a_list_that_may_lack_sessions_says_so() {
+    let state = State::with_examples();
+    let lost = |at: &str, count, value| Update::EventsLost {
+        at: at.parse().unwrap(),
+        count,
+        counter: LossCounter { name: "boot/1".to_owned(), value },
+    };
+    state.write(&[lost("2026-11-19T08:00:00Z", 7, 7), lost("2026-11-21T08:00:00Z", 3, 10)]);
+    let words = |count| {
+        format!(
+            "{count} kernel events were lost, the last ones 2026-11-21 09:00:00: sessions may be missing."
+        )
+    };
+    assert_eq!(table(&state, &[]).lines().last(), Some(&*words(3)));
+    assert_eq!(table(&state, &["--since", "7d"]).lines().last(), Some(&*words(10)));
+    assert!(!table(&state, &["--since", "1h"]).contains("lost"));
+    assert!(!state.run(&["sessions", "--json"]).stdout().contains("lost"));
+}
+
+#[test]
+fn a_session_that_nobody_saw_begin_is_marked() {
+    let state = State::empty();
+    let found = Opening { recovered: true, ..opening(1, "2026-11-21T09:00:00Z") };
+    state.write(&[opened(found)]);
+    assert!(table(&state, &[]).contains(" ~2026-11-21 10:00:00 "), "{}", table(&state, &[]));
+    let page = state.run(&["show", "1"]).stdout();
+    assert!(page.contains(" CET, or later: it was found open\n"), "{page}");
+    assert!(state.run(&["sessions", "--json"]).stdout().contains("\"recovered\":true"));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use login_tracer::config::{Config, ConfigError, ProbeLog, Secrets, SinkKind, load};
+use login_tracer::config::{
+    CallHooks, Config, ConfigError, ProbeLog, ProcessHooks, Secrets, SinkKind, SyscallTracepoints, load,
+};
 
 use crate::ConfigFile;
 
@@ -15,6 +17,9 @@ fn everything_can_be_set() {
         [trace]
         ring_buffer = 65536
         probe_log = "debug"
+        hooks = "kprobe"
+        process_hooks = "classic"
+        syscall_tracepoints = "never"
         [notify]
         user = "watcher"
         [enrich]
@@ -41,6 +46,8 @@ fn everything_can_be_set() {
     assert_eq!(config.host_name.as_deref(), Some("web-1"));
     assert_eq!(config.trace.ring_buffer_bytes, 65536);
     assert_eq!(config.trace.probe_log, ProbeLog::Debug);
+    assert_eq!((config.trace.hooks, config.trace.process_hooks), (CallHooks::Kprobe, ProcessHooks::Classic));
+    assert_eq!(config.trace.syscall_tracepoints, SyscallTracepoints::Never);
     assert_eq!(config.notify.user, "watcher");
     assert_eq!(config.enrich.deadline, Duration::from_millis(1500));
     let service = config.enrich.threat_jammer.unwrap();

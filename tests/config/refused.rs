@@ -27,6 +27,11 @@ const CASES: &[(&str, &str)] = &[
         "values out of range",
         "[trace]\nring_buffer = 1024\n[enrich]\ndeadline = \"1h\"\n[risk]\nmedium_above = 101\nhigh_above = -1\n",
     ),
+    (
+        "hooks that contradict each other",
+        "[trace]\nhooks = \"tracepoint\"\nsyscall_tracepoints = \"never\"\n",
+    ),
+    ("hooks that nobody has", "[trace]\nhooks = \"kprobes\"\nprocess_hooks = 1\n"),
     ("bands that overlap", "[risk]\nmedium_above = 67\n"),
     ("bands that overlap the other way", "[risk]\nhigh_above = 20\n"),
     ("sizes that make no sense", "[trace]\nring_buffer = \"1 GiB\"\n"),

@@ -5,14 +5,13 @@ use std::collections::HashMap;
 use std::fs;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use login_tracer::notify::outbox::{self, DeliveryState};
 use login_tracer::session::Update;
 use rusqlite::Connection;
 
 use crate::slack::Slack;
 use crate::threat_jammer::ThreatJammer;
-use crate::world::{World, closed, eventually, key, opened};
+use crate::world::{World, closed, eventually, key, lost, opened};
 
 /// What happens, what must have been told in the end, and how many deliveries each session has.
 struct Story {
@@ -52,7 +51,7 @@ fn killed_after_every_step_of_several_sessions() {
             opened(3, "farther", "193.146.30.70"),
             closed(1),
             closed(2),
-            Update::EventsLost { at: Timestamp::now(), count: 3 },
+            lost(3),
         ],
         told: &[
             "SSH login: near",

@@ -8,7 +8,7 @@ use login_tracer::notify::outbox::{self, DeliveryState};
 use login_tracer::session::Update;
 
 use crate::slack::Slack;
-use crate::world::{World, ago, eventually, key, opened, opened_at};
+use crate::world::{World, ago, eventually, key, lost, opened, opened_at};
 
 const NEAR: &str = "10.0.0.1";
 
@@ -105,7 +105,7 @@ fn lost_events_are_told() {
     let slack = Slack::start();
     let mut world = World::with_slack(&slack);
     let _role = world.start();
-    world.commit(&[Update::EventsLost { at: Timestamp::now(), count: 17 }]);
+    world.commit(&[lost(17)]);
     eventually("message", || {
         slack.texts().contains(&"Kernel events lost on web-1: 17".to_owned()).then_some(())
     });

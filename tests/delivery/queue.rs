@@ -280,7 +280,7 @@ fn those_that_follow_know_what_the_service_calls_the_first() {
     ];
     shelf.take_in(changes, now);
     for (expected, first_receipt, receipt) in
-        [("1 opened", None, Some("ts 1")), ("2 opened", None, None), ("1 closed", Some("ts 1"), Some("ts 2"))]
+        [("1 opened", None, Some("ts 1")), ("1 closed", Some("ts 1"), Some("ts 2")), ("2 opened", None, None)]
     {
         let delivery = shelf.next(now);
         assert_eq!(delivery.message.summary, expected);

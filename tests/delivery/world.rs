@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use login_tracer::config::{Config, Http, Secret, Sink, SinkKind, Slack, ThreatJammer};
 use login_tracer::notify::outbox::{DeliveryRow, DeliveryState, Reader};
 use login_tracer::notify::{self, Step};
-use login_tracer::session::{Closed, End, Opening, SessionKey, Sshd, Update};
+use login_tracer::session::{Closed, End, LossCounter, Opening, SessionKey, Sshd, Update};
 use login_tracer::store::Writer;
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
@@ -248,14 +248,22 @@ pub(crate) fn opened_at(number: u32, user: &str, peer: &str, at: Timestamp) -> U
         uid: Some(1000),
         peer: Some(peer),
         local: None,
+        tty: None,
         sshd: Sshd { pid: number, exe: None },
         sshd_start_boot_ns: u64::from(number),
         at,
+        recovered: false,
     }))
 }
 
 pub(crate) fn closed(number: u32) -> Update {
     Update::Closed { key: key(number), closed: Closed { at: Timestamp::now(), end: End::Logout } }
+}
+
+/// So many kernel events are missing.
+pub(crate) fn lost(count: u64) -> Update {
+    let counter = LossCounter { name: "boot/1".to_owned(), value: count };
+    Update::EventsLost { at: Timestamp::now(), count, counter }
 }
 
 pub(crate) fn ago(minutes: i64) -> Timestamp {

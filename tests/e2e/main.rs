@@ -30,6 +30,7 @@ mod namespaces;
 mod processes;
 mod programs;
 mod recording;
+mod role;
 mod sandbox;
 mod scenarios;
 mod scene;

@@ -21,6 +21,7 @@ mod endings;
 mod impostors;
 mod logins;
 mod refusals;
+mod restarts;
 
 /// A named test.
 #[derive(Clone, Copy)]
@@ -57,6 +58,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(endings::scenarios());
     all.extend(refusals::scenarios());
     all.extend(impostors::scenarios());
+    all.extend(restarts::scenarios());
     all.extend(announcements::scenarios());
     all.extend(scenarios!["end", nothing_is_left_unexplained]);
     all

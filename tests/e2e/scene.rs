@@ -290,6 +290,11 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// All sessions since the scenario began, as the undisturbed tracer lists them.
+    pub fn new_sessions(&self) -> Vec<Session> {
+        self.listed().into_iter().filter(|session| !self.known.contains(&session.session)).collect()
+    }
+
     fn listed(&self) -> Vec<Session> {
         self.site.tracer.sessions().unwrap_or_else(|error| panic!("{error:#}"))
     }

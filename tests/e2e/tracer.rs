@@ -29,6 +29,7 @@ pub struct Session {
     pub tty: Option<String>,
     pub state: State,
     pub opened_at: Timestamp,
+    pub recovered: bool,
     pub closed_at: Option<Timestamp>,
     pub duration_s: Option<f64>,
     pub end: Option<String>,
@@ -77,6 +78,14 @@ impl Session {
     }
 }
 
+/// Names the keys of `[trace]` that all tracers of a run get, one TOML line each: `cargo xtask vm` forces hooks by it.
+const TRACE_KEYS: &str = "LOGIN_TRACER_E2E_TRACE";
+
+/// The section `[trace]` of every configuration.
+pub fn trace_section() -> String {
+    std::env::var(TRACE_KEYS).map_or_else(|_| String::new(), |keys| format!("[trace]\n{keys}\n"))
+}
+
 /// The trace role at work, with a state directory of its own.
 pub struct Tracer {
     child: std::sync::Mutex<Child>,
@@ -89,7 +98,7 @@ impl Tracer {
         let socket_path = format!("{ROOM}/notify");
         let socket = UnixDatagram::bind(&socket_path).context("cannot listen for readiness")?;
         socket.set_read_timeout(Some(LIMIT)).context("cannot bound the wait for readiness")?;
-        write(format!("{ROOM}/config.toml"), "", 0o644)?;
+        write(format!("{ROOM}/config.toml"), &trace_section(), 0o644)?;
         let mut command = login_tracer();
         command.arg("trace");
         if recording {
@@ -112,17 +121,7 @@ impl Tracer {
 
     /// All sessions of the sandbox, oldest first.
     pub fn sessions(&self) -> anyhow::Result<Vec<Session>> {
-        let text = Self::listing()?;
-        let mut sessions = Vec::new();
-        for line in text.lines() {
-            let session: Session =
-                serde_json::from_str(line).with_context(|| format!("not a session: {line}"))?;
-            if session.may_be_ours() {
-                sessions.push(session);
-            }
-        }
-        sessions.sort_by_key(|session| session.opened_at);
-        Ok(sessions)
+        parse(&Self::listing()?)
     }
 
     /// What `sessions --json` prints.
@@ -157,6 +156,20 @@ impl Drop for Tracer {
         processes::signal(child.id(), rustix::process::Signal::TERM);
         child.wait().ok();
     }
+}
+
+/// The sessions of the sandbox in what `sessions --json` prints, oldest first.
+pub fn parse(text: &str) -> anyhow::Result<Vec<Session>> {
+    let mut sessions = Vec::new();
+    for line in text.lines() {
+        let session: Session =
+            serde_json::from_str(line).with_context(|| format!("not a session: {line}"))?;
+        if session.may_be_ours() {
+            sessions.push(session);
+        }
+    }
+    sessions.sort_by_key(|session| session.opened_at);
+    Ok(sessions)
 }
 
 fn login_tracer() -> std::process::Command {

@@ -17,6 +17,7 @@ use crate::processes::{self, command};
 use crate::sandbox::{ROOM, TRACER};
 use crate::slack::Slack;
 use crate::threat_jammer::{self, ThreatJammer};
+use crate::tracer::trace_section;
 
 /// `login-tracer run` and everything around it; killed when dropped.
 pub struct Whole {
@@ -39,10 +40,11 @@ impl Whole {
         let (slack, threat_jammer) = (Slack::start(), ThreatJammer::start());
         let config = format!(
             "[sinks.console]\ntype = \"console\"\n[sinks.ops]\ntype = \"slack\"\nwebhook_url = \"{}\"\n\
-             [enrich.threat_jammer]\nbase_url = \"{}\"\ntoken = \"{}\"\nrequests_per_minute = 1000\n",
+             [enrich.threat_jammer]\nbase_url = \"{}\"\ntoken = \"{}\"\nrequests_per_minute = 1000\n{}",
             slack.url(),
             threat_jammer.server.url(),
             threat_jammer::TOKEN,
+            trace_section(),
         );
         write(room.join("config.toml"), &config, 0o600).expect("a configuration");
         let (child, console, log) = launch(&room);

@@ -266,6 +266,7 @@ fn subject(user: &str, peer: &str) -> Subject {
         uid: Some(1000),
         peer: Some(peer.parse().unwrap()),
         opened_at: at("2026-11-21T08:05:34.250Z"),
+        recovered: false,
     }
 }
 

@@ -114,6 +114,7 @@ fn subject(strangers: &Strangers) -> Subject {
         uid: Some(1000),
         peer: Some("193.146.30.12:51122".parse().unwrap()),
         opened_at: at("2026-11-21T08:05:34.250Z"),
+        recovered: false,
     }
 }
 

@@ -4,7 +4,7 @@ mod faults;
 mod rows;
 
 use jiff::Timestamp;
-use login_tracer::session::{Closed, End, Opening, SessionKey, Sshd, Update};
+use login_tracer::session::{Closed, End, LossCounter, Opening, SessionKey, Sshd, Update};
 
 /// A session by the monitor with this pid.
 fn opening(pid: u32) -> Opening {
@@ -16,9 +16,11 @@ fn opening(pid: u32) -> Opening {
         uid: Some(1001),
         peer: Some("192.0.2.7:40000".parse().expect("an address")),
         local: Some("192.0.2.1:22".parse().expect("an address")),
+        tty: None,
         sshd: Sshd { pid, exe: Some("/usr/sbin/sshd".into()) },
         sshd_start_boot_ns: 1_000,
         at: at(0),
+        recovered: false,
     }
 }
 
@@ -28,6 +30,11 @@ fn opened(opening: &Opening) -> Update {
 
 fn closed(opening: &Opening, seconds: i64) -> Update {
     Update::Closed { key: opening.key, closed: Closed { at: at(seconds), end: End::Logout } }
+}
+
+/// So many events more, by a counter that shows `total`.
+fn lost(count: u64, total: u64) -> Update {
+    Update::EventsLost { at: at(0), count, counter: LossCounter { name: "boot/1".into(), value: total } }
 }
 
 /// So many seconds after an arbitrary moment.

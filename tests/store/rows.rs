@@ -4,7 +4,7 @@ use login_tracer::session::{ChangeKind, Opening, Update};
 use login_tracer::store::{Filter, Reader, StoreError, Writer};
 use tempfile::tempdir;
 
-use crate::{at, closed, opened, opening};
+use crate::{at, closed, lost, opened, opening};
 
 #[test]
 fn a_session_goes_through_its_changes() {
@@ -59,13 +59,36 @@ fn an_end_without_a_beginning_is_no_change() {
 fn losses_are_changes_of_no_session() {
     let directory = tempdir().expect("a folder");
     let mut writer = Writer::open(directory.path(), None).expect("a writer");
-    writer.commit(&[Update::EventsLost { at: at(0), count: 42 }]).expect("written");
+    writer.commit(&[lost(42, 42)]).expect("written");
     let reader = Reader::open(directory.path()).expect("a reader");
     let changes = reader.changes_after(0, 10).expect("read");
     assert_eq!(
         (changes[0].kind, changes[0].session_id, changes[0].count),
         (ChangeKind::EventsLost, None, Some(42))
     );
+    // The same once more is nothing new, and a later reading is known after a restart.
+    writer.commit(&[lost(42, 42)]).expect("written");
+    writer.commit(&[lost(8, 50)]).expect("written");
+    let counts: Vec<_> =
+        reader.changes_after(0, 10).expect("read").iter().map(|change| change.count).collect();
+    assert_eq!(counts, [Some(42), Some(8)]);
+    drop(writer);
+    let writer = Writer::open(directory.path(), None).expect("a writer");
+    assert_eq!(writer.losses_counted("boot/1").expect("read"), 50);
+    assert_eq!(writer.losses_counted("boot/2").expect("read"), 0);
+}
+
+#[test]
+fn a_session_that_was_found_open_says_so() {
+    let directory = tempdir().expect("a folder");
+    let mut writer = Writer::open(directory.path(), None).expect("a writer");
+    let recovered = Opening { recovered: true, tty: Some("pts/0".into()), ..opening(7) };
+    writer.commit(&[opened(&recovered)]).expect("written");
+    let reader = Reader::open(directory.path()).expect("a reader");
+    let session = reader.session(1).expect("read").expect("there");
+    assert!(session.recovered && session.tty.as_deref() == Some("pts/0"));
+    assert_eq!(reader.changes_of(1).expect("read")[0].kind, ChangeKind::Recovered);
+    assert_eq!(writer.live_sessions().expect("read"), [recovered]);
 }
 
 #[test]
@@ -182,7 +205,7 @@ fn a_database_is_opened_again_and_keeps_its_identity() {
     let id = Reader::open(directory.path()).expect("a reader").store_id().expect("read");
     drop(writer);
     let writer = Writer::open(directory.path(), None).expect("a writer");
-    assert_eq!(writer.live_sessions().expect("read")[0].opening, opening(7));
+    assert_eq!(writer.live_sessions().expect("read")[0], opening(7));
     let reader = Reader::open(directory.path()).expect("a reader");
     assert_eq!(reader.store_id().expect("read"), id);
     assert!(!reader.is_replaced());

@@ -16,7 +16,7 @@ fn check(found: &[Finding]) -> Result<(), TestCaseError> {
     let mut is_open: HashMap<Process, bool> = HashMap::new();
     for finding in found {
         match finding {
-            Finding::Opened { monitor, .. } => {
+            Finding::Opened { monitor, .. } | Finding::Recovered { monitor, .. } => {
                 prop_assert!(is_open.insert(*monitor, true).is_none(), "opened twice: {monitor:?}");
             }
             Finding::Identified { monitor, .. } => {

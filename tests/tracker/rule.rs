@@ -203,7 +203,7 @@ fn a_helper_as_root_does_not_hide_the_user() {
         .iter()
         .filter_map(|finding| match finding {
             Finding::Identified { uid, .. } => *uid,
-            Finding::Opened { .. } | Finding::Closed { .. } => None,
+            Finding::Opened { .. } | Finding::Recovered { .. } | Finding::Closed { .. } => None,
         })
         .collect();
     assert_eq!(uids, [0, ALICE]);
@@ -213,7 +213,7 @@ fn a_helper_as_root_does_not_hide_the_user() {
 fn a_session_that_was_adopted_closes() {
     let mut tracker = Tracker::default();
     let monitor = process(MONITOR);
-    tracker.adopt_session(monitor, Some(process(POSTAUTH)), Some(ALICE), false);
+    tracker.adopt_session(monitor, Some(process(POSTAUTH)), Some(ALICE), false, BootTime(39));
     tracker.handle(&event(40, POSTAUTH, MONITOR, ALICE, Fact::Exit(ExitStatus::Code(255))));
     tracker.handle(&event(41, MONITOR, LISTENER, 0, Fact::Exit(ExitStatus::Code(255))));
     let closed = Finding::Closed { monitor, at: BootTime(41), end: End::Logout };

@@ -51,6 +51,9 @@ fn describe(found: &[Finding], start: BootTime) -> String {
                 let peer = connection.map(|connection| connection.peer.to_string());
                 writeln!(text, "{:>6} ms  opened {} by {exe}: {user:?} from {peer:?}", ms(at), monitor.pid)
             }
+            Finding::Recovered { monitor, at, .. } => {
+                writeln!(text, "{:>6} ms  recovered {}", ms(at), monitor.pid)
+            }
             Finding::Identified { monitor, at, uid, tty } => {
                 writeln!(text, "{:>6} ms  identified {}: uid {uid:?} tty {tty:?}", ms(at), monitor.pid)
             }

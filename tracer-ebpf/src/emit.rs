@@ -1,5 +1,6 @@
 //! The one way from a program to user space: reserve a record in the ring buffer, fill it in place, submit it.
 
+use aya_ebpf::bindings::BPF_RB_FORCE_WAKEUP;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::RingBuf;
 use tracer_ebpf::Loss;
@@ -24,6 +25,8 @@ pub(crate) fn record<T: 'static>(fill: impl FnOnce(&mut T)) -> Result<(), Error>
         entry.assume_init_mut()
     };
     fill(record);
-    entry.submit(0);
+    // The loader keeps records until what they led to is on the disk. The kernel takes that for a reader who has not
+    // caught up, and would not wake it.
+    entry.submit(u64::from(BPF_RB_FORCE_WAKEUP));
     Ok(())
 }

@@ -30,7 +30,7 @@ pub(crate) enum Structure {
     Signal = 9,
     Program = 10,
     TimerValue = 11,
-    SystemCall = 12,
+    Record = 12,
 }
 
 /// The one end of every program: counts losses, tells them on the program's own log.

@@ -11,7 +11,7 @@
 #![no_std]
 
 /// Changes with every change of a layout or a meaning here. The loader refuses programs of another version.
-pub const CONTRACT_VERSION: u32 = 1;
+pub const CONTRACT_VERSION: u32 = 2;
 
 /// Longest executable name (the last component of the path) that is reported, in bytes.
 pub const NAME_LEN: usize = 32;
@@ -185,6 +185,9 @@ pub struct Offsets {
     pub task_mm: u32,
     pub task_files: u32,
     pub task_signal: u32,
+    pub task_children: u32,
+    pub task_sibling: u32,
+    pub list_prev: u32,
     pub cred_uid: u32,
     pub cred_euid: u32,
     pub cred_suid: u32,
@@ -217,7 +220,12 @@ pub struct Offsets {
     pub binprm_filename: u32,
     pub itimerspec_value_sec: u32,
     pub itimerspec_value_nsec: u32,
-    /// Of the tracepoint `syscalls:sys_exit_setresuid`, from its `format` file.
+    /// From here on: fields of tracepoints' records, from their `format` files; zero where there is none.
+    pub exec_filename: u32,
+    pub fork_child_pid: u32,
+    pub itimer_which: u32,
+    pub itimer_value_sec: u32,
+    pub itimer_value_nsec: u32,
     pub exit_setresuid_ret: u32,
 }
 
@@ -251,7 +259,7 @@ mod tests {
         assert_eq!(size_of::<TimerDisarmed>(), 32 + TITLE_LEN);
         assert_eq!(size_of::<Credentials>(), 32 + 4 * 4);
         assert_eq!(size_of::<Socket>(), 32 + 4 * 2 + 16 + 16);
-        assert_eq!(size_of::<Offsets>(), 42 * 4);
+        assert_eq!(size_of::<Offsets>(), 50 * 4);
     }
 
     #[test]

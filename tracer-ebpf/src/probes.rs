@@ -2,5 +2,6 @@
 
 mod credential;
 mod process;
+mod record;
 mod socket;
 mod timer;

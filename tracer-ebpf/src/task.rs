@@ -69,6 +69,9 @@ impl Pointer {
     }
 }
 
+/// How many children are looked at from the end of the list: orphans that a process inherits are put there, too.
+const NEWEST_CHILDREN: u32 = 8;
+
 /// A `task_struct`.
 #[derive(Clone, Copy)]
 pub(crate) struct Task(Pointer);
@@ -87,6 +90,26 @@ impl Task {
     #[inline(always)]
     pub(crate) fn tgid(self) -> Result<u32, Error> {
         self.0.read(offset!(task_tgid), Structure::Task)
+    }
+
+    /// The child with this id, which is among the newest; an error for a thread, which is no child.
+    ///
+    /// For the parent itself, which alone adds to its list of children.
+    #[inline(always)]
+    pub(crate) fn newest_child(self, pid: u32) -> Result<Self, Error> {
+        let children = Pointer(self.0.0.wrapping_add(offset!(task_children)));
+        let mut entry = children;
+        for _ in 0..NEWEST_CHILDREN {
+            entry = entry.follow(offset!(list_prev), Structure::Task)?;
+            let child = Self(Pointer(entry.0.wrapping_sub(offset!(task_sibling))));
+            if entry.0 == children.0 {
+                break;
+            }
+            if child.0.read::<u32>(offset!(task_pid), Structure::Task)? == pid {
+                return Ok(child);
+            }
+        }
+        Err(Error::Read(Structure::Task))
     }
 
     /// Whether this is the first thread of its process, which stands for the process.

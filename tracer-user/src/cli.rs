@@ -78,6 +78,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Check kernel, permissions, configuration and databases, and say what to do
     Check,
+    /// Remove from the kernel what goes on recording while nothing runs (needs root)
+    Unload,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod run;
 pub mod sessions;
 pub mod show;
 mod trace;
+mod unload;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -84,6 +85,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Sessions(args) => sessions::run(args, &state_dir),
         Command::Show(args) => show::run(args, &state_dir),
         Command::Check => check::run(global, &state_dir),
+        Command::Unload => unload::run(&state_dir),
     }
 }
 

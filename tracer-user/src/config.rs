@@ -38,6 +38,38 @@ pub struct Trace {
     pub ring_buffer_bytes: u32,
     /// How much the kernel programs themselves say (aya-log).
     pub probe_log: ProbeLog,
+    /// Where the programs are attached that watch what a process asks the kernel for.
+    pub hooks: CallHooks,
+    /// Where the programs are attached that watch processes and timers.
+    pub process_hooks: ProcessHooks,
+    pub syscall_tracepoints: SyscallTracepoints,
+}
+
+/// On functions of the kernel, or on tracepoints of system calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallHooks {
+    /// The first of the others that the kernel offers; none where it offers none.
+    Auto,
+    Fentry,
+    Kprobe,
+    Tracepoint,
+}
+
+/// On which kind of tracepoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessHooks {
+    /// The first of the others that the kernel offers.
+    Auto,
+    Btf,
+    Classic,
+}
+
+/// Whether tracepoints of system calls may be used, which cost every system call of every process a little.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyscallTracepoints {
+    /// Where nothing else is left.
+    Auto,
+    Never,
 }
 
 /// Level of the kernel programs' own diagnostics.
@@ -99,11 +131,23 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             host_name: None,
-            trace: Trace { ring_buffer_bytes: 1 << 20, probe_log: ProbeLog::Warn },
+            trace: Trace::default(),
             notify: Notify { user: "login-tracer".to_owned() },
             enrich: Enrich { deadline: Duration::from_secs(3), threat_jammer: None },
             thresholds: Thresholds::default(),
             sinks: vec![Sink { name: "console".to_owned(), kind: SinkKind::Console }],
+        }
+    }
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Self {
+            ring_buffer_bytes: 1 << 20,
+            probe_log: ProbeLog::Warn,
+            hooks: CallHooks::Auto,
+            process_hooks: ProcessHooks::Auto,
+            syscall_tracepoints: SyscallTracepoints::Auto,
         }
     }
 }

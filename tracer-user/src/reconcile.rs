@@ -1,13 +1,18 @@
-//! `/proc` against what events and the database said: at start, and after events were lost.
+//! `/proc` against what events and the database said: at start, after events were lost, and when somebody asks.
 //!
-//! Reading `/proc` is a snapshot with holes: processes come and go meanwhile. So it only ever answers two questions:
-//! which processes execute sshd now, and whether a process that was known still exists.
+//! Reading `/proc` is a snapshot with holes: processes come and go meanwhile. So it only ever answers which processes
+//! execute sshd now and what they show of themselves, and whether a process that was known still exists.
+
+mod connection;
+mod standing;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use self::standing::Standing;
 use crate::event::{BootTime, Image, Process};
+use crate::tracker::{OpenSession, Tracker};
 
 /// A process of an sshd tree, as `/proc` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +24,8 @@ pub struct Found {
     /// Real user id.
     pub uid: u32,
     pub image: Image,
+    /// Its title: the first string of its argument area.
+    pub title: String,
 }
 
 impl Found {
@@ -33,6 +40,50 @@ impl Found {
     }
 }
 
+/// Tells the tracker of the processes that it does not know: listeners, monitors, and the preauth children of clients
+/// who are authenticating. `all` are the processes that execute sshd.
+pub fn introduce(tracker: &mut Tracker, all: &[Found]) {
+    for found in all {
+        if found.uid != 0 || tracker.knows(found.process()) {
+            continue;
+        }
+        tracker.adopt(found.process(), found.parent_pid, found.image.clone());
+        if let Standing::Authenticating { preauth } = standing::standing(found, all)
+            && let Some(child) = all.iter().find(|child| child.pid == preauth)
+        {
+            tracker.adopt(child.process(), found.pid, child.image.clone());
+            tracker.adopt_candidate(found.pid, preauth, connection::connection(found.pid));
+        }
+    }
+}
+
+/// Tells the tracker of sessions that are open although no event said so. It has taken in all events that were there
+/// when `all` were looked for.
+pub fn recover(tracker: &mut Tracker, all: &[Found], now: BootTime) {
+    for found in all {
+        let Some(monitor) = tracker.without_session(found.process()) else { continue };
+        let Standing::Open { user, uid, tty, postauth } = standing::standing(found, all) else { continue };
+        let postauth = postauth.and_then(|pid| all.iter().find(|child| child.pid == pid));
+        let open = OpenSession {
+            monitor,
+            postauth: postauth.map(Found::process),
+            user: Some(user),
+            uid: Some(uid),
+            tty,
+            connection: connection::connection(found.pid),
+            exe: found.image.path.clone(),
+        };
+        tracker.recover_session(open, now);
+    }
+}
+
+/// Whether a process exists, be it that nobody has waited for it yet. The events of one that does not are all in the
+/// ring buffer: the kernel reports an end before anybody can learn of it.
+pub fn exists(process: Process) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.pid));
+    stat.is_ok_and(|stat| parse_stat(&stat).is_some_and(|(_, start)| start == ticks(process.start)))
+}
+
 /// All processes that execute an image named like sshd's.
 pub fn sshd_processes() -> Vec<Found> {
     let Ok(entries) = fs::read_dir("/proc") else {
@@ -44,7 +95,7 @@ pub fn sshd_processes() -> Vec<Found> {
 }
 
 /// The process with this id, if it executes an image named like sshd's.
-pub fn sshd_process(pid: u32) -> Option<Found> {
+fn sshd_process(pid: u32) -> Option<Found> {
     let directory = Path::new("/proc").join(pid.to_string());
     let exe = directory.join("exe");
     let path = fs::read_link(&exe).ok()?.to_string_lossy().into_owned();
@@ -60,7 +111,10 @@ pub fn sshd_process(pid: u32) -> Option<Found> {
     let (parent_pid, start_ticks) = parse_stat(&stat)?;
     let uid = real_uid(&fs::read_to_string(directory.join("status")).ok()?)?;
     let image = Image { name, path, owner_uid: file.uid(), mode: file.mode() & 0o7777 };
-    Some(Found { pid, parent_pid, start_ticks, uid, image })
+    let arguments = fs::read(directory.join("cmdline")).ok()?;
+    let title = arguments.split(|byte| *byte == 0).next().unwrap_or_default();
+    let title = String::from_utf8_lossy(title).into_owned();
+    Some(Found { pid, parent_pid, start_ticks, uid, image, title })
 }
 
 /// Parent and start (fields 4 and 22 of `proc_pid_stat(5)`). The name in field 2 may hold anything, also `)`.
@@ -108,7 +162,8 @@ mod tests {
     #[test]
     fn a_process_is_known_by_its_rounded_start() {
         let image = Image { name: "sshd".into(), path: "/usr/sbin/sshd".into(), owner_uid: 0, mode: 0o755 };
-        let found = Found { pid: 7, parent_pid: 1, start_ticks: 12, uid: 0, image };
+        let title = String::new();
+        let found = Found { pid: 7, parent_pid: 1, start_ticks: 12, uid: 0, image, title };
         let tick = nanoseconds_per_tick();
         let at = |start| Process { pid: 7, start: BootTime(start) };
         assert!(found.is(at(12 * tick)) && found.is(at(13 * tick - 1)));

@@ -66,6 +66,8 @@ pub struct Session {
     pub tty: Option<String>,
     /// When the monitor let the user in.
     pub opened_at: Timestamp,
+    /// Nobody saw it begin: it was found open. `opened_at` is then the start of the connection.
+    pub recovered: bool,
     /// When and why it ended; `None` while it is open.
     pub closed: Option<Closed>,
 }
@@ -81,7 +83,7 @@ impl Session {
 }
 
 /// The sshd process that holds a session: the monitor.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sshd {
     pub pid: u32,
     /// Path of its executable, as far as it could be read.
@@ -89,7 +91,7 @@ pub struct Sshd {
 }
 
 /// The end of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closed {
     pub at: Timestamp,
     pub end: End,
@@ -152,6 +154,8 @@ pub struct Change {
 pub enum ChangeKind {
     /// A session began.
     Opened,
+    /// A session was found open that nobody saw begin.
+    Recovered,
     /// More became known about a session: uid, tty.
     Identified,
     /// A session ended.
@@ -161,12 +165,13 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
-    const ALL: [Self; 4] = [Self::Opened, Self::Identified, Self::Closed, Self::EventsLost];
+    const ALL: [Self; 5] = [Self::Opened, Self::Recovered, Self::Identified, Self::Closed, Self::EventsLost];
 
     /// The word in the database and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Opened => "opened",
+            Self::Recovered => "recovered",
             Self::Identified => "identified",
             Self::Closed => "closed",
             Self::EventsLost => "events lost",
@@ -180,7 +185,7 @@ impl ChangeKind {
 }
 
 /// What the trace role asks the store to write: the effect of one change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Update {
     /// A session began. Ignored by the store if it knows the key already.
     Opened(Box<Opening>),
@@ -189,11 +194,24 @@ pub enum Update {
     /// A session ended. Ignored by the store if it is closed already.
     Closed { key: SessionKey, closed: Closed },
     /// So many kernel events were lost since the last such change.
-    EventsLost { at: Timestamp, count: u64 },
+    EventsLost {
+        at: Timestamp,
+        count: u64,
+        /// The counter of the kernel that says so, and what it says now. The store keeps it, so that no loss is told twice.
+        counter: LossCounter,
+    },
 }
 
-/// A session as it is when it opens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a counter of lost events showed. Counters begin at zero with each generation of programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LossCounter {
+    /// Which one: the boot and the generation.
+    pub name: String,
+    pub value: u64,
+}
+
+/// A session as it is when it opens, or when it is found open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opening {
     pub key: SessionKey,
     pub host: String,
@@ -203,10 +221,14 @@ pub struct Opening {
     pub uid: Option<u32>,
     pub peer: Option<SocketAddr>,
     pub local: Option<SocketAddr>,
+    /// Known already only of a session that was found open.
+    pub tty: Option<String>,
     pub sshd: Sshd,
     /// Start of the monitor in nanoseconds since boot, as the kernel keeps it.
     pub sshd_start_boot_ns: u64,
     pub at: Timestamp,
+    /// See [`Session::recovered`].
+    pub recovered: bool,
 }
 
 #[cfg(test)]

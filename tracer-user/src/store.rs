@@ -29,8 +29,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transac
 use thiserror::Error;
 use uuid::Uuid;
 
-pub use self::sessions::{Filter, LiveSession};
-use crate::session::{Change, Session, SessionKey, Update};
+pub use self::sessions::Filter;
+use crate::session::{Change, Opening, Session, SessionKey, Update};
 
 /// Name of the database within the state directory.
 pub const FILE_NAME: &str = "sessions.db";
@@ -113,8 +113,14 @@ impl Writer {
     }
 
     /// The sessions that are open, with what is needed to find their processes again.
-    pub fn live_sessions(&self) -> Result<Vec<LiveSession>, StoreError> {
+    pub fn live_sessions(&self) -> Result<Vec<Opening>, StoreError> {
         sessions::live(&self.connection).map_err(|source| StoreError::sqlite(&self.path, source))
+    }
+
+    /// What a counter of lost events showed when it was recorded last.
+    pub fn losses_counted(&self, counter: &str) -> Result<u64, StoreError> {
+        changes::losses_counted(&self.connection, counter)
+            .map_err(|source| StoreError::sqlite(&self.path, source))
     }
 
     /// Size of the write-ahead log in bytes.
@@ -175,6 +181,13 @@ impl Reader {
     /// The id of the newest change that happened before this time; 0 where there is none.
     pub fn last_change_before(&self, at: Timestamp) -> Result<i64, StoreError> {
         changes::last_before(&self.connection, at.as_microsecond()).map_err(|source| self.error(source))
+    }
+
+    /// How many kernel events were lost since then, and when the last ones were, if any.
+    pub fn losses_since(&self, at: Timestamp) -> Result<Option<(u64, Timestamp)>, StoreError> {
+        let (count, last) = changes::losses_since(&self.connection, at.as_microsecond())
+            .map_err(|source| self.error(source))?;
+        Ok(last.map(|last| (count, last)))
     }
 
     /// The changes of one session, oldest first.

@@ -12,11 +12,16 @@
 //! also disarmed by the C library. Promises: no order, loss or repetition of events panics, opens a session twice, or
 //! closes one that is not open.
 
-mod title;
+mod adoption;
+mod pairs;
+pub(crate) mod title;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
+
+pub use self::adoption::OpenSession;
 use crate::event::{BootTime, Event, ExitStatus, Fact, Image, Process};
 use crate::session::End;
 
@@ -35,6 +40,16 @@ pub enum Finding {
         /// Path of the monitor's executable.
         exe: String,
     },
+    /// A session was found open that nobody saw begin: before `at`, and not before its monitor.
+    Recovered {
+        monitor: Process,
+        at: BootTime,
+        user: Option<String>,
+        uid: Option<u32>,
+        tty: Option<String>,
+        connection: Option<Connection>,
+        exe: String,
+    },
     /// More became known.
     Identified { monitor: Process, at: BootTime, uid: Option<u32>, tty: Option<String> },
     /// A session ended.
@@ -42,26 +57,30 @@ pub enum Finding {
 }
 
 /// Both ends of the TCP connection that a monitor serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
     pub peer: SocketAddr,
     pub local: SocketAddr,
 }
 
 /// The state machine: events go in by [`Tracker::handle`], findings come out by [`Tracker::next_finding`].
-#[derive(Debug, Default)]
+///
+/// Serialized it is what a later process needs to go on in its place. Findings are no part of that: take them first.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Tracker {
     /// The processes of the sshd trees, by process id.
     nodes: HashMap<u32, Node>,
     /// The open sessions, by monitor.
+    #[serde(with = "pairs")]
     sessions: HashMap<Process, Live>,
     /// The monitors of the last sessions that were closed, oldest first: an event that is repeated opens none anew.
     closed: VecDeque<Process>,
+    #[serde(skip)]
     findings: VecDeque<Finding>,
 }
 
 /// A process that executes an sshd image.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Node {
     process: Process,
     /// Its start is only known as `/proc` tells it, until the first event about it.
@@ -74,7 +93,7 @@ struct Node {
     candidate: Candidate,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Candidate {
     first_child: Option<u32>,
     preauth_passed: bool,
@@ -82,7 +101,7 @@ struct Candidate {
 }
 
 /// An open session.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Live {
     /// The child of the monitor that runs the protocol as the user, while it lives.
     postauth: Option<u32>,
@@ -90,6 +109,8 @@ struct Live {
     tty_known: bool,
     /// How the monitor ended, if the postauth child outlives it.
     monitor_ended: Option<End>,
+    /// When it was taken over from `/proc`; events may still come that are older.
+    adopted_at: Option<BootTime>,
 }
 
 impl Tracker {
@@ -123,54 +144,13 @@ impl Tracker {
         self.findings.pop_front()
     }
 
-    /// Tells of a process that executed sshd before events began.
-    pub fn adopt(&mut self, process: Process, parent_pid: u32, image: Image) {
-        self.nodes.entry(process.pid).or_insert_with(|| Node {
-            start_is_rounded: true,
-            image: Some(image),
-            ..Node::new(process, parent_pid)
-        });
-    }
-
-    /// Tells of a session that was opened before events began, and of its postauth child. What is known of it already
-    /// is not reported again.
-    pub fn adopt_session(
-        &mut self,
-        monitor: Process,
-        postauth: Option<Process>,
-        uid: Option<u32>,
-        tty_known: bool,
-    ) {
-        let postauth_pid = postauth.map(|child| child.pid);
-        let live = Live { postauth: postauth_pid, uid, tty_known, monitor_ended: None };
-        self.sessions.entry(monitor).or_insert(live);
-        for process in std::iter::once(monitor).chain(postauth) {
-            let node = self.nodes.entry(process.pid).or_insert_with(|| Node::new(process, 0));
-            node.start_is_rounded = process != monitor;
-            node.session = Some(monitor);
-        }
-    }
-
-    /// The monitors of all open sessions.
-    pub fn open_sessions(&self) -> impl Iterator<Item = Process> {
-        self.sessions.keys().copied()
-    }
-
-    /// Tells that none of the processes of a session exists any more, although no event said so.
-    pub fn vanished(&mut self, monitor: Process, now: BootTime) {
-        self.close(monitor, now, End::Unseen);
-    }
-
-    /// Forgets processes that do not exist any more, although no event said so.
-    pub fn retain_processes(&mut self, now: BootTime, exists: impl Fn(u32) -> bool) {
-        let gone: Vec<u32> = self.nodes.keys().copied().filter(|pid| !exists(*pid)).collect();
-        for pid in gone {
-            self.remove(pid, now, End::Unseen);
-        }
-    }
-
     fn exec(&mut self, event: &Event, image: &Image) {
         let pid = event.process.pid;
+        let session = self.nodes.get(&pid).and_then(|node| node.session);
+        let adopted_at = session.and_then(|monitor| self.sessions.get(&monitor)?.adopted_at);
+        if adopted_at.is_some_and(|adopted_at| event.at < adopted_at) {
+            return;
+        }
         // A monitor that executes sshd anew is a new candidate: what it did before does not count.
         if image.is_trusted_sshd() {
             self.remove(pid, event.at, End::Unseen);
@@ -281,7 +261,7 @@ impl Tracker {
         else {
             return;
         };
-        if node.process == monitor {
+        if pid == monitor.pid {
             live.monitor_ended = Some(end);
         } else if live.postauth == Some(pid) {
             live.postauth = None;
@@ -306,10 +286,12 @@ impl Tracker {
         let Some(node) = self.nodes.get_mut(&process.pid) else {
             return;
         };
-        if node.start_is_rounded {
+        let is_same = node.process == process
+            || (node.start_is_rounded && adoption::rounds_to(process.start, node.process.start));
+        if is_same {
             node.process = process;
             node.start_is_rounded = false;
-        } else if node.process != process {
+        } else {
             self.remove(process.pid, at, End::Unseen);
         }
     }

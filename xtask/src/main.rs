@@ -11,6 +11,7 @@ mod command;
 mod compiler;
 mod ebpf;
 mod environment;
+mod fuzz;
 mod linker;
 mod lint;
 mod packages;
@@ -18,6 +19,7 @@ mod run;
 mod setup;
 mod test;
 mod tidy;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -63,6 +65,26 @@ enum Task {
         #[arg(value_name = "ROW", value_parser = bench::ROWS)]
         rows: Vec<String>,
     },
+    /// Throw damaged input at everything that reads from outside, built with optimizations
+    Fuzz {
+        /// How many inputs each property sees
+        #[arg(default_value_t = 2_000_000)]
+        inputs: u32,
+    },
+    /// Run the end-to-end tests inside stock distribution kernels, emulated, on each tier of hooks
+    Vm {
+        /// Only this kernel; may be repeated
+        #[arg(long, value_name = "NAME")]
+        kernel: Vec<String>,
+        /// Only this tier of hooks; may be repeated
+        #[arg(long)]
+        tier: Vec<String>,
+        /// All scenarios instead of a selection, and all kernels where none is named
+        #[arg(long)]
+        all: bool,
+        /// Only scenarios whose name contains one of these
+        filters: Vec<String>,
+    },
     /// Check formatting, clippy for host and kernel side, dependencies and the tree's own rules
     Lint,
     /// Install Debian packages without starting their services (used by `setup`, as root)
@@ -81,6 +103,10 @@ fn main() -> ExitCode {
         Task::Run { args } => run::task(&args),
         Task::Test { filters } => test::task(&filters),
         Task::Bench { quick, rows } => bench::task(quick, &rows),
+        Task::Fuzz { inputs } => fuzz::task(inputs),
+        Task::Vm { kernel, tier, all, filters } => {
+            vm::task(&vm::Wish { kernels: kernel, tiers: tier, all, filters })
+        }
         Task::Lint => lint::task(),
         Task::InstallPackages { packages } => packages::install(&packages),
     };

@@ -37,6 +37,16 @@ const TEST_TOOLS: [Tool; 9] = [
     tool("ip", "iproute2", "network namespaces"),
 ];
 
+const VM_TOOLS: [Tool; 7] = [
+    tool("qemu-system-x86_64", "qemu-system-x86", "the emulated machine"),
+    tool("mmdebstrap", "mmdebstrap", "the guest's userland"),
+    tool("bsdtar", "libarchive-tools", "the guest's image"),
+    tool("dpkg-deb", "dpkg", "unpacking kernels"),
+    tool("tar", "tar", "unpacking kernels"),
+    tool("xz", "xz-utils", "unpacking kernels"),
+    tool("strip", "binutils", "small binaries in the guest"),
+];
+
 /// What builds the kernel programs.
 pub(crate) struct BpfTools {
     pub(crate) compiler: Compiler,
@@ -74,6 +84,29 @@ pub(crate) fn for_build() -> Result<BpfTools> {
 /// As [`task`].
 pub(crate) fn for_tests() -> Result<()> {
     ensure(&TEST_TOOLS)
+}
+
+/// What emulated machines need besides.
+///
+/// # Errors
+/// As [`task`], or the machine is of another kind than the kernels.
+pub(crate) fn for_vm() -> Result<()> {
+    if let Some(reason) = wrong_machine() {
+        bail!(reason);
+    }
+    ensure(&VM_TOOLS)
+}
+
+/// Why emulated machines cannot be had without installing anything.
+pub(crate) fn missing_for_vm() -> Option<String> {
+    let missing = VM_TOOLS.iter().find(|tool| command::find(tool.program).is_none());
+    wrong_machine()
+        .or_else(|| missing.map(|tool| format!("needs {}, which `cargo xtask vm` installs", tool.program)))
+}
+
+fn wrong_machine() -> Option<String> {
+    let arch = std::env::consts::ARCH;
+    (arch != "x86_64").then(|| format!("the kernels are for x86_64, this machine is {arch}"))
 }
 
 fn ensure(tools: &[Tool]) -> Result<()> {

@@ -11,7 +11,8 @@ use aya_ebpf::macros::{fexit, kretprobe, tracepoint};
 use aya_ebpf::programs::{FExitContext, RetProbeContext, TracePointContext};
 use tracer_ebpf::{Credentials, Kind};
 
-use crate::error::{Error, Structure, report};
+use crate::error::{Error, report};
+use crate::probes::record;
 use crate::task::{Task, offset};
 use crate::{emit, maps};
 
@@ -30,10 +31,7 @@ fn kretprobe_setresuid(ctx: RetProbeContext) -> u32 {
 
 #[tracepoint]
 fn exit_setresuid(ctx: TracePointContext) -> u32 {
-    let at = offset!(exit_setresuid_ret);
-    // SAFETY: the record of the tracepoint is at least as long as its last field, whose offset this is.
-    let result = || unsafe { ctx.read_at(at) }.map_err(|_| Error::Read(Structure::SystemCall));
-    report(&ctx, try_setresuid(ctx.tgid(), result))
+    report(&ctx, try_setresuid(ctx.tgid(), || record::field(&ctx, offset!(exit_setresuid_ret))))
 }
 
 #[inline(always)]

@@ -2,37 +2,45 @@
 //!
 //! A process is followed from the exec of an sshd image by real uid 0, or from its birth by a followed process, until
 //! it executes something else or ends. Everything else on the machine costs one look-up here.
+//!
+//! Each hook has two programs, of which the loader attaches one: on the tracepoint with typed arguments, or on the classic
+//! one. What the record of the latter does not hold is read from the task.
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::macros::btf_tracepoint;
-use aya_ebpf::programs::BtfTracePointContext;
+use aya_ebpf::macros::{btf_tracepoint, tracepoint};
+use aya_ebpf::programs::{BtfTracePointContext, TracePointContext};
 use tracer_ebpf::{Exec, Exit, Fork, Kind, Leave, NAME_LEN};
 
 use crate::error::{Error, Structure, report};
-use crate::probes::socket;
+use crate::probes::{record, socket};
 use crate::task::{Exe, Pointer, Task, offset};
 use crate::{emit, maps};
 
 /// Arguments: the task, its pid before the exec, the `linux_binprm`.
 #[btf_tracepoint(function = "sched_process_exec")]
 fn process_exec(ctx: BtfTracePointContext) -> u32 {
-    report(&ctx, try_exec(&ctx))
+    let path = || Pointer(ctx.arg(2)).follow(offset!(binprm_filename), Structure::Program);
+    report(&ctx, try_exec(ctx.tgid(), Task::new(ctx.arg(0)), path))
 }
 
-fn try_exec(ctx: &BtfTracePointContext) -> Result<(), Error> {
-    let task = Task::new(ctx.arg(0));
-    let tgid = ctx.tgid();
+#[tracepoint]
+fn classic_exec(ctx: TracePointContext) -> u32 {
+    let path = || record::text(&ctx, offset!(exec_filename));
+    report(&ctx, try_exec(ctx.tgid(), Task::current(), path))
+}
+
+#[inline(always)]
+fn try_exec(tgid: u32, task: Task, path: impl FnOnce() -> Result<Pointer, Error>) -> Result<(), Error> {
     let exe = task.exe()?;
     let mut name = [0; NAME_LEN];
     exe.copy_name(&mut name)?;
-    let path = Pointer(ctx.arg(2)).follow(offset!(binprm_filename), Structure::Program)?;
     if name.starts_with(b"sshd") && task.user_ids()?[0] == 0 {
         maps::follow(tgid)?;
-        return exec_of_sshd(task, exe, &name, path);
+        return exec_of_sshd(task, exe, &name, path()?);
     }
     if maps::is_followed(tgid) {
         maps::forget(tgid);
-        return leave(task, path);
+        return leave(task, path()?);
     }
     Ok(())
 }
@@ -65,21 +73,27 @@ fn leave(task: Task, path: Pointer) -> Result<(), Error> {
 /// Arguments: the parent task, the child task. Runs in the parent, before the child runs.
 #[btf_tracepoint(function = "sched_process_fork")]
 fn process_fork(ctx: BtfTracePointContext) -> u32 {
-    report(&ctx, try_fork(&ctx))
+    report(&ctx, try_fork(ctx.tgid(), Task::new(ctx.arg(0)), |_| Ok(Task::new(ctx.arg(1)))))
 }
 
-fn try_fork(ctx: &BtfTracePointContext) -> Result<(), Error> {
-    let tgid = ctx.tgid();
+/// The record names the child by its id alone; the child itself is the newest one of its parent.
+#[tracepoint]
+fn classic_fork(ctx: TracePointContext) -> u32 {
+    let child = |parent: Task| parent.newest_child(record::field(&ctx, offset!(fork_child_pid))?);
+    report(&ctx, try_fork(ctx.tgid(), Task::current(), child))
+}
+
+#[inline(always)]
+fn try_fork(tgid: u32, parent: Task, child: impl FnOnce(Task) -> Result<Task, Error>) -> Result<(), Error> {
     if !maps::is_followed(tgid) {
         return Ok(());
     }
-    let child = Task::new(ctx.arg(1));
+    let child = child(parent)?;
     let child_tgid = child.tgid()?;
     if child_tgid == tgid {
         return Ok(()); // a thread
     }
     maps::follow(child_tgid)?;
-    let parent = Task::new(ctx.arg(0));
     let header = parent.header(Kind::Fork)?;
     let child_start_boot_ns = child.start_boot_ns()?;
     emit::record(|record: &mut Fork| {
@@ -93,15 +107,19 @@ fn try_fork(ctx: &BtfTracePointContext) -> Result<(), Error> {
 /// Arguments: the task. Runs in the task, before its parent can learn of it.
 #[btf_tracepoint(function = "sched_process_exit")]
 fn process_exit(ctx: BtfTracePointContext) -> u32 {
-    report(&ctx, try_exit(&ctx))
+    report(&ctx, try_exit(ctx.tgid(), Task::new(ctx.arg(0))))
 }
 
-fn try_exit(ctx: &BtfTracePointContext) -> Result<(), Error> {
-    let tgid = ctx.tgid();
+#[tracepoint]
+fn classic_exit(ctx: TracePointContext) -> u32 {
+    report(&ctx, try_exit(ctx.tgid(), Task::current()))
+}
+
+#[inline(always)]
+fn try_exit(tgid: u32, task: Task) -> Result<(), Error> {
     if !maps::is_followed(tgid) {
         return Ok(());
     }
-    let task = Task::new(ctx.arg(0));
     if !task.is_leader()? {
         return Ok(());
     }

@@ -1,12 +1,12 @@
 //! The real-time timer: sshd's monitor arms it for `LoginGraceTime` and disarms it when the user is in.
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::macros::btf_tracepoint;
-use aya_ebpf::programs::BtfTracePointContext;
+use aya_ebpf::macros::{btf_tracepoint, tracepoint};
+use aya_ebpf::programs::{BtfTracePointContext, TracePointContext};
 use tracer_ebpf::{Kind, TimerDisarmed};
 
 use crate::error::{Error, Structure, report};
-use crate::probes::socket;
+use crate::probes::{record, socket};
 use crate::task::{Pointer, Task, offset};
 use crate::{emit, maps};
 
@@ -16,18 +16,34 @@ const ITIMER_REAL: i32 = 0;
 /// Arguments: which timer, the `itimerspec64` it is set to, when it expires. Runs in the process that sets it.
 #[btf_tracepoint(function = "itimer_state")]
 fn timer_state(ctx: BtfTracePointContext) -> u32 {
-    report(&ctx, try_timer_state(&ctx))
+    let value = Pointer(ctx.arg(1));
+    let seconds = || value.read(offset!(itimerspec_value_sec), Structure::TimerValue);
+    let nanoseconds = || value.read(offset!(itimerspec_value_nsec), Structure::TimerValue);
+    report(&ctx, try_timer_state(ctx.tgid(), ctx.arg(0), seconds, nanoseconds))
 }
 
-fn try_timer_state(ctx: &BtfTracePointContext) -> Result<(), Error> {
-    let tgid = ctx.tgid();
-    if ctx.arg::<i32>(0) != ITIMER_REAL || !maps::is_followed(tgid) {
-        return Ok(());
-    }
-    let value = Pointer(ctx.arg(1));
-    let seconds: i64 = value.read(offset!(itimerspec_value_sec), Structure::TimerValue)?;
-    let nanoseconds: i64 = value.read(offset!(itimerspec_value_nsec), Structure::TimerValue)?;
-    if seconds != 0 || nanoseconds != 0 {
+/// The same by the record of the classic tracepoint.
+#[tracepoint]
+fn classic_timer(ctx: TracePointContext) -> u32 {
+    report(&ctx, try_classic_timer(&ctx))
+}
+
+#[inline(always)]
+fn try_classic_timer(ctx: &TracePointContext) -> Result<(), Error> {
+    let which = record::field(ctx, offset!(itimer_which))?;
+    let seconds = || record::field(ctx, offset!(itimer_value_sec));
+    let nanoseconds = || record::field(ctx, offset!(itimer_value_nsec));
+    try_timer_state(ctx.tgid(), which, seconds, nanoseconds)
+}
+
+#[inline(always)]
+fn try_timer_state(
+    tgid: u32,
+    which: i32,
+    seconds: impl FnOnce() -> Result<i64, Error>,
+    nanoseconds: impl FnOnce() -> Result<i64, Error>,
+) -> Result<(), Error> {
+    if which != ITIMER_REAL || !maps::is_followed(tgid) || seconds()? != 0 || nanoseconds()? != 0 {
         return Ok(());
     }
     let task = Task::current();

@@ -7,11 +7,13 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use jiff::SignedDuration;
+
 use super::Exit;
 use crate::cli::Global;
 use crate::config::file::Located;
-use crate::config::{self, Config, ConfigError, Secrets};
-use crate::kernel::{self, RequirementState, Survey};
+use crate::config::{self, Config, ConfigError, Secrets, Trace};
+use crate::kernel::{self, Pins, RequirementState, Survey};
 use crate::notify::outbox;
 use crate::output::findings::{self, Finding, Part, Verdict};
 use crate::output::{self, View};
@@ -23,7 +25,9 @@ use crate::supervise::privileges::{self, Account};
 pub(super) fn run(global: &Global, state_dir: &Path) -> anyhow::Result<Exit> {
     let loaded = config::load(global.config.as_deref(), Secrets::Read);
     let parts = [
-        kernel_part(&kernel::survey()),
+        kernel_part(&kernel::survey(
+            &loaded.as_ref().map_or_else(|_| Trace::default(), |config| config.trace.clone()),
+        )),
         config_part(global, &loaded),
         account_part(loaded.as_ref().ok()),
         data_part(state_dir),
@@ -154,8 +158,10 @@ fn data_part(state_dir: &Path) -> Part {
         Ok(metadata) => {
             findings.push(directory(state_dir, &metadata));
             findings.push(sessions(state_dir));
+            findings.extend(losses(state_dir));
             findings.push(deliveries(state_dir));
             findings.extend(Role::ALL.map(|role| running(state_dir, role)));
+            findings.push(programs(state_dir));
             findings.extend(set_aside(state_dir));
             findings.extend(set_aside(&state_dir.join(outbox::DIRECTORY)));
         }
@@ -185,6 +191,32 @@ fn sessions(state_dir: &Path) -> Finding {
     match Reader::open(state_dir).and_then(|reader| reader.check()) {
         Ok(()) => Finding::good(name, "readable and whole"),
         Err(error) => unusable(name, error, "its sessions are listed as soon as the trace role has started"),
+    }
+}
+
+/// Lost events of the last thirty days. What else is wrong with the database is told elsewhere.
+fn losses(state_dir: &Path) -> Option<Finding> {
+    let view = View::of_stdout();
+    let since = view.now - SignedDuration::from_hours(30 * 24);
+    let (count, last) = Reader::open(state_dir).and_then(|reader| reader.losses_since(since)).ok()??;
+    let text = format!(
+        "{count} were lost in the last 30 days, the last ones {}: sessions of that time may be missing",
+        output::session::time(&view, last)
+    );
+    Some(Finding::note("kernel events", text, "make ring_buffer in [trace] larger"))
+}
+
+/// What records while the trace role does not run.
+fn programs(state_dir: &Path) -> Finding {
+    const NAME: &str = "kernel programs";
+    match Pins::of(state_dir).are_there() {
+        Ok(true) => Finding::good(NAME, "go on recording while the trace role does not run"),
+        Ok(false) => Finding::note(
+            NAME,
+            "nothing is recorded while the trace role does not run",
+            "start it; if it runs, its log says why they cannot be pinned",
+        ),
+        Err(error) => Finding::note(NAME, format!("not seen: {error}"), "run the check as root"),
     }
 }
 

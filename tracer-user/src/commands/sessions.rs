@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context as _;
+use jiff::SignedDuration;
 
 use super::{Exit, Usage};
 use crate::assess::{Assessment, Level};
@@ -63,6 +64,17 @@ pub fn write(
         writeln!(output, "No session found.")?;
     } else if pages.has_older()? {
         writeln!(output, "There are older sessions; --limit 0 lists all.")?;
+    }
+    write_losses(&pages, view, output)
+}
+
+/// A list that may lack sessions says so: since the time that was asked for, or in the last day.
+fn write_losses(pages: &Pages, view: &View, output: &mut dyn Write) -> anyhow::Result<()> {
+    let since = pages.filter.since.unwrap_or(view.now - SignedDuration::from_hours(24));
+    let losses = pages.sessions.losses_since(since).context("cannot list losses")?;
+    if let Some((count, last)) = losses {
+        let last = session::time(view, last);
+        writeln!(output, "{count} kernel events were lost, the last ones {last}: sessions may be missing.")?;
     }
     Ok(())
 }

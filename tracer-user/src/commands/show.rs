@@ -108,13 +108,14 @@ impl Everything {
             None => ("-".to_owned(), format!("open, for {lasted}")),
         };
         let zone = view.local(session.opened_at).strftime("%Z").to_string();
+        let seen = if session.recovered { ", or later: it was found open" } else { "" };
         let rows = [
             ("User", user),
             ("User id", session.uid.map_or_else(|| "-".to_owned(), |uid| uid.to_string())),
             ("From", endpoint(session.peer)),
             ("To", endpoint(session.local)),
             ("Terminal", known(session.tty.as_deref(), TEXT_CHARS)),
-            ("Opened", format!("{} {zone}", time(view, session.opened_at))),
+            ("Opened", format!("{} {zone}{seen}", time(view, session.opened_at))),
             ("Closed", closed),
             ("State", end),
             ("sshd", format!("pid {}, {}", session.sshd.pid, known(session.sshd.exe.as_deref(), TEXT_CHARS))),

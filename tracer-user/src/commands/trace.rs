@@ -18,6 +18,7 @@ pub(super) fn run(args: &TraceArgs, global: &Global, state_dir: &Path) -> anyhow
     privileges::shut_out_others();
     let _lock = lock::acquire(Holder::Role(Role::Trace), state_dir)?;
     let group = account.map(|account| account.gid);
-    trace::run(&config, state_dir, group, args.record.as_deref()).context("the trace role ended")?;
+    let setup = trace::Setup { config: &config, state_dir, group, record: args.record.as_deref() };
+    trace::run(&setup).context("the trace role ended")?;
     Ok(Exit::Success)
 }

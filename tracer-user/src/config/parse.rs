@@ -11,12 +11,15 @@ use toml::de::DeTable;
 
 use self::section::Section;
 use super::file::{Problem, Secrets, Source};
-use super::{Config, Enrich, Notify, ProbeLog, ThreatJammer, Thresholds, Trace};
+use super::{
+    CallHooks, Config, Enrich, Notify, ProbeLog, ProcessHooks, SyscallTracepoints, ThreatJammer, Thresholds,
+    Trace,
+};
 
 /// Every section with its keys. The shipped file must show all of them.
 pub const SECTIONS: &[(&str, &[&str])] = &[
     ("host", &["name"]),
-    ("trace", &["ring_buffer", "probe_log"]),
+    ("trace", &["ring_buffer", "probe_log", "hooks", "process_hooks", "syscall_tracepoints"]),
     ("notify", &["user"]),
     ("enrich", &["deadline", "threat_jammer"]),
     (
@@ -209,8 +212,8 @@ fn host(section: &mut Section<'_, '_>) -> Option<String> {
 }
 
 fn trace(section: &mut Section<'_, '_>) -> Trace {
-    let default = Config::default().trace;
-    Trace {
+    let default = Trace::default();
+    let trace = Trace {
         ring_buffer_bytes: section.size("ring_buffer").unwrap_or(default.ring_buffer_bytes),
         probe_log: section
             .text("probe_log", |text| {
@@ -220,7 +223,47 @@ fn trace(section: &mut Section<'_, '_>) -> Trace {
                 )
             })
             .unwrap_or(default.probe_log),
+        hooks: section
+            .text("hooks", |text| {
+                values::one_of(
+                    text,
+                    &[
+                        ("auto", CallHooks::Auto),
+                        ("fentry", CallHooks::Fentry),
+                        ("kprobe", CallHooks::Kprobe),
+                        ("tracepoint", CallHooks::Tracepoint),
+                    ],
+                )
+            })
+            .unwrap_or(default.hooks),
+        process_hooks: section
+            .text("process_hooks", |text| {
+                values::one_of(
+                    text,
+                    &[
+                        ("auto", ProcessHooks::Auto),
+                        ("btf", ProcessHooks::Btf),
+                        ("classic", ProcessHooks::Classic),
+                    ],
+                )
+            })
+            .unwrap_or(default.process_hooks),
+        syscall_tracepoints: section
+            .text("syscall_tracepoints", |text| {
+                values::one_of(
+                    text,
+                    &[("auto", SyscallTracepoints::Auto), ("never", SyscallTracepoints::Never)],
+                )
+            })
+            .unwrap_or(default.syscall_tracepoints),
+    };
+    if trace.hooks == CallHooks::Tracepoint && trace.syscall_tracepoints == SyscallTracepoints::Never {
+        section.problem(
+            "hooks",
+            "\"tracepoint\" contradicts syscall_tracepoints = \"never\"; remove one of them",
+        );
     }
+    trace
 }
 
 fn notify(section: &mut Section<'_, '_>) -> Notify {

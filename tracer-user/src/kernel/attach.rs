@@ -1,41 +1,22 @@
-//! Loading the programs into the kernel, attaching them, and reading what they report.
+//! Loading the programs into the kernel and attaching them.
 
+use std::any::Any;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
 
-use aya::maps::{HashMap, MapData, PerCpuArray, RingBuf};
-use aya::programs::{BtfTracePoint, FExit, KProbe, ProgramError, TracePoint};
-use aya::{Btf, Ebpf, EbpfLoader, Pod, include_bytes_aligned};
-use aya_log::EbpfLogger;
+use aya::programs::links::{FdLink, LinkError};
+use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError, TracePoint};
+use aya::{Btf, BtfError, Ebpf, EbpfLoader, Pod, include_bytes_aligned};
 use thiserror::Error;
-use tracer_ebpf::{CONTRACT_VERSION, LOSS_COUNTERS, Offsets};
+use tracer_ebpf::{CONTRACT_VERSION, Offsets};
 
-use super::decode::decode;
-use super::offsets::{self, OffsetError};
+use super::offsets::{self, OffsetError, Resolved};
+use super::survey::version;
+use super::tier::{self, Candidate, Choice, HOOKS, Hook, Obstacle, PassedOver, Place, Step};
 use super::tracefs;
-use crate::config::{Config, ProbeLog, Trace};
-use crate::event::Event;
+use crate::config::{ProbeLog, Trace};
 
 /// The object file that `cargo xtask build-ebpf` made.
-static OBJECT: &[u8] = include_bytes_aligned!(env!("TRACER_PROBES"));
-
-/// The programs without which nothing can be traced, and the tracepoints they sit on.
-pub(super) const REQUIRED: [(&str, &str); 4] = [
-    ("process_exec", "sched_process_exec"),
-    ("process_fork", "sched_process_fork"),
-    ("process_exit", "sched_process_exit"),
-    ("timer_state", "itimer_state"),
-];
-
-/// The kernel's function for the system call `setresuid`; `None` on machines whose name for it is not known.
-fn setresuid_function() -> Option<&'static str> {
-    match std::env::consts::ARCH {
-        "x86_64" => Some("__x64_sys_setresuid"),
-        "aarch64" => Some("__arm64_sys_setresuid"),
-        _ => None,
-    }
-}
+pub(super) static OBJECT: &[u8] = include_bytes_aligned!(env!("TRACER_PROBES"));
 
 /// What keeps the programs from running.
 #[derive(Debug, Error)]
@@ -48,25 +29,43 @@ pub enum AttachError {
     Offsets(#[from] OffsetError),
     #[error("cannot load the programs into the kernel")]
     Load(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("cannot attach the program {program} to {hook}")]
-    Attach { program: &'static str, hook: &'static str, source: Box<ProgramError> },
+    #[error("the kernel cannot do what {key} in [trace] asks of the {hook}: {reasons}")]
+    Forced { hook: &'static str, key: &'static str, reasons: String },
+    #[error("the kernel takes no program for the {hook}: {reasons}")]
+    Refused { hook: &'static str, reasons: String },
     #[error("the built-in programs lack {0}: this binary was not built by `cargo xtask build`")]
     Incomplete(&'static str),
 }
 
-/// The running programs. Dropping it ends them.
-pub struct Probes {
-    events: RingBuf<MapData>,
-    losses: PerCpuArray<MapData, u64>,
-    processes: HashMap<MapData, u32, u32>,
-    log: Option<EbpfLogger<&'static dyn log::Log>>,
-    /// Holds the programs and their links.
-    _ebpf: Ebpf,
+/// Programs that record. They end with their links.
+pub(super) struct Attached {
+    pub(super) ebpf: Ebpf,
+    pub(super) links: Links,
 }
 
-impl std::fmt::Debug for Probes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Probes").finish_non_exhaustive()
+/// What keeps the programs attached, by the name of the hook.
+pub(super) type Links = Vec<(&'static str, Link)>;
+
+/// What keeps a program attached.
+pub(super) enum Link {
+    /// A file descriptor.
+    Pinnable(FdLink),
+    /// More than that; ends with this process.
+    Bound(#[expect(dead_code, reason = "held, not read")] Box<dyn Any>),
+}
+
+impl Link {
+    /// Before Linux 5.15 a file descriptor alone does not hold the link of a tracepoint or kprobe.
+    fn of_perf_event<L>(link: L) -> Result<Self, ProgramError>
+    where
+        L: TryInto<FdLink, Error = LinkError> + 'static,
+    {
+        let release = rustix::system::uname().release().to_string_lossy().into_owned();
+        if version(&release) < Some((5, 15)) {
+            return Ok(Self::Bound(Box::new(link)));
+        }
+        let link = link.try_into().map_err(|error| ProgramError::IOError(io::Error::other(error)))?;
+        Ok(Self::Pinnable(link))
     }
 }
 
@@ -78,98 +77,37 @@ struct OffsetBytes(Offsets);
 // SAFETY: `Offsets` is made of `u32` only, without padding (pinned by the contract's layout tests).
 unsafe impl Pod for OffsetBytes {}
 
-impl Probes {
-    /// Loads and attaches everything that this kernel offers. What is optional and cannot be attached is logged, with
-    /// what is lost.
-    pub fn attach(config: &Trace) -> Result<Self, AttachError> {
-        let tracefs = tracefs::find_or_mount().inspect_err(|error| {
-            tracing::warn!(%error, "no tracefs: the user id of a login comes from the account database only");
-        });
-        let offsets = resolve(tracefs.as_deref().ok())?;
-        let mut ebpf = load(config, offsets)?;
-        let btf = Btf::from_sys_fs().map_err(|error| AttachError::Load(Box::new(error)))?;
-        for (program, tracepoint) in REQUIRED {
-            attach_btf_tracepoint(&mut ebpf, program, tracepoint, &btf)?;
-        }
-        match attach_credential_hook(&mut ebpf, &btf, offsets.exit_setresuid_ret != 0) {
-            Some(tier) => tracing::info!(tier = tier.as_str(), "credential hook"),
-            None => {
-                tracing::warn!(
-                    "no credential hook: the user id of a login comes from the account database only"
-                );
+/// Loads and attaches everything that this kernel offers. What is optional and cannot be attached is logged, with
+/// what is lost.
+pub(super) fn attach(config: &Trace) -> Result<Attached, AttachError> {
+    let tracefs = tracefs::find_or_mount().inspect_err(|error| {
+        tracing::warn!(%error, "no tracefs: programs cannot be attached to classic tracepoints");
+    });
+    let resolved = offsets::resolve(tracefs.as_deref().ok())?;
+    let mut ebpf = load(config, resolved.offsets)?;
+    let btf = btf()?;
+    let (choices, links) = attach_hooks(&mut ebpf, &btf, config, &resolved)?;
+    for choice in choices {
+        let hook = choice.hook.name;
+        let reasons = tier::reasons(&choice.passed_over);
+        match (choice.used, choice.hook.lost) {
+            (Some(Candidate { tier, place, .. }), _) => {
+                tracing::info!(%tier, %place, "{hook}");
+                if !reasons.is_empty() {
+                    tracing::debug!(hook, reasons, "better hooks are not used");
+                }
             }
-        }
-        // The BTF took tens of megabytes in small pieces, which the allocator keeps unless asked.
-        drop(btf);
-        // SAFETY: it only returns free memory to the system.
-        unsafe { libc::malloc_trim(0) };
-        Self::from_loaded(ebpf, config.probe_log)
-    }
-
-    /// Takes the maps out of the loaded object.
-    fn from_loaded(mut ebpf: Ebpf, probe_log: ProbeLog) -> Result<Self, AttachError> {
-        let mut take = |name| ebpf.take_map(name).ok_or(AttachError::Incomplete(name));
-        let wrong_kind = |error| AttachError::Load(Box::new(error));
-        let events = RingBuf::try_from(take("EVENTS")?).map_err(wrong_kind)?;
-        let losses = PerCpuArray::try_from(take("LOSSES")?).map_err(wrong_kind)?;
-        let processes = HashMap::try_from(take("PROCESSES")?).map_err(wrong_kind)?;
-        let log = match probe_log {
-            ProbeLog::Off => None,
-            ProbeLog::Warn | ProbeLog::Debug => EbpfLogger::init(&mut ebpf)
-                .inspect_err(|error| tracing::warn!(%error, "the kernel programs' own log cannot be read"))
-                .ok(),
-        };
-        Ok(Self { events, losses, processes, log, _ebpf: ebpf })
-    }
-
-    /// Follows a process that executes sshd already, from now on.
-    pub fn follow(&mut self, pid: u32) -> io::Result<()> {
-        self.processes.insert(pid, 0, 0).map_err(io::Error::other)
-    }
-
-    /// Moves at most `limit` events into `events`, oldest first. Records that cannot be decoded are logged and counted
-    /// as nothing: they are this program's fault, not the kernel's.
-    pub fn drain(&mut self, limit: usize, events: &mut Vec<Event>) {
-        for _ in 0..limit {
-            let Some(record) = self.events.next() else {
-                break;
-            };
-            match decode(&record) {
-                Ok(event) => events.push(event),
-                Err(error) => tracing::error!(%error, "a record of the kernel programs is not understood"),
-            }
-        }
-        if let Some(log) = &mut self.log {
-            log.flush();
+            (None, lost) => tracing::warn!(lost, reasons, "no {hook}"),
         }
     }
-
-    /// How many facts were lost since the programs were loaded.
-    pub fn losses(&self) -> u64 {
-        let total = |index| self.losses.get(&index, 0).map_or(0, |counters| counters.iter().sum::<u64>());
-        (0..LOSS_COUNTERS).map(total).sum()
-    }
+    // The BTF took tens of megabytes in small pieces, which the allocator keeps unless asked.
+    drop(btf);
+    // SAFETY: it only returns free memory to the system.
+    unsafe { libc::malloc_trim(0) };
+    Ok(Attached { ebpf, links })
 }
 
-impl AsFd for Probes {
-    /// Becomes readable when there are events.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.events.as_fd()
-    }
-}
-
-fn resolve(tracefs: Option<&Path>) -> Result<Offsets, OffsetError> {
-    match offsets::resolve(tracefs) {
-        Err(error @ (OffsetError::Format { .. } | OffsetError::NoFormatField { .. })) => {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "no credential hook: the kernel does not describe it");
-            offsets::resolve(None)
-        }
-        result => result,
-    }
-}
-
-fn load(config: &Trace, offsets: Offsets) -> Result<Ebpf, AttachError> {
+pub(super) fn load(config: &Trace, offsets: Offsets) -> Result<Ebpf, AttachError> {
     let log_level = match config.probe_log {
         ProbeLog::Off => 0,
         ProbeLog::Warn => aya_log::Level::Warn as u8,
@@ -186,140 +124,209 @@ fn load(config: &Trace, offsets: Offsets) -> Result<Ebpf, AttachError> {
         })
 }
 
-fn attach_btf_tracepoint(
+/// The kernel's types, as the loader wants them.
+pub(super) fn btf() -> Result<Btf, AttachError> {
+    Btf::from_sys_fs().map_err(|error| AttachError::Load(Box::new(error)))
+}
+
+/// Attaches one program for each hook of the table, in its order: the first that is permitted and that the kernel takes.
+/// An error where a required hook gets none, or where the configuration left no choice.
+pub(super) fn attach_hooks(
     ebpf: &mut Ebpf,
-    program: &'static str,
-    tracepoint: &'static str,
     btf: &Btf,
-) -> Result<(), AttachError> {
-    let failed = |source| {
-        if is_permission(&source) {
-            AttachError::NotPermitted
-        } else {
-            AttachError::Attach { program, hook: tracepoint, source: Box::new(source) }
-        }
-    };
-    let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
-    let loaded: &mut BtfTracePoint = loaded.try_into().map_err(failed)?;
-    loaded.load(tracepoint, btf).map_err(failed)?;
-    loaded.attach().map_err(failed).map(drop)
-}
-
-/// Where the program sits that reads the user ids of a session. The cheapest first: a tracepoint on any system call
-/// makes the kernel take the slow path of every system call of every process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CredentialTier {
-    /// At the exit of the system call's own function.
-    Fexit,
-    /// The same by a breakpoint.
-    Kretprobe,
-    /// On the system call's tracepoint.
-    Tracepoint,
-}
-
-impl CredentialTier {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Fexit => "fexit",
-            Self::Kretprobe => "kretprobe",
-            Self::Tracepoint => "system call tracepoint (costs every system call a little)",
-        }
+    wish: &Trace,
+    resolved: &Resolved,
+) -> Result<(Vec<Choice>, Links), AttachError> {
+    let (mut choices, mut links) = (Vec::new(), Vec::new());
+    for hook in HOOKS {
+        let (choice, link) = attach_hook(ebpf, btf, wish, resolved, hook)?;
+        choices.push(choice);
+        links.extend(link.map(|link| (hook.name, link)));
     }
+    Ok((choices, links))
 }
 
-/// Attaches the first of three programs that the kernel takes; `None` if it takes none.
-fn attach_credential_hook(ebpf: &mut Ebpf, btf: &Btf, has_tracepoint: bool) -> Option<CredentialTier> {
-    let tried = |result: Result<(), AttachError>, tier| match result {
-        Ok(()) => Some(tier),
-        Err(error) => {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                ?tier,
-                "no credential hook of this tier"
-            );
-            None
-        }
-    };
-    if let Some(function) = setresuid_function() {
-        let fexit = tried(attach_fexit(ebpf, "fexit_setresuid", function, btf), CredentialTier::Fexit);
-        let attached = fexit.or_else(|| {
-            tried(attach_kretprobe(ebpf, "kretprobe_setresuid", function), CredentialTier::Kretprobe)
-        });
-        if attached.is_some() {
-            return attached;
-        }
+fn attach_hook(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    wish: &Trace,
+    resolved: &Resolved,
+    hook: &'static Hook,
+) -> Result<(Choice, Option<Link>), AttachError> {
+    let mut passed_over = Vec::new();
+    for candidate in hook.candidates {
+        let why = match tier::forbidden(candidate.tier, wish).or_else(|| undescribed(candidate, resolved)) {
+            Some(obstacle) => obstacle,
+            None => match attach_candidate(ebpf, btf, candidate)? {
+                Ok(link) => return Ok((Choice { hook, used: Some(candidate), passed_over }, Some(link))),
+                Err(refusal) => refusal,
+            },
+        };
+        passed_over.push(PassedOver { tier: candidate.tier, why });
     }
-    if !has_tracepoint {
+    let is_refusal = |passed: &&PassedOver| passed.why != Obstacle::Forbidden;
+    if let Some(key) = tier::forcing_key(hook, wish) {
+        let refusals: Vec<_> = passed_over.iter().filter(is_refusal).cloned().collect();
+        return Err(AttachError::Forced { hook: hook.name, key, reasons: tier::reasons(&refusals) });
+    }
+    if hook.lost.is_some() {
+        return Ok((Choice { hook, used: None, passed_over }, None));
+    }
+    if passed_over.iter().any(|passed| passed.why == Obstacle::NotPermitted) {
+        return Err(AttachError::NotPermitted);
+    }
+    Err(AttachError::Refused { hook: hook.name, reasons: tier::reasons(&passed_over) })
+}
+
+/// Why the record of the candidate's tracepoint cannot be read, if that is so.
+fn undescribed(candidate: &Candidate, resolved: &Resolved) -> Option<Obstacle> {
+    let Place::Tracepoint { category, name } = candidate.place else { return None };
+    if candidate.tier == tier::Tier::BtfTracepoint {
         return None;
     }
-    let attached = attach_tracepoint(ebpf, "exit_setresuid", "syscalls", "sys_exit_setresuid");
-    tried(attached, CredentialTier::Tracepoint)
+    let path = format!("{category}/{name}");
+    let (_, error) = resolved.undescribed.iter().find(|(tracepoint, _)| *tracepoint == path)?;
+    Some(Obstacle::Other(chain(error)))
 }
 
-/// Attaches the credential hook for a moment and says which tier the kernel takes: hooks that look as if they were there
-/// are refused by some kernels.
-pub(super) fn try_credential_hook() -> Result<Option<CredentialTier>, AttachError> {
-    let offsets = resolve(tracefs::find().as_deref())?;
-    let mut ebpf = load(&Config::default().trace, offsets)?;
-    let btf = Btf::from_sys_fs().map_err(|error| AttachError::Load(Box::new(error)))?;
-    Ok(attach_credential_hook(&mut ebpf, &btf, offsets.exit_setresuid_ret != 0))
-}
-
-fn attach_fexit(
+/// Loads and attaches a program. The inner error is the kernel's refusal, for which another program may make up; the
+/// program is unloaded then.
+fn attach_candidate(
     ebpf: &mut Ebpf,
-    program: &'static str,
-    function: &'static str,
     btf: &Btf,
-) -> Result<(), AttachError> {
-    let failed = |source| AttachError::Attach { program, hook: function, source: Box::new(source) };
-    let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
-    let loaded: &mut FExit = loaded.try_into().map_err(failed)?;
-    loaded.load(function, btf).map_err(failed)?;
-    let attached = loaded.attach().map(drop);
-    if attached.is_err() {
-        // Another one takes its place.
-        loaded.unload().map_err(failed)?;
+    candidate: &Candidate,
+) -> Result<Result<Link, Obstacle>, AttachError> {
+    let program = ebpf.program_mut(candidate.program).ok_or(AttachError::Incomplete(candidate.program))?;
+    let Some(place) = name_of(candidate.place) else {
+        return Ok(Err(Obstacle::Absent("known name of this function".to_owned())));
+    };
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the object has no programs of other kinds")]
+    let attached = match program {
+        Program::BtfTracePoint(program) => start(
+            program,
+            |program| program.load(&place, btf),
+            |program| {
+                let link = program.attach()?;
+                program.take_link(link).map(|link| Link::Pinnable(link.into()))
+            },
+            BtfTracePoint::unload,
+        ),
+        Program::FEntry(program) => start(
+            program,
+            |program| program.load(&place, btf),
+            |program| {
+                let link = program.attach()?;
+                program.take_link(link).map(|link| Link::Pinnable(link.into()))
+            },
+            FEntry::unload,
+        ),
+        Program::FExit(program) => start(
+            program,
+            |program| program.load(&place, btf),
+            |program| {
+                let link = program.attach()?;
+                program.take_link(link).map(|link| Link::Pinnable(link.into()))
+            },
+            FExit::unload,
+        ),
+        Program::KProbe(program) => start(
+            program,
+            KProbe::load,
+            |program| {
+                let link = program.attach(&place, 0)?;
+                program.take_link(link).and_then(Link::of_perf_event)
+            },
+            KProbe::unload,
+        ),
+        Program::TracePoint(program) => start(
+            program,
+            TracePoint::load,
+            |program| match candidate.place {
+                Place::Tracepoint { category, name } => {
+                    let link = program.attach(category, name)?;
+                    program.take_link(link).and_then(Link::of_perf_event)
+                }
+                Place::Function(_) => Err(ProgramError::UnexpectedProgramType),
+            },
+            TracePoint::unload,
+        ),
+        _ => Err((Step::Load, ProgramError::UnexpectedProgramType)),
+    };
+    Ok(attached.map_err(|(step, error)| refusal(candidate, step, &error)))
+}
+
+/// Loads and attaches; what cannot be attached is unloaded, since another one takes its place.
+fn start<P>(
+    program: &mut P,
+    load: impl FnOnce(&mut P) -> Result<(), ProgramError>,
+    attach: impl FnOnce(&mut P) -> Result<Link, ProgramError>,
+    unload: impl FnOnce(&mut P) -> Result<(), ProgramError>,
+) -> Result<Link, (Step, ProgramError)> {
+    load(program).map_err(|error| (Step::Load, error))?;
+    attach(program).map_err(|error| {
+        if let Err(error) = unload(program) {
+            tracing::warn!(%error, "a program that is not used stays in the kernel's memory");
+        }
+        (Step::Attach, error)
+    })
+}
+
+/// The tracepoint's or function's name; `None` where this machine's name of the function is not known.
+fn name_of(place: Place) -> Option<String> {
+    match place {
+        Place::Tracepoint { name, .. } => Some(name.to_owned()),
+        Place::Function(function) => function.symbol(),
     }
-    attached.map_err(failed)
 }
 
-fn attach_kretprobe(
-    ebpf: &mut Ebpf,
-    program: &'static str,
-    function: &'static str,
-) -> Result<(), AttachError> {
-    let failed = |source| AttachError::Attach { program, hook: function, source: Box::new(source) };
-    let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
-    let loaded: &mut KProbe = loaded.try_into().map_err(failed)?;
-    loaded.load().map_err(failed)?;
-    let attached = loaded.attach(function, 0).map(drop);
-    if attached.is_err() {
-        loaded.unload().map_err(failed)?;
+fn refusal(candidate: &Candidate, step: Step, error: &ProgramError) -> Obstacle {
+    tracing::debug!(error = error as &dyn std::error::Error, program = candidate.program, "refused");
+    if let ProgramError::KProbeError(_) = error {
+        return Obstacle::NoKprobes;
     }
-    attached.map_err(failed)
+    if let ProgramError::Btf(BtfError::UnknownBtfTypeName { .. }) = error {
+        return Obstacle::Absent(format!("{} that programs can be attached to", candidate.place));
+    }
+    let errno = io_error(error).and_then(io::Error::raw_os_error);
+    let mut said = chain(error);
+    let mut is_explained = false;
+    if let ProgramError::LoadError { io_error, verifier_log } = error {
+        said = io_error.to_string();
+        let log = verifier_log.to_string();
+        if let Some(line) =
+            log.lines().rfind(|line| !line.trim().is_empty() && !line.starts_with("processed "))
+        {
+            is_explained = true;
+            said = format!("{said}: {}", crate::sanitize::line(line));
+        }
+    }
+    tier::obstacle(candidate, step, errno, is_explained, said)
 }
 
-fn attach_tracepoint(
-    ebpf: &mut Ebpf,
-    program: &'static str,
-    category: &str,
-    tracepoint: &'static str,
-) -> Result<(), AttachError> {
-    let failed = |source| AttachError::Attach { program, hook: tracepoint, source: Box::new(source) };
-    let loaded = ebpf.program_mut(program).ok_or(AttachError::Incomplete(program))?;
-    let loaded: &mut TracePoint = loaded.try_into().map_err(failed)?;
-    loaded.load().map_err(failed)?;
-    loaded.attach(category, tracepoint).map_err(failed).map(drop)
+/// An error with all its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    crate::sanitize::line(&text)
 }
 
-/// Whether the kernel refused for want of a privilege, anywhere down the chain of causes.
-fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
+/// The system's error, anywhere down the chain of causes.
+fn io_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return error.kind() == io::ErrorKind::PermissionDenied;
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
         }
         cause = error.source();
     }
-    false
+    None
+}
+
+/// Whether the kernel refused for want of a privilege.
+fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
+    io_error(error).is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }

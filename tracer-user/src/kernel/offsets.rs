@@ -22,27 +22,81 @@ pub enum OffsetError {
     BadBtf { detail: String },
     #[error("the kernel has no field {of}.{path}")]
     NoField { of: &'static str, path: String },
+    #[error("tracefs is not mounted")]
+    NoTracefs,
     #[error("cannot read {path}")]
     Format { path: PathBuf, source: std::io::Error },
     #[error("{path} describes no field {field}")]
     NoFormatField { path: PathBuf, field: &'static str },
 }
 
-/// Resolves everything for the kernel that runs.
-///
-/// `tracefs` is where tracefs is mounted; `None` leaves the tracepoint fields at zero.
-pub(super) fn resolve(tracefs: Option<&Path>) -> Result<Offsets, OffsetError> {
+/// What is known of the kernel that runs.
+pub(super) struct Resolved {
+    pub(super) offsets: Offsets,
+    /// Tracepoints without a usable `format` file, each with the reason; the offsets of their fields are zero.
+    pub(super) undescribed: Vec<(&'static str, OffsetError)>,
+}
+
+/// The fields of a tracepoint's record that the programs read, each with its place among the offsets.
+struct Record {
+    /// Category and name, as a path below `events`.
+    tracepoint: &'static str,
+    fields: &'static [(&'static str, Destination)],
+}
+
+/// The one among the offsets that is to be filled in.
+type Destination = fn(&mut Offsets) -> &mut u32;
+
+const RECORDS: [Record; 4] = [
+    Record {
+        tracepoint: "sched/sched_process_exec",
+        fields: &[("filename", |offsets| &mut offsets.exec_filename)],
+    },
+    Record {
+        tracepoint: "sched/sched_process_fork",
+        fields: &[("child_pid", |offsets| &mut offsets.fork_child_pid)],
+    },
+    Record {
+        tracepoint: "timer/itimer_state",
+        fields: &[
+            ("which", |offsets| &mut offsets.itimer_which),
+            ("value_sec", |offsets| &mut offsets.itimer_value_sec),
+            ("value_nsec", |offsets| &mut offsets.itimer_value_nsec),
+        ],
+    },
+    Record {
+        tracepoint: "syscalls/sys_exit_setresuid",
+        fields: &[("ret", |offsets| &mut offsets.exit_setresuid_ret)],
+    },
+];
+
+/// Resolves everything for the kernel that runs. `tracefs` is where tracefs is mounted.
+pub(super) fn resolve(tracefs: Option<&Path>) -> Result<Resolved, OffsetError> {
     let types = Types::of_running_kernel()?;
     let mut offsets = types.offsets()?;
-    if let Some(tracefs) = tracefs {
-        let path = tracefs.join("events/syscalls/sys_exit_setresuid/format");
-        let text =
-            fs::read_to_string(&path).map_err(|source| OffsetError::Format { path: path.clone(), source })?;
-        let field = "ret";
-        offsets.exit_setresuid_ret =
-            format_field_offset(&text, field).ok_or(OffsetError::NoFormatField { path, field })?;
+    let mut undescribed = Vec::new();
+    for record in &RECORDS {
+        let described = tracefs.ok_or(OffsetError::NoTracefs).and_then(|tracefs| {
+            let path = tracefs.join("events").join(record.tracepoint).join("format");
+            record.describe(&path, &mut offsets)
+        });
+        if let Err(error) = described {
+            undescribed.push((record.tracepoint, error));
+        }
     }
-    Ok(offsets)
+    Ok(Resolved { offsets, undescribed })
+}
+
+impl Record {
+    fn describe(&self, path: &Path, offsets: &mut Offsets) -> Result<(), OffsetError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| OffsetError::Format { path: path.to_owned(), source })?;
+        for &(field, place) in self.fields {
+            let missing = || OffsetError::NoFormatField { path: path.to_owned(), field };
+            *place(offsets) = format_field_offset(&text, field).ok_or_else(missing)?;
+        }
+        Ok(())
+    }
 }
 
 /// The kernel's description of its types.
@@ -69,6 +123,9 @@ impl Types {
             task_mm: at("task_struct", "mm")?,
             task_files: at("task_struct", "files")?,
             task_signal: at("task_struct", "signal")?,
+            task_children: at("task_struct", "children")?,
+            task_sibling: at("task_struct", "sibling")?,
+            list_prev: at("list_head", "prev")?,
             cred_uid: at("cred", "uid.val")?,
             cred_euid: at("cred", "euid.val")?,
             cred_suid: at("cred", "suid.val")?,
@@ -101,13 +158,14 @@ impl Types {
             binprm_filename: at("linux_binprm", "filename")?,
             itimerspec_value_sec: at("itimerspec64", "it_value.tv_sec")?,
             itimerspec_value_nsec: at("itimerspec64", "it_value.tv_nsec")?,
+            // Filled in from the `format` files.
+            exec_filename: 0,
+            fork_child_pid: 0,
+            itimer_which: 0,
+            itimer_value_sec: 0,
+            itimer_value_nsec: 0,
             exit_setresuid_ret: 0,
         })
-    }
-
-    /// Whether a program can sit on this tracepoint with typed arguments: the kernel describes its handler.
-    pub(super) fn has_btf_tracepoint(&self, name: &str) -> bool {
-        self.0.id_of(&format!("btf_trace_{name}")).is_some()
     }
 
     /// The first of `paths` that the struct has, in bytes. Each path may go through nested structs by dots.

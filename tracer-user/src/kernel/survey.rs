@@ -1,11 +1,14 @@
-//! What this kernel offers, for `login-tracer check`. As root one hook is attached for a moment; nothing else
+//! What this kernel offers, for `login-tracer check`. As root all hooks are attached for a moment; nothing else
 //! is changed.
 
 use std::fs;
 
-use super::attach::{self, REQUIRED};
+use super::attach::AttachError;
 use super::offsets::{BTF_PATH, OffsetError, Types};
+use super::prove::{Proof, Proven, prove};
+use super::tier::{self, Choice, Obstacle, Tier};
 use super::tracefs;
+use crate::config::Trace;
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,16 +51,17 @@ const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
-/// Asks the kernel, `/proc` and tracefs.
-pub fn survey() -> Survey {
+/// Asks the kernel, `/proc` and tracefs. `wish` is what the configuration says about hooks.
+pub fn survey(wish: &Trace) -> Survey {
     let name = rustix::system::uname();
     let release = name.release().to_string_lossy().into_owned();
     let mut requirements = vec![privileges(), ring_buffer(&release)];
-    match Types::of_running_kernel() {
-        Ok(types) => requirements.extend([kernel_types(types.offsets().map(drop)), process_hooks(&types)]),
-        Err(error) => requirements.push(kernel_types(Err(error))),
+    let types = Types::of_running_kernel().and_then(|types| types.offsets().map(drop));
+    let is_understood = types.is_ok();
+    requirements.push(kernel_types(types));
+    if is_understood {
+        requirements.extend(hooks(prove(wish)));
     }
-    requirements.push(credential_hook());
     Survey { requirements, machine: name.machine().to_string_lossy().into_owned(), release }
 }
 
@@ -95,7 +99,7 @@ fn ring_buffer(release: &str) -> Requirement {
 }
 
 /// Major and minor number of `6.1.0-18-amd64`.
-fn version(release: &str) -> Option<(u32, u32)> {
+pub(super) fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
@@ -115,40 +119,74 @@ fn kernel_types(result: Result<(), OffsetError>) -> Requirement {
     Requirement { name: "kernel types", state, found: BTF_PATH.to_owned() }
 }
 
-fn process_hooks(types: &Types) -> Requirement {
-    let absent = REQUIRED.iter().find(|(_, hook)| !types.has_btf_tracepoint(hook));
-    let state = match absent {
-        None => RequirementState::Good,
-        Some((_, hook)) => RequirementState::Missing {
-            why: format!("the kernel has no tracepoint {hook}"),
-            fix: "use a kernel with CONFIG_TRACEPOINTS=y and CONFIG_POSIX_TIMERS=y".to_owned(),
-        },
-    };
-    Requirement { name: "process and timer hooks", state, found: "tier: BTF tracepoints".to_owned() }
+fn hooks(proven: Result<Vec<Proven>, AttachError>) -> Vec<Requirement> {
+    match proven {
+        Ok(proven) => proven.iter().map(|(choice, proof)| hook(choice, *proof)).collect(),
+        Err(AttachError::NotPermitted) => vec![Requirement {
+            name: "hooks",
+            state: RequirementState::Degraded {
+                lost: "what they are cannot be told without privileges".to_owned(),
+                fix: "run `check` as root to see all of it".to_owned(),
+            },
+            found: "not seen".to_owned(),
+        }],
+        Err(error) => {
+            let fix = if let AttachError::Forced { key, .. } = error {
+                format!("set {key} = \"auto\" in [trace]")
+            } else {
+                "use a kernel with CONFIG_TRACEPOINTS=y and CONFIG_POSIX_TIMERS=y".to_owned()
+            };
+            let why = format!("{:#}", anyhow::Error::from(error));
+            vec![Requirement {
+                name: "hooks",
+                state: RequirementState::Missing { why, fix },
+                found: String::new(),
+            }]
+        }
+    }
 }
 
-fn credential_hook() -> Requirement {
-    let lost = "the user id comes from the account database only, none for accounts of directory services";
-    let degraded = |fix: &str| RequirementState::Degraded { lost: lost.to_owned(), fix: fix.to_owned() };
-    let (state, found) = match attach::try_credential_hook() {
-        Ok(Some(tier)) => (RequirementState::Good, format!("tier: {}", tier.as_str())),
-        Ok(None) if tracefs::find().is_none() => (
-            degraded("mount tracefs at /sys/kernel/tracing (the service does so itself)"),
-            "no function of the kernel can be hooked, and there is no tracefs".to_owned(),
-        ),
-        Ok(None) => (
-            degraded("use a kernel with CONFIG_FTRACE_SYSCALLS=y"),
-            "no function of the kernel can be hooked, and there is no tracepoint".to_owned(),
-        ),
-        Err(error) => {
-            let lost = "cannot be told without privileges".to_owned();
-            (
-                RequirementState::Degraded { lost, fix: "run `check` as root to see all of it".to_owned() },
-                error.to_string(),
-            )
-        }
+/// One line of the table: which tier the hook uses, whether it fires, and why better ones are not used.
+fn hook(Choice { hook, used, passed_over }: &Choice, proof: Option<Proof>) -> Requirement {
+    let reasons = tier::reasons(passed_over);
+    let because = if reasons.is_empty() { String::new() } else { format!("; {reasons}") };
+    let Some(used) = used else {
+        let state = RequirementState::Degraded {
+            lost: hook.lost.unwrap_or("everything").to_owned(),
+            fix: advice(passed_over.iter().map(|passed| &passed.why)),
+        };
+        return Requirement { name: hook.name, state, found: format!("none{because}") };
     };
-    Requirement { name: "credential hook", state, found }
+    let fires = match proof {
+        Some(Proof::Fires) => "fires",
+        Some(Proof::Silent) => "does not fire",
+        Some(Proof::Unknown) | None => "attached",
+    };
+    let cost = if used.tier == Tier::SyscallTracepoint { ", costs every system call a little" } else { "" };
+    let found = format!("{} {}, {fires}{cost}{because}", used.tier, used.place);
+    let state = match (proof, hook.lost) {
+        (Some(Proof::Silent), Some(lost)) => RequirementState::Degraded {
+            lost: lost.to_owned(),
+            fix: "set hooks in [trace] to another value, and please report this".to_owned(),
+        },
+        (Some(Proof::Silent), None) => RequirementState::Missing {
+            why: found.clone(),
+            fix: "set process_hooks in [trace] to another value, and please report this".to_owned(),
+        },
+        (Some(Proof::Fires | Proof::Unknown) | None, _) => RequirementState::Good,
+    };
+    Requirement { name: hook.name, state, found }
+}
+
+/// What would bring back a hook that no program was taken for.
+fn advice<'a>(mut obstacles: impl Iterator<Item = &'a Obstacle>) -> String {
+    if tracefs::find().is_none() {
+        return "mount tracefs at /sys/kernel/tracing (the service does so itself)".to_owned();
+    }
+    if obstacles.any(|obstacle| *obstacle == Obstacle::Forbidden) {
+        return "set hooks and syscall_tracepoints in [trace] to \"auto\"".to_owned();
+    }
+    "use a kernel with CONFIG_KPROBES=y or CONFIG_FTRACE_SYSCALLS=y".to_owned()
 }
 
 #[cfg(test)]

@@ -193,7 +193,7 @@ impl Intake {
             return Ok(());
         };
         let event = match (change.kind, session.closed) {
-            (ChangeKind::Opened, _) => Event::Opened(Subject::of(&session)),
+            (ChangeKind::Opened | ChangeKind::Recovered, _) => Event::Opened(Subject::of(&session)),
             (ChangeKind::Closed, Some(closed)) => {
                 Event::Closed { subject: Subject::of(&session), at: closed.at, end: closed.end }
             }

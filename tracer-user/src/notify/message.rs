@@ -65,6 +65,9 @@ pub struct Subject {
     pub uid: Option<u32>,
     pub peer: Option<SocketAddr>,
     pub opened_at: Timestamp,
+    /// Nobody saw it begin; it did so after `opened_at`.
+    #[serde(default)]
+    pub recovered: bool,
 }
 
 impl Subject {
@@ -75,6 +78,7 @@ impl Subject {
             uid: session.uid,
             peer: session.peer,
             opened_at: session.opened_at,
+            recovered: session.recovered,
         }
     }
 }
@@ -164,14 +168,19 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
     match event {
         Event::Opened(subject) => {
             let mut lines = who(subject);
-            lines.push(line(Label::Time, time(subject.opened_at, zone)));
-            let summary = format!("SSH login: {}", headline(subject));
+            let (words, opened) = if subject.recovered {
+                ("SSH session found open", line(Label::Opened, opened(subject, zone)))
+            } else {
+                ("SSH login", line(Label::Time, time(subject.opened_at, zone)))
+            };
+            lines.push(opened);
+            let summary = format!("{words}: {}", headline(subject));
             rated(summary, lines, subject, rating)
         }
         Event::Closed { subject, at, end } => {
             let lasted = duration(subject.opened_at, *at);
             let mut lines = who(subject);
-            lines.push(line(Label::Opened, time(subject.opened_at, zone)));
+            lines.push(line(Label::Opened, opened(subject, zone)));
             lines.push(line(Label::Ended, time(*at, zone)));
             lines.push(line(Label::Duration, format!("{lasted} ({})", end_words(*end))));
             let summary = format!("SSH session ended: {} after {lasted}", headline(subject));
@@ -202,6 +211,7 @@ pub fn example(host: &str, at: Timestamp) -> Delivery {
         // TEST-NET-1, RFC 5737: nobody's address.
         peer: Some(SocketAddr::from(([192, 0, 2, 1], 51_122))),
         opened_at: at,
+        recovered: false,
     };
     let reasons = vec![Reason { points: 0, text: "this is an example: nobody logged in".to_owned() }];
     let assessment = Assessment { level: Level::Unknown, score: None, reasons };
@@ -235,6 +245,11 @@ fn rated(
     lines.push(line(Label::Risk, risk(assessment)));
     let summary = format!("{summary}, risk {}", score(assessment));
     Message { summary, level: Some(assessment.level), lines }
+}
+
+fn opened(subject: &Subject, zone: &TimeZone) -> String {
+    let at = time(subject.opened_at, zone);
+    if subject.recovered { format!("{at} or later: nobody saw it begin") } else { at }
 }
 
 fn who(subject: &Subject) -> Vec<Line> {
@@ -404,6 +419,7 @@ mod tests {
             uid: None,
             peer: None,
             opened_at: Timestamp::UNIX_EPOCH,
+            recovered: false,
         };
         assert_eq!(user(&subject), "unknown user");
         subject.uid = Some(1000);

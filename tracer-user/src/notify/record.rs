@@ -52,6 +52,8 @@ pub struct SessionRecord<'a> {
     pub uid: Option<u32>,
     pub peer: Option<Endpoint>,
     opened_at: String,
+    /// Nobody saw it begin; it did so after `opened_at`.
+    recovered: bool,
     closed_at: Option<String>,
     pub duration_s: Option<f64>,
     /// How it ended: the `end` of `login-tracer sessions --json`.
@@ -78,6 +80,7 @@ impl<'a> Record<'a> {
             uid: subject.uid,
             peer: subject.peer.map(Endpoint::from),
             opened_at: rfc3339(subject.opened_at),
+            recovered: subject.recovered,
             closed_at: end.map(|(at, _)| rfc3339(at)),
             duration_s: end.map(|(at, _)| at.duration_since(subject.opened_at).as_secs_f64().max(0.0)),
             end: end.map(|(_, end)| end.as_str()),

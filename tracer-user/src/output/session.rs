@@ -45,7 +45,7 @@ pub fn row(view: &View, session: &Session, assessment: Option<&Assessment>) -> [
         Cell::new(session.id.to_string()),
         Cell::new(known(session.user.as_deref(), USER_CHARS)),
         Cell::new(session.peer.map_or_else(|| NONE.to_owned(), |peer| peer.ip().to_string())),
-        Cell::new(time(view, session.opened_at)),
+        Cell::new(opened(view, session)),
         Cell::new(duration(lasted(session, view.now))),
         Cell::new(known(session.tty.as_deref(), TTY_CHARS)),
         state,
@@ -72,6 +72,12 @@ pub fn risk(assessment: &Assessment) -> String {
 /// A time on the person's clock, to the second.
 pub fn time(view: &View, at: Timestamp) -> String {
     view.local(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// When it was opened; `~` before the start of its connection, where nobody saw it begin.
+fn opened(view: &View, session: &Session) -> String {
+    let mark = if session.recovered { "~" } else { "" };
+    format!("{mark}{}", time(view, session.opened_at))
 }
 
 /// How long the session lasted, or has lasted by now. A clock that was set back gives zero.

@@ -1,9 +1,10 @@
 //! Rows of `changes`: append-only, in the order in which they were stored.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::sessions::{invalid, timestamp};
-use crate::session::{Change, ChangeKind};
+use crate::session::{Change, ChangeKind, LossCounter};
 
 const COLUMNS: &str = "SELECT id, session_id, seq, kind, at_us, count FROM changes";
 
@@ -19,6 +20,36 @@ pub(super) fn insert(
         "INSERT INTO changes (session_id, seq, kind, at_us, count) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     statement.execute(params![session_id, seq, kind.as_str(), at_us, count]).map(drop)
+}
+
+/// Keeps what a counter shows. Says whether that is more than what was kept.
+pub(super) fn count_loss(connection: &Connection, counter: &LossCounter) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO loss_counters (name, value) VALUES (?1, ?2)
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE excluded.value > value",
+    )?;
+    let value = i64::try_from(counter.value).unwrap_or(i64::MAX);
+    Ok(statement.execute(params![counter.name, value])? > 0)
+}
+
+/// What was kept of a counter; 0 for one that never showed anything.
+pub(super) fn losses_counted(connection: &Connection, name: &str) -> rusqlite::Result<u64> {
+    let query = "SELECT value FROM loss_counters WHERE name = ?1";
+    let value: Option<i64> = connection.query_row(query, [name], |row| row.get(0)).optional()?;
+    Ok(value.unwrap_or(0).unsigned_abs())
+}
+
+/// How many events were lost since then, and when the last ones were.
+pub(super) fn losses_since(
+    connection: &Connection,
+    at_us: i64,
+) -> rusqlite::Result<(u64, Option<Timestamp>)> {
+    let query = "SELECT sum(count), max(at_us) FROM changes WHERE kind = 'events lost' AND at_us >= ?1";
+    connection.query_row(query, [at_us], |row| {
+        let count: Option<i64> = row.get(0)?;
+        let last: Option<i64> = row.get(1)?;
+        Ok((count.unwrap_or(0).unsigned_abs(), last.map(timestamp).transpose()?))
+    })
 }
 
 pub(super) fn after(connection: &Connection, cursor: i64, limit: u32) -> rusqlite::Result<Vec<Change>> {

@@ -5,7 +5,7 @@
 
 use super::schema::Schema;
 
-pub(super) const SESSIONS: Schema = Schema { steps: &[FIRST] };
+pub(super) const SESSIONS: Schema = Schema { steps: &[FIRST, RECOVERED] };
 
 const FIRST: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -43,4 +43,11 @@ const FIRST: &str = "
     ) STRICT;
     CREATE INDEX changes_by_session ON changes (session_id, seq);
     INSERT INTO meta (key, value) VALUES ('store_id', randomblob(16));
+";
+
+/// Sessions that were found open, and how many lost events were recorded of each counter of the kernel.
+const RECOVERED: &str = "
+    ALTER TABLE sessions ADD COLUMN recovered INTEGER NOT NULL DEFAULT FALSE;
+    CREATE INDEX changes_lost ON changes (at_us) WHERE kind = 'events lost';
+    CREATE TABLE loss_counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";

@@ -31,15 +31,8 @@ pub struct Filter {
     pub limit: Option<u32>,
 }
 
-/// An open session and the process that holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LiveSession {
-    pub opening: Opening,
-    pub tty: Option<String>,
-}
-
 const COLUMNS: &str = "SELECT id, key, host, boot_id, user, uid, peer_address, peer_port, local_address, local_port, \
-                       sshd_pid, sshd_start_boot_ns, sshd_exe, tty, opened_us, closed_us, end FROM sessions";
+                       sshd_pid, sshd_start_boot_ns, sshd_exe, tty, opened_us, recovered, closed_us, end FROM sessions";
 
 pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Result<()> {
     match update {
@@ -64,7 +57,10 @@ pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Resul
             let row = statement.query_row(values, id_and_seq).optional()?;
             record(connection, row, ChangeKind::Closed, closed.at)
         }
-        Update::EventsLost { at, count } => {
+        Update::EventsLost { at, count, counter } => {
+            if !changes::count_loss(connection, counter)? {
+                return Ok(());
+            }
             let count = i64::try_from(*count).unwrap_or(i64::MAX);
             changes::insert(connection, None, 0, ChangeKind::EventsLost, at.as_microsecond(), Some(count))
         }
@@ -74,8 +70,8 @@ pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Resul
 fn open(connection: &Connection, opening: &Opening) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO sessions (key, host, boot_id, user, uid, peer_address, peer_port, local_address, local_port,
-             sshd_pid, sshd_start_boot_ns, sshd_exe, opened_us, last_seq)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 1)
+             sshd_pid, sshd_start_boot_ns, sshd_exe, opened_us, tty, recovered, last_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 1)
          ON CONFLICT (key) DO NOTHING RETURNING id, last_seq",
     )?;
     let values = params![
@@ -92,9 +88,12 @@ fn open(connection: &Connection, opening: &Opening) -> rusqlite::Result<()> {
         i64::try_from(opening.sshd_start_boot_ns).unwrap_or(i64::MAX),
         opening.sshd.exe,
         opening.at.as_microsecond(),
+        opening.tty,
+        opening.recovered,
     ];
     let row = statement.query_row(values, id_and_seq).optional()?;
-    record(connection, row, ChangeKind::Opened, opening.at)
+    let kind = if opening.recovered { ChangeKind::Recovered } else { ChangeKind::Opened };
+    record(connection, row, kind, opening.at)
 }
 
 /// Appends the change for a row that was changed; none was changed when the update said nothing new.
@@ -196,7 +195,7 @@ pub(super) fn by_key(connection: &Connection, key: SessionKey) -> rusqlite::Resu
     connection.prepare_cached(&format!("{COLUMNS} WHERE key = ?1"))?.query_row([key.0], decode)
 }
 
-pub(super) fn live(connection: &Connection) -> rusqlite::Result<Vec<LiveSession>> {
+pub(super) fn live(connection: &Connection) -> rusqlite::Result<Vec<Opening>> {
     let mut statement = connection.prepare(&format!("{COLUMNS} WHERE closed_us IS NULL ORDER BY id"))?;
     let rows = statement.query_map([], |row| {
         let session = decode(row)?;
@@ -208,11 +207,13 @@ pub(super) fn live(connection: &Connection) -> rusqlite::Result<Vec<LiveSession>
             uid: session.uid,
             peer: session.peer,
             local: session.local,
+            tty: session.tty,
             sshd: session.sshd,
             sshd_start_boot_ns: row.get::<_, i64>("sshd_start_boot_ns")?.unsigned_abs(),
             at: session.opened_at,
+            recovered: session.recovered,
         };
-        Ok(LiveSession { opening, tty: session.tty })
+        Ok(opening)
     })?;
     rows.collect()
 }
@@ -236,6 +237,7 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Session> {
         sshd: Sshd { pid: row.get("sshd_pid")?, exe: row.get("sshd_exe")? },
         tty: row.get("tty")?,
         opened_at: timestamp(row.get("opened_us")?)?,
+        recovered: row.get("recovered")?,
         closed,
     })
 }

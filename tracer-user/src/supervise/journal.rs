@@ -12,9 +12,9 @@ use jiff::Timestamp;
 
 use crate::event::Process;
 use crate::kernel::{self, Clock, Identity};
-use crate::session::{Closed, End, Opening, SessionKey, Sshd, Update};
-use crate::store::{self, LiveSession, StoreError, WAL_WARN_BYTES, Writer};
-use crate::tracker::Finding;
+use crate::session::{Closed, End, LossCounter, Opening, SessionKey, Sshd, Update};
+use crate::store::{self, StoreError, WAL_WARN_BYTES, Writer};
+use crate::tracker::{Connection, Finding};
 
 /// Updates that wait in memory at most while the store fails; after that, events wait in the kernel.
 const PENDING_AT_MOST: usize = 100_000;
@@ -63,13 +63,28 @@ impl Journal {
     }
 
     /// The sessions that the store believes to be open.
-    pub(super) fn live_sessions(&self) -> Result<Vec<LiveSession>, StoreError> {
+    pub(super) fn live_sessions(&self) -> Result<Vec<Opening>, StoreError> {
         self.writer.live_sessions()
     }
 
-    /// Whether a stored session belongs to the boot that runs now.
-    pub(super) fn is_of_this_boot(&self, session: &LiveSession) -> bool {
-        session.opening.boot_id == self.identity.boot_id
+    /// What a counter of lost events showed when it was recorded last.
+    pub(super) fn losses_counted(&self, counter: &str) -> Result<u64, StoreError> {
+        self.writer.losses_counted(counter)
+    }
+
+    /// Goes on with what an earlier journal could not write.
+    pub(super) fn take_over(&mut self, pending: Vec<Update>) {
+        self.pending.splice(0..0, pending);
+    }
+
+    /// What is not written yet.
+    pub(super) fn pending(&self) -> &[Update] {
+        &self.pending
+    }
+
+    /// Whether the end of a session waits to be written.
+    pub(super) fn is_closing(&self, session: SessionKey) -> bool {
+        self.pending.iter().any(|update| matches!(update, Update::Closed { key, .. } if *key == session))
     }
 
     /// A session of the store goes on.
@@ -78,9 +93,9 @@ impl Journal {
     }
 
     /// A session of the store ended while nobody watched.
-    pub(super) fn close_stored(&mut self, session: &LiveSession, at: Timestamp, end: End) {
-        let closed = Closed { at: at.max(session.opening.at), end };
-        self.pending.push(Update::Closed { key: session.opening.key, closed });
+    pub(super) fn close_stored(&mut self, session: &Opening, at: Timestamp, end: End) {
+        let closed = Closed { at: at.max(session.at), end };
+        self.pending.push(Update::Closed { key: session.key, closed });
     }
 
     /// Takes a finding of the tracker.
@@ -88,25 +103,19 @@ impl Journal {
         let update = match finding {
             Finding::Opened { monitor, at, user, connection, exe } => {
                 let uid = user.as_deref().and_then(|user| kernel::uid_of(user, monitor.pid));
-                let opening = Opening {
-                    key: self.key(monitor),
-                    host: self.host.clone(),
-                    boot_id: self.identity.boot_id.clone(),
-                    user,
-                    uid,
-                    peer: connection.map(|connection| connection.peer),
-                    local: connection.map(|connection| connection.local),
-                    sshd: Sshd { pid: monitor.pid, exe: Some(executable(monitor.pid).unwrap_or(exe)) },
-                    sshd_start_boot_ns: monitor.start.0,
-                    at: clock.timestamp(at),
-                };
-                log_opened(&opening);
-                self.open.insert(monitor, opening.clone());
-                Update::Opened(Box::new(opening))
+                let at = clock.timestamp(at);
+                let opening = Opening { user, uid, at, ..self.opening(monitor, connection, exe) };
+                self.begin(monitor, opening)
+            }
+            Finding::Recovered { monitor, at: _, user, uid, tty, connection, exe } => {
+                // It began some time after its connection, which is all that is left to see.
+                let at = clock.timestamp(monitor.start);
+                let opening = self.opening(monitor, connection, exe);
+                self.begin(monitor, Opening { user, uid, tty, at, recovered: true, ..opening })
             }
             Finding::Identified { monitor, at, uid, tty } => {
-                if let (Some(opening), Some(uid)) = (self.open.get_mut(&monitor), uid) {
-                    opening.uid = Some(uid);
+                if let Some(opening) = self.open.get_mut(&monitor) {
+                    opening.uid = uid.or(opening.uid);
                 }
                 Update::Identified { key: self.key(monitor), at: clock.timestamp(at), user: None, uid, tty }
             }
@@ -123,10 +132,35 @@ impl Journal {
         self.pending.push(update);
     }
 
-    /// Records that kernel events were lost.
-    pub(super) fn add_loss(&mut self, count: u64, at: Timestamp) {
+    fn begin(&mut self, monitor: Process, opening: Opening) -> Update {
+        log_opened(&opening);
+        self.open.insert(monitor, opening.clone());
+        Update::Opened(Box::new(opening))
+    }
+
+    /// What every session begins with.
+    fn opening(&self, monitor: Process, connection: Option<Connection>, exe: String) -> Opening {
+        Opening {
+            key: self.key(monitor),
+            host: self.host.clone(),
+            boot_id: self.identity.boot_id.clone(),
+            user: None,
+            uid: None,
+            peer: connection.map(|connection| connection.peer),
+            local: connection.map(|connection| connection.local),
+            tty: None,
+            sshd: Sshd { pid: monitor.pid, exe: Some(executable(monitor.pid).unwrap_or(exe)) },
+            sshd_start_boot_ns: monitor.start.0,
+            at: Timestamp::UNIX_EPOCH,
+            recovered: false,
+        }
+    }
+
+    /// Records that kernel events were lost: so many more, by this counter, which shows `total` now.
+    pub(super) fn add_loss(&mut self, count: u64, total: u64, counter: &str, at: Timestamp) {
         tracing::warn!(count, "kernel events were lost");
-        self.pending.push(Update::EventsLost { at, count });
+        let counter = LossCounter { name: counter.to_owned(), value: total };
+        self.pending.push(Update::EventsLost { at, count, counter });
     }
 
     /// Whether more may be taken in: while the store fails, memory must not grow without bound.
@@ -139,10 +173,11 @@ impl Journal {
         self.pending.is_empty()
     }
 
-    /// Writes what is pending. On failure it stays pending; the caller tries again later.
-    pub(super) fn commit(&mut self) {
+    /// Writes what is pending. On failure it stays pending; the caller tries again later. Says whether anything was
+    /// written.
+    pub(super) fn commit(&mut self) -> bool {
         if self.pending.is_empty() {
-            return;
+            return false;
         }
         match self.writer.commit(&self.pending) {
             Ok(()) => {
@@ -159,6 +194,7 @@ impl Journal {
             }
             Err(error) => self.report_failure(&error),
         }
+        self.pending.is_empty()
     }
 
     fn key(&self, monitor: Process) -> SessionKey {

@@ -47,7 +47,13 @@ pub fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
             .map(|role| start(role, options, account.as_ref()))
             .collect::<anyhow::Result<Vec<_>>>()?;
         roles::keep(starts, watch_signals()?, say_ready).await
-    })
+    })?;
+    if io::stderr().is_terminal() {
+        output::to_stderr(
+            "The kernel goes on recording, for the next start; `login-tracer unload` ends that.",
+        );
+    }
+    Ok(())
 }
 
 fn start(role: Role, options: &Options, account: Option<&Account>) -> anyhow::Result<Start> {

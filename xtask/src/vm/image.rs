@@ -1,0 +1,120 @@
+//! What the guest boots from: archives in memory, unpacked by the kernel in their order. The first is Debian's userland,
+//! made once; the second has this run's binaries and orders.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use super::archive::{self, Archive};
+use super::binaries::Binaries;
+use super::directory;
+use super::kernels::Files;
+use super::tiers::Tier;
+use crate::{command, say};
+
+/// What the suite needs beside what every Debian has. openssh-server brings PAM's modules.
+const PACKAGES: [&str; 6] = ["openssh-server", "openssh-client", "sudo", "mount", "procps", "busybox-static"];
+
+/// Left out: nobody reads it in the guest, and unpacking it takes time.
+const LEFT_OUT: [&str; 4] =
+    ["/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*"];
+
+/// The same, for what packages need only while they are installed.
+const REMOVED: &str = "cd \"$1\" && rm -rf var/lib/apt var/cache usr/share/zoneinfo usr/share/perl* usr/bin/perl* \
+    usr/lib/*/perl* usr/lib/*/libperl* usr/lib/*/gconv usr/lib/udev";
+
+/// The guest's first process.
+const INIT: &str = include_str!("init.sh");
+
+/// How long one tier may take in the guest, in seconds: the whole suite takes about a quarter of it.
+pub(super) const TIER_SECONDS: u64 = 3600;
+
+/// The userland as an archive for the kernel; made where it is not there yet.
+///
+/// # Errors
+/// [`super::Unavailable`] without a mirror; others when it cannot be made.
+pub(super) fn ensure() -> Result<PathBuf> {
+    let suite = archive::own_suite();
+    let image = directory().join(format!("{suite}.cpio"));
+    if image.is_file() {
+        return Ok(image);
+    }
+    // Tells whether there is a mirror at all: what fails after that is a defect.
+    Archive::open(&suite)?;
+    say(format!("making the guest's userland from Debian {suite}"));
+    let tar = directory().join(format!("{suite}.tar"));
+    let mut mmdebstrap = Command::new("mmdebstrap");
+    mmdebstrap.args(["--quiet", "--variant=essential"]).arg(format!("--include={}", PACKAGES.join(",")));
+    for path in LEFT_OUT {
+        mmdebstrap.arg(format!("--dpkgopt=path-exclude={path}"));
+    }
+    mmdebstrap.arg(format!("--customize-hook={REMOVED}")).arg(&suite).arg(&tar);
+    // The last line of its sources, without the newline, is a source of mmdebstrap's.
+    mmdebstrap.arg(archive::source(&suite)?.trim_end());
+    command::capture(&mut mmdebstrap)?;
+    let unfinished = image.with_extension("new");
+    // Devices are the kernel's to make.
+    let mut bsdtar = Command::new("bsdtar");
+    bsdtar.args(["--format=newc", "--exclude=./dev/*", "-cf"]).arg(&unfinished);
+    command::capture(bsdtar.arg(format!("@{}", tar.display())))?;
+    fs::rename(&unfinished, &image).with_context(|| format!("cannot move {}", unfinished.display()))?;
+    fs::remove_file(&tar).with_context(|| format!("cannot remove {}", tar.display()))?;
+    Ok(image)
+}
+
+/// The image of one boot.
+///
+/// # Errors
+/// A file cannot be read or written.
+pub(super) fn with_payload(
+    image: &Path,
+    kernel: &Files,
+    binaries: &Binaries,
+    tiers: &[&Tier],
+    scenarios: &[String],
+) -> Result<PathBuf> {
+    let root = directory().join("payload");
+    if root.exists() {
+        fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
+    }
+    let orders: String = tiers.iter().map(|tier| format!("{}\n", order(tier))).collect();
+    write(&root.join("init"), INIT.as_bytes(), 0o755)?;
+    write(&root.join("payload/tiers"), orders.as_bytes(), 0o644)?;
+    write(&root.join("payload/filters"), scenarios.join(" ").as_bytes(), 0o644)?;
+    write(&root.join("payload/tracer"), binaries.tracer.as_os_str().as_encoded_bytes(), 0o644)?;
+    write(&root.join("payload/suite"), binaries.suite.as_os_str().as_encoded_bytes(), 0o644)?;
+    let overlay =
+        fs::read(&kernel.overlay).with_context(|| format!("cannot read {}", kernel.overlay.display()))?;
+    write(&root.join("payload/overlay.ko"), &overlay, 0o644)?;
+    for binary in [&binaries.tracer, &binaries.suite] {
+        // At the path that it has here.
+        let place = root.join(binary.strip_prefix("/").context("a binary's path is not absolute")?);
+        write(&place, b"", 0o755)?;
+        command::run(Command::new("strip").arg("-o").arg(&place).arg(binary))?;
+    }
+    let overlay = directory().join("payload.cpio");
+    let mut bsdtar = Command::new("bsdtar");
+    bsdtar.args(["--format=newc", "--uid=0", "--gid=0", "-cf"]).arg(&overlay).arg("-C").arg(&root).arg(".");
+    command::capture(&mut bsdtar)?;
+    let initramfs = directory().join("initramfs");
+    let mut bytes = fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
+    bytes.extend(fs::read(&overlay).with_context(|| format!("cannot read {}", overlay.display()))?);
+    fs::write(&initramfs, bytes).with_context(|| format!("cannot write {}", initramfs.display()))?;
+    Ok(initramfs)
+}
+
+/// A line that the guest's init reads: the tier, its time in seconds, and the keys that force it.
+fn order(tier: &Tier) -> String {
+    format!("{} {TIER_SECONDS} {}", tier.name, tier.keys.join("\\n"))
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let folder = path.parent().context("a path without a folder")?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    fs::write(path, bytes)
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
+        .with_context(|| format!("cannot write {}", path.display()))
+}

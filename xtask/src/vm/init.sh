@@ -1,0 +1,29 @@
+#!/bin/bash
+# The first process of the guest: mounts what programs expect, runs the suite once for each tier, tells what came of it
+# on the second serial port, and powers off. Lines that begin with "@@" are for the task that started the guest.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+on() { mkdir -p "$2" && mount -t "$1" "$1" "$2" ${3:+-o "$3"}; }
+on proc /proc; on sysfs /sys; on devtmpfs /dev
+on devpts /dev/pts mode=620,ptmxmode=666; on tmpfs /dev/shm
+on tmpfs /run mode=755; on tmpfs /tmp mode=1777
+on securityfs /sys/kernel/security; on tracefs /sys/kernel/tracing; on bpf /sys/fs/bpf mode=700
+on cgroup2 /sys/fs/cgroup
+stty -F /dev/ttyS1 raw -echo
+exec </dev/null >/dev/ttyS1 2>&1
+hostname guest
+busybox ifconfig lo 127.0.0.1 up
+[ ! -e /payload/overlay.ko ] || busybox insmod /payload/overlay.ko || echo "overlay cannot be loaded"
+cd /payload || exit
+echo "@@kernel $(uname -r)"
+while read -r tier limit keys; do
+    echo "@@tier $tier"
+    printf '[trace]\n%b\n' "$keys" > "/tmp/$tier.toml"
+    # shellcheck disable=SC2086
+    "$(cat tracer)" --config "/tmp/$tier.toml" check | sed -n '/^Kernel/,/^Configuration/p' | grep '^  '
+    LOGIN_TRACER_REQUIRE_ALL=1 LOGIN_TRACER_E2E_TRACE=$(printf '%b' "$keys") \
+        timeout "$limit" "$(cat suite)" $(cat filters)
+    echo "@@end $tier $? $(cut -d' ' -f1 /proc/uptime)"
+done < tiers
+echo "@@done"
+sleep 0.1
+exec busybox poweroff -f
