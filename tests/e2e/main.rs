@@ -63,7 +63,7 @@ struct CommandLine {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = programs::run_if_called() {
+    if let Some(code) = programs::run_if_called().or_else(role::run_if_called) {
         return code;
     }
     let CommandLine { mut arguments, further } = CommandLine::parse();

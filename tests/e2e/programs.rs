@@ -17,7 +17,7 @@ use rustix::net::{
     socket,
 };
 
-use crate::{accounts, role};
+use crate::accounts;
 
 /// Connects from an address to an address and hands the connection to ssh, which runs it as its `ProxyCommand`.
 /// So the suite chooses the client's port instead of finding it out. A third argument says for how many
@@ -25,8 +25,6 @@ use crate::{accounts, role};
 pub const CONNECT: &str = "/run/e2e/bin/connect";
 /// Does everything that a login does to the kernel, without being one. See [`imitate`].
 pub const IMITATE: &str = "/run/e2e/bin/imitate";
-/// The trace role, which kills itself. See [`role::trace_until`].
-pub const TRACE: &str = "/run/e2e/bin/trace";
 /// Answers every question of ssh with `$E2E_PASSWORD`.
 pub const ASKPASS: &str = "/run/e2e/bin/askpass";
 
@@ -38,7 +36,6 @@ pub fn run_if_called() -> Option<ExitCode> {
         b"connect" => hand_over_connection(&arguments),
         // The copy that a user makes of it is called after what it imitates.
         b"imitate" | b"sshd" => imitate(&arguments),
-        b"trace" => role::trace_until(&arguments),
         _ => return None,
     };
     Some(match result {
@@ -52,7 +49,7 @@ pub fn run_if_called() -> Option<ExitCode> {
 
 /// Puts the programs in place.
 pub fn install() -> anyhow::Result<()> {
-    for path in [CONNECT, IMITATE, TRACE] {
+    for path in [CONNECT, IMITATE] {
         symlink("e2e", path).with_context(|| format!("cannot create {path}"))?;
     }
     accounts::write(ASKPASS, "#!/bin/sh\nprintf '%s\\n' \"$E2E_PASSWORD\"\n", 0o755)?;

@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -18,13 +19,17 @@ use rustix::process::Signal;
 use crate::accounts::write;
 use crate::lines::{LIMIT, Lines};
 use crate::processes::{self, command};
-use crate::programs::TRACE;
 use crate::sandbox::{ROOM, TRACER};
 use crate::scene::Scene;
 use crate::tracer::{Session, parse};
 
 /// How far two roles may be apart in what they say about a time: each reads the clocks for itself.
 const CLOCK_SLACK: Duration = Duration::from_millis(50);
+
+/// This program, inside of the sandbox.
+const THIS: &str = "/run/e2e/bin/e2e";
+/// The name under which it is a trace role that kills itself.
+const SUICIDAL: &str = "suicidal-trace";
 
 /// The role, running or not. What it leaves in the kernel goes with it.
 pub struct Role {
@@ -64,8 +69,8 @@ impl Role {
 
     /// Starts it so that it kills itself after the step of this kind and number. Says whether it lived to be ready.
     pub fn launch_and_kill_after(&mut self, kind: &str, number: u32) -> bool {
-        let mut command = command(TRACE);
-        command.arg(&self.room).arg(kind).arg(number.to_string());
+        let mut command = command(THIS);
+        command.arg0(SUICIDAL).arg(&self.room).arg(kind).arg(number.to_string());
         self.launch_as(command)
     }
 
@@ -240,8 +245,24 @@ fn differences(truth: &[Session], listed: &[Session]) -> Vec<String> {
     found
 }
 
-/// [`TRACE`]: the role in the folder that is named first, which kills itself after the step of this kind and number.
-pub fn trace_until(arguments: &[String]) -> anyhow::Result<()> {
+/// Runs as the role in the folder that is named first, if this process was started as [`SUICIDAL`]. It kills itself after
+/// the step of this kind and number.
+pub fn run_if_called() -> Option<ExitCode> {
+    let mut arguments = std::env::args();
+    if arguments.next()? != SUICIDAL {
+        return None;
+    }
+    let arguments: Vec<_> = arguments.collect();
+    Some(match trace_until(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{SUICIDAL}: {error:#}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn trace_until(arguments: &[String]) -> anyhow::Result<()> {
     let [room, kind, number] = arguments else { anyhow::bail!("usage: trace ROOM STEP NUMBER") };
     let (state_dir, kind, number) = (Path::new(room).join("state"), kind.clone(), number.parse::<u32>()?);
     login_tracer::output::log::start("info")?;

@@ -82,6 +82,9 @@ enum Task {
         /// All scenarios instead of a selection, and all kernels where none is named
         #[arg(long)]
         all: bool,
+        /// How many machines are emulated at the same time [default: as many as there are processors]
+        #[arg(long, value_name = "N")]
+        at_once: Option<usize>,
         /// Only scenarios whose name contains one of these
         filters: Vec<String>,
     },
@@ -104,8 +107,8 @@ fn main() -> ExitCode {
         Task::Test { filters } => test::task(&filters),
         Task::Bench { quick, rows } => bench::task(quick, &rows),
         Task::Fuzz { inputs } => fuzz::task(inputs),
-        Task::Vm { kernel, tier, all, filters } => {
-            vm::task(&vm::Wish { kernels: kernel, tiers: tier, all, filters })
+        Task::Vm { kernel, tier, all, at_once, filters } => {
+            vm::task(&vm::Wish { kernels: kernel, tiers: tier, all, at_once, filters })
         }
         Task::Lint => lint::task(),
         Task::InstallPackages { packages } => packages::install(&packages),

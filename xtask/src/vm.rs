@@ -15,9 +15,11 @@ mod report;
 mod tiers;
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
+use self::boot::Guest;
 use self::kernels::{KERNELS, Kernel};
 use self::report::Report;
 use self::tiers::Tier;
@@ -34,6 +36,8 @@ pub(crate) struct Wish {
     pub(crate) all: bool,
     /// Parts of scenarios' names.
     pub(crate) filters: Vec<String>,
+    /// How many machines are emulated at the same time; as many as there are processors where nothing is said.
+    pub(crate) at_once: Option<usize>,
 }
 
 /// The scenarios that stand for the others where time is short: each kind of login, an end, a refusal and an impostor.
@@ -63,7 +67,7 @@ struct Boot {
 pub(crate) fn task(wish: &Wish) -> Result<()> {
     let boots = plan(wish)?;
     setup::for_vm()?;
-    let done = run(&boots);
+    let done = run(&boots, wish.at_once);
     workspace::return_to_owner()?;
     done
 }
@@ -73,10 +77,13 @@ pub(crate) fn task(wish: &Wish) -> Result<()> {
 /// # Errors
 /// As [`task`], but for kernels that cannot be had.
 pub(crate) fn as_part_of_tests() -> Result<Option<String>> {
+    if !workspace::is_root() {
+        return Ok(Some("needs root, as all end-to-end tests do; `cargo xtask vm` tries without".to_owned()));
+    }
     if let Some(reason) = setup::missing_for_vm() {
         return Ok(Some(reason));
     }
-    match run(&plan(&Wish::default())?) {
+    match run(&plan(&Wish::default())?, None) {
         Err(error) if error.is::<Unavailable>() => Ok(Some(format!("{error:#}"))),
         done => done.map(|()| None),
     }
@@ -119,7 +126,7 @@ fn plan(wish: &Wish) -> Result<Vec<Boot>> {
     Ok(boots)
 }
 
-fn run(boots: &[Boot]) -> Result<()> {
+fn run(boots: &[Boot], at_once: Option<usize>) -> Result<()> {
     // First what may be out of reach, so that nothing is built in vain.
     let image = image::ensure()?;
     for Boot { kernel, .. } in boots {
@@ -127,24 +134,52 @@ fn run(boots: &[Boot]) -> Result<()> {
     }
     ebpf::build(&setup::for_build()?)?;
     let binaries = binaries::build()?;
-    let mut report = Report::default();
-    for boot in boots {
-        let files = kernels::ensure(boot.kernel)?;
-        let Boot { kernel, tiers, scenarios } = boot;
-        let names: Vec<_> = tiers.iter().map(|tier| tier.name).collect();
-        say(format!("booting {} with {}", kernel.name, names.join(", ")));
-        let initramfs = image::with_payload(&image, &files, &binaries, tiers, scenarios)?;
-        boot::run(kernel, tiers, &files, &initramfs, &mut report)
-            .with_context(|| format!("the guest with kernel {} failed", kernel.name))?;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let at_once = at_once.unwrap_or(processors).clamp(1, boots.len());
+    let mut guests = Vec::new();
+    for Boot { kernel, tiers, scenarios } in boots {
+        let files = kernels::ensure(kernel)?;
+        let initramfs = image::with_payload(&image, kernel, &files, &binaries, tiers, scenarios)?;
+        // Two help: sshd, client and tracer take turns. More do not.
+        let processors = (processors / at_once).clamp(1, 2);
+        guests.push(Guest { kernel: kernel.name, image: files.image, initramfs, processors });
     }
+    let reports = Mutex::new(Vec::new());
+    let waiting = Mutex::new(boots.iter().zip(&guests).enumerate());
+    let next = || waiting.lock().expect("nobody fails with the lock").next();
+    std::thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                while let Some((number, (boot, guest))) = next() {
+                    let report = play(boot, guest);
+                    reports.lock().expect("nobody fails with the lock").push((number, report));
+                }
+            });
+        }
+    });
+    let mut reports = reports.into_inner().expect("nobody fails with the lock");
+    reports.sort_by_key(|(number, _)| *number);
+    let report = Report::of(reports.into_iter().map(|(_, report)| report));
     say(format!("scenarios by kernel and tier:\n{}", report.table()));
     if let Some(failures) = report.failures() {
+        let logs = directory().join("logs");
         bail!(
             "not everything holds on all kernels:\n{failures}\nwhat the guests said is in {}",
-            directory().display()
+            logs.display()
         );
     }
     Ok(())
+}
+
+/// One boot from its begin to its end. A guest that does not get there leaves tiers without an end in its report.
+fn play(boot: &Boot, guest: &Guest) -> Report {
+    let names: Vec<_> = boot.tiers.iter().map(|tier| tier.name).collect();
+    say(format!("{}: booting, for {}", guest.kernel, names.join(", ")));
+    let mut report = Report::begin(guest.kernel, &boot.tiers);
+    if let Err(error) = guest.run(&mut report) {
+        say(format!("{}: {error:#}", guest.kernel));
+    }
+    report
 }
 
 /// Where kernels, images and logs are kept.
@@ -158,7 +193,8 @@ mod tests {
 
     fn planned(kernels: &[&str], tiers: &[&str], all: bool) -> Vec<(&'static str, usize, usize)> {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let wish = Wish { kernels: owned(kernels), tiers: owned(tiers), all, filters: Vec::new() };
+        let wish =
+            Wish { kernels: owned(kernels), tiers: owned(tiers), all, filters: Vec::new(), at_once: None };
         plan(&wish).map_or_else(
             |_| Vec::new(),
             |boots| {

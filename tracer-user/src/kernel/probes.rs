@@ -302,9 +302,9 @@ fn readable<T, E: std::fmt::Display>(log: Option<Result<T, E>>) -> Option<T> {
 
 /// What is in the maps that the loader uses.
 fn data(map: Map) -> Option<MapData> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the loader uses no other kinds")]
     match map {
         Map::RingBuf(data) | Map::PerCpuArray(data) | Map::HashMap(data) => Some(data),
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the loader uses no other kinds")]
         _ => None,
     }
 }

@@ -9,9 +9,8 @@ use aya::Ebpf;
 use aya::sys::{Stats, enable_stats};
 
 use super::attach::{self, AttachError};
-use super::offsets;
+use super::offsets::Resolved;
 use super::tier::Choice;
-use super::tracefs;
 use crate::config::Trace;
 
 /// What came of an attached program.
@@ -28,10 +27,9 @@ pub(super) enum Proof {
 pub(super) type Proven = (Choice, Option<Proof>);
 
 /// Attaches all hooks as the configuration wishes, tries them, and detaches them.
-pub(super) fn prove(wish: &Trace) -> Result<Vec<Proven>, AttachError> {
-    let resolved = offsets::resolve(tracefs::find().as_deref())?;
+pub(super) fn prove(wish: &Trace, resolved: &Resolved) -> Result<Vec<Proven>, AttachError> {
     let mut ebpf = attach::load(wish, resolved.offsets)?;
-    let (choices, links) = attach::attach_hooks(&mut ebpf, &attach::btf()?, wish, &resolved)?;
+    let (choices, links) = attach::attach_hooks(&mut ebpf, &attach::btf()?, wish, resolved)?;
     let runs = |choice: &Choice| choice.used.and_then(|used| run_count(&ebpf, used.program));
     // Counting lasts as long as this is held.
     let counting = enable_stats(Stats::RunTime)

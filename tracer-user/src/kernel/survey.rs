@@ -4,7 +4,7 @@
 use std::fs;
 
 use super::attach::AttachError;
-use super::offsets::{BTF_PATH, OffsetError, Types};
+use super::offsets::{self, BTF_PATH, OffsetError};
 use super::prove::{Proof, Proven, prove};
 use super::tier::{self, Choice, Obstacle, Tier};
 use super::tracefs;
@@ -55,12 +55,14 @@ const CAP_BPF: u32 = 39;
 pub fn survey(wish: &Trace) -> Survey {
     let name = rustix::system::uname();
     let release = name.release().to_string_lossy().into_owned();
-    let mut requirements = vec![privileges(), ring_buffer(&release)];
-    let types = Types::of_running_kernel().and_then(|types| types.offsets().map(drop));
-    let is_understood = types.is_ok();
-    requirements.push(kernel_types(types));
-    if is_understood {
-        requirements.extend(hooks(prove(wish)));
+    let mut requirements = vec![privileges(), kernel_version(&release)];
+    requirements.extend(lockdown(&fs::read_to_string(LOCKDOWN_PATH).unwrap_or_default()));
+    match offsets::resolve(tracefs::find().as_deref()) {
+        Ok(resolved) => {
+            requirements.push(kernel_types(Ok(())));
+            requirements.extend(hooks(prove(wish, &resolved)));
+        }
+        Err(error) => requirements.push(kernel_types(Err(error))),
     }
     Survey { requirements, machine: name.machine().to_string_lossy().into_owned(), release }
 }
@@ -86,16 +88,35 @@ fn effective_capabilities(status: &str) -> u64 {
     line.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Ring buffers came with Linux 5.8, `bpf_ktime_get_boot_ns` with 5.8 too.
-fn ring_buffer(release: &str) -> Requirement {
+/// Ring buffers and `bpf_ktime_get_boot_ns` came with Linux 5.8; the oldest kernel that is tested is 5.10.
+fn kernel_version(release: &str) -> Requirement {
     let state = match version(release) {
         Some(version) if version < (5, 8) => RequirementState::Missing {
             why: "kernels before 5.8 have no ring buffer for programs".to_owned(),
-            fix: "use a kernel of 5.8 or later".to_owned(),
+            fix: "use a kernel of 5.10 or later".to_owned(),
+        },
+        Some(version) if version < (5, 10) => RequirementState::Degraded {
+            lost: "certainty, since nobody has tried kernels before 5.10".to_owned(),
+            fix: "use a kernel of 5.10 or later".to_owned(),
         },
         Some(_) | None => RequirementState::Good,
     };
-    Requirement { name: "ring buffer", state, found: format!("Linux {release}") }
+    Requirement { name: "version", state, found: format!("Linux {release}") }
+}
+
+/// Which part of itself the kernel keeps from root: `[none] integrity confidentiality`.
+const LOCKDOWN_PATH: &str = "/sys/kernel/security/lockdown";
+
+/// Nothing where the kernel knows no lockdown, or one that does not concern us.
+fn lockdown(told: &str) -> Option<Requirement> {
+    told.contains("[confidentiality]").then(|| Requirement {
+        name: "lockdown",
+        state: RequirementState::Missing {
+            why: "the kernel is locked down for confidentiality: programs may not read its memory".to_owned(),
+            fix: "boot with lockdown=integrity".to_owned(),
+        },
+        found: "confidentiality".to_owned(),
+    })
 }
 
 /// Major and minor number of `6.1.0-18-amd64`.
@@ -191,6 +212,7 @@ fn advice<'a>(mut obstacles: impl Iterator<Item = &'a Obstacle>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tier::{HOOKS, PassedOver};
     use super::*;
 
     #[test]
@@ -198,6 +220,51 @@ mod tests {
         assert_eq!(effective_capabilities("Name:\tx\nCapEff:\t000001ffffffffff\n"), 0x1ff_ffff_ffff);
         assert_eq!(effective_capabilities("CapEff:\tnonsense"), 0);
         assert_eq!(effective_capabilities(""), 0);
+    }
+
+    #[test]
+    fn a_hook_says_where_it_is_and_why_not_elsewhere() {
+        let credentials = HOOKS.iter().find(|hook| hook.lost.is_some()).unwrap();
+        let choice = |used: Option<usize>, passed_over| Choice {
+            hook: credentials,
+            used: used.map(|number| &credentials.candidates[number]),
+            passed_over,
+        };
+        let no_fentry = PassedOver { tier: Tier::Fentry, why: Obstacle::FunctionsSealed };
+        let fires = hook(&choice(Some(0), Vec::new()), Some(Proof::Fires));
+        assert_eq!(fires.state, RequirementState::Good);
+        assert!(fires.found.ends_with(", fires") && fires.found.starts_with("fentry "), "{}", fires.found);
+        let costly = hook(&choice(Some(2), vec![no_fentry.clone()]), Some(Proof::Fires));
+        assert!(costly.found.contains("costs every system call a little; no fentry: "), "{}", costly.found);
+        let silent = hook(&choice(Some(1), vec![no_fentry.clone()]), Some(Proof::Silent));
+        assert!(matches!(silent.state, RequirementState::Degraded { .. }), "{silent:?}");
+        let none = hook(&choice(None, vec![no_fentry]), None);
+        assert!(matches!(none.state, RequirementState::Degraded { .. }), "{none:?}");
+        assert!(none.found.starts_with("none; no fentry: "), "{}", none.found);
+    }
+
+    #[test]
+    fn a_required_hook_that_does_not_fire_is_a_problem() {
+        let choice = Choice { hook: &HOOKS[0], used: HOOKS[0].candidates.first(), passed_over: Vec::new() };
+        let silent = hook(&choice, Some(Proof::Silent));
+        assert!(matches!(silent.state, RequirementState::Missing { .. }), "{silent:?}");
+        assert_eq!(hook(&choice, Some(Proof::Unknown)).state, RequirementState::Good);
+    }
+
+    #[test]
+    fn a_lockdown_matters_when_it_hides_memory() {
+        assert!(lockdown("none integrity [confidentiality]\n").is_some());
+        assert_eq!(lockdown("none [integrity] confidentiality\n"), None);
+        assert_eq!(lockdown(""), None);
+    }
+
+    #[test]
+    fn old_kernels_are_refused_and_untried_ones_noted() {
+        let state = |release| kernel_version(release).state;
+        assert!(matches!(state("5.4.0-1-amd64"), RequirementState::Missing { .. }));
+        assert!(matches!(state("5.8.0"), RequirementState::Degraded { .. }));
+        assert_eq!(state("5.10.0-32-cloud-amd64"), RequirementState::Good);
+        assert_eq!(state("linux"), RequirementState::Good);
     }
 
     #[test]

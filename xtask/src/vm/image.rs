@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use super::archive::{self, Archive};
 use super::binaries::Binaries;
 use super::directory;
-use super::kernels::Files;
+use super::kernels::{Files, Kernel};
 use super::tiers::Tier;
 use crate::{command, say};
 
@@ -71,12 +71,13 @@ pub(super) fn ensure() -> Result<PathBuf> {
 /// A file cannot be read or written.
 pub(super) fn with_payload(
     image: &Path,
-    kernel: &Files,
+    kernel: &Kernel,
+    files: &Files,
     binaries: &Binaries,
     tiers: &[&Tier],
     scenarios: &[String],
 ) -> Result<PathBuf> {
-    let root = directory().join("payload");
+    let root = directory().join("boots").join(kernel.name);
     if root.exists() {
         fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
     }
@@ -87,7 +88,7 @@ pub(super) fn with_payload(
     write(&root.join("payload/tracer"), binaries.tracer.as_os_str().as_encoded_bytes(), 0o644)?;
     write(&root.join("payload/suite"), binaries.suite.as_os_str().as_encoded_bytes(), 0o644)?;
     let overlay =
-        fs::read(&kernel.overlay).with_context(|| format!("cannot read {}", kernel.overlay.display()))?;
+        fs::read(&files.overlay).with_context(|| format!("cannot read {}", files.overlay.display()))?;
     write(&root.join("payload/overlay.ko"), &overlay, 0o644)?;
     for binary in [&binaries.tracer, &binaries.suite] {
         // At the path that it has here.
@@ -95,15 +96,22 @@ pub(super) fn with_payload(
         write(&place, b"", 0o755)?;
         command::run(Command::new("strip").arg("-o").arg(&place).arg(binary))?;
     }
-    let overlay = directory().join("payload.cpio");
+    let overlay = beside(&root, "cpio");
     let mut bsdtar = Command::new("bsdtar");
     bsdtar.args(["--format=newc", "--uid=0", "--gid=0", "-cf"]).arg(&overlay).arg("-C").arg(&root).arg(".");
     command::capture(&mut bsdtar)?;
-    let initramfs = directory().join("initramfs");
+    let initramfs = beside(&root, "initramfs");
     let mut bytes = fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
     bytes.extend(fs::read(&overlay).with_context(|| format!("cannot read {}", overlay.display()))?);
     fs::write(&initramfs, bytes).with_context(|| format!("cannot write {}", initramfs.display()))?;
     Ok(initramfs)
+}
+
+/// A file beside a folder, whose name may have a dot in it.
+fn beside(folder: &Path, extension: &str) -> PathBuf {
+    let mut path = folder.as_os_str().to_owned();
+    path.push(format!(".{extension}"));
+    path.into()
 }
 
 /// A line that the guest's init reads: the tier, its time in seconds, and the keys that force it.

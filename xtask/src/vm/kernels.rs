@@ -64,7 +64,7 @@ pub(super) fn ensure(kernel: &Kernel) -> Result<Files> {
     }
     say(format!("downloading the kernel of Debian {}", kernel.suite));
     let archive = Archive::open(kernel.suite)?;
-    let unpacked = folder.with_extension("new");
+    let unpacked = directory().join("unpacked");
     fresh(&unpacked)?;
     for package in archive.download(&archive.with_dependencies(kernel.package)?, &unpacked)? {
         unpack(&package, &unpacked)?;

@@ -23,7 +23,7 @@ struct Column {
 }
 
 /// Everything so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Report {
     columns: Vec<Column>,
     /// Names of scenarios as they were first played.
@@ -43,14 +43,28 @@ pub(super) enum Said {
 
 impl Report {
     /// A guest begins that shall play these tiers; what it does not play has failed.
-    pub(super) fn begin(&mut self, kernel: &str, tiers: &[&'static Tier]) {
-        self.current = None;
-        self.columns.extend(tiers.iter().map(|tier| Column {
+    pub(super) fn begin(kernel: &str, tiers: &[&Tier]) -> Self {
+        let columns = tiers.iter().map(|tier| Column {
             kernel: kernel.to_owned(),
             tier: tier.name,
             status: None,
             scenarios: BTreeMap::new(),
-        }));
+        });
+        Self { columns: columns.collect(), order: Vec::new(), current: None }
+    }
+
+    /// Several as one.
+    pub(super) fn of(reports: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self { columns: Vec::new(), order: Vec::new(), current: None };
+        for report in reports {
+            all.columns.extend(report.columns);
+            for name in report.order {
+                if !all.order.contains(&name) {
+                    all.order.push(name);
+                }
+            }
+        }
+        all
     }
 
     /// Takes in a line of the guest.
@@ -76,7 +90,7 @@ impl Report {
         match (words.next()?, words.next(), words.next(), words.next()) {
             ("kernel", Some(release), ..) => Some(Said::Progress(format!("Linux {release}"))),
             ("tier", Some(tier), ..) => {
-                self.current = self.columns.iter().rposition(|column| column.tier == tier);
+                self.current = self.columns.iter().position(|column| column.tier == tier);
                 None
             }
             ("end", Some(tier), Some(status), Some(uptime)) => {
@@ -170,8 +184,8 @@ mod tests {
     use super::*;
 
     fn heard(lines: &[&str]) -> Report {
-        let mut report = Report::default();
-        report.begin("6.1", &[tiers::named("fentry").unwrap(), tiers::named("kprobe").unwrap()]);
+        let mut report =
+            Report::begin("6.1", &[tiers::named("fentry").unwrap(), tiers::named("kprobe").unwrap()]);
         for line in lines {
             report.hear(line);
         }
@@ -205,6 +219,20 @@ mod tests {
         let failures = report.failures().unwrap();
         assert_eq!(failures, "  6.1 fentry: played nothing\n  6.1 kprobe: did not get to its end");
         assert!(heard(&[]).failures().unwrap().contains("fentry: did not get to its end"));
+    }
+
+    #[test]
+    fn several_kernels_share_a_table() {
+        let play = |kernel, name: &str| {
+            let mut report = Report::begin(kernel, &[tiers::named("fentry").unwrap()]);
+            for line in ["@@tier fentry", &format!("test {name} ... ok"), "@@end fentry 0 1.0"] {
+                report.hear(line);
+            }
+            report
+        };
+        let report = Report::of([play("6.1", "a"), play("6.12", "b")]);
+        assert_eq!(report.failures(), None);
+        assert_eq!(report.table(), "   6.1 fentry  6.12 fentry\na  ok          -\nb  -           ok\n");
     }
 
     #[test]
