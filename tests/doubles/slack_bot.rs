@@ -4,10 +4,7 @@ use serde_json::Value;
 
 use crate::http::{Reply, Request};
 use crate::over_http::SECRET;
-
-#[path = "slack.rs"]
-#[allow(dead_code, reason = "its rules alone are used here")]
-mod slack;
+use crate::slack::double as slack;
 
 pub(crate) const CHANNEL: &str = "C0123456789";
 /// How it calls the messages that it takes.

@@ -9,7 +9,7 @@ use crate::scene::settings;
 
 #[path = "../doubles/slack.rs"]
 #[allow(dead_code, reason = "its rules alone are used here")]
-mod double;
+pub(crate) mod double;
 
 fn rules(request: &Request) -> Reply {
     if request.path != format!("/services/T0/B0/{SECRET}") {
