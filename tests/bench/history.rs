@@ -123,6 +123,7 @@ pub fn whole_session(n: u32) -> [Update; 3] {
         uid: None,
         peer: Some(([10, 0, 0, (n % 20) as u8], 40_000).into()),
         local: Some(([192, 0, 2, 1], 22).into()),
+        auth: None,
         tty: None,
         sshd: Sshd { pid: n, exe: Some("/usr/lib/openssh/sshd-session".to_owned()) },
         sshd_start_boot_ns: u64::from(n),

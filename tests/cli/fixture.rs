@@ -11,7 +11,11 @@ use login_tracer::assess::{Assessment, Level, Reason};
 use login_tracer::enrich::{Facts, Why};
 use login_tracer::notify::outbox;
 use login_tracer::output::View;
-use login_tracer::session::{Closed, End, Opening, SessionKey, Sshd, Update};
+use login_tracer::session;
+use login_tracer::session::{
+    Attempt, AttemptKey, Auth, AuthKey, Certificate, Closed, CommandKind, End, Escalation, FirstCommand,
+    Identity, Opening, SessionKey, Sshd, Tried, TriedUser, Update,
+};
 use login_tracer::store::Writer;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -134,6 +138,7 @@ pub(crate) fn opening(pid: u32, at: &str) -> Opening {
         uid: Some(1001),
         peer: Some("192.0.2.7:40022".parse().unwrap()),
         local: Some("192.0.2.1:22".parse().unwrap()),
+        auth: None,
         tty: None,
         sshd: Sshd { pid, exe: Some("/usr/lib/openssh/sshd-session".to_owned()) },
         sshd_start_boot_ns: 1_000,
@@ -164,9 +169,75 @@ pub(crate) fn closed(pid: u32, at: &str, end: End) -> Update {
     Update::Closed { key, closed: Closed { at: time(at), end } }
 }
 
+/// Alice became somebody in her session.
+pub(crate) fn escalated(pid: u32, at: &str, to: (u32, Option<&str>), exe: &str, count: u64) -> Update {
+    let identity = |(uid, user): (u32, Option<&str>)| Identity { uid, user: user.map(str::to_owned) };
+    let escalation = Escalation {
+        pid: pid + 50,
+        from: identity((1001, Some("alice"))),
+        to: identity(to),
+        exe: exe.to_owned(),
+    };
+    let (key, at) = (key(pid), time(at));
+    let boot_ns = at.as_microsecond().unsigned_abs();
+    Update::Escalated { key, at, boot_ns, escalation: Box::new(escalation), count }
+}
+
+fn by_certificate(pid: u32, at: &str) -> Update {
+    let auth = Auth {
+        method: "publickey".to_owned(),
+        key: Some(auth_key("ED25519-CERT")),
+        certificate: Some(Certificate { id: "root@corp".to_owned(), serial: 7, ca: auth_key("RSA") }),
+        user_log: None,
+    };
+    Update::Authenticated { key: key(pid), at: time(at), user: None, auth: Box::new(auth) }
+}
+
+fn auth_key(kind: &str) -> AuthKey {
+    let fingerprint = "SHA256:7L5FXqCp1cnVTcsWCKPhBLXgDd4YNbsk2gHbYYBmYfI".to_owned();
+    AuthKey { kind: kind.to_owned(), fingerprint }
+}
+
+fn began(pid: u32, at: &str, kind: CommandKind, arguments: &[&str]) -> Update {
+    let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    let first = FirstCommand { kind, path: "/bin/bash".to_owned(), arguments };
+    Update::Began { key: key(pid), at: time(at), first: Box::new(first) }
+}
+
+/// An attempt from an address at a time, which lasted two seconds.
+pub(crate) fn attempt(
+    number: u32,
+    peer: &str,
+    at: &str,
+    reason: session::Reason,
+    method: Option<&str>,
+    users: &[(&str, bool)],
+) -> Update {
+    let began_at = time(at);
+    Update::Attempt(Box::new(Attempt {
+        key: AttemptKey::of_monitor("machine", "boot", number, 1_000),
+        host: "web-1".to_owned(),
+        peer: format!("{peer}:40022").parse().unwrap(),
+        local: Some("192.0.2.1:22".parse().unwrap()),
+        sshd_pid: Some(number),
+        began_at,
+        ended_at: began_at + jiff::SignedDuration::from_secs(2),
+        tried: Tried {
+            users: users
+                .iter()
+                .map(|(name, is_known)| TriedUser { name: (*name).to_owned(), is_known: *is_known })
+                .collect(),
+            methods: method.map(str::to_owned).into_iter().collect(),
+            failures: u32::from(method.is_some()) * 3,
+        },
+        reason,
+    }))
+}
+
 fn examples() -> Vec<Update> {
     vec![
         opened(opening(100, "2026-11-18T08:00:00.000001Z")),
+        escalated(100, "2026-11-18T08:00:05Z", (1002, None), "sudo", 37),
         closed(100, "2026-11-20T22:15:00.5Z", End::HostRestarted),
         opened(Opening {
             user: Some("root".to_owned()),
@@ -176,10 +247,13 @@ fn examples() -> Vec<Update> {
             ..opening(200, "2026-11-20T23:30:00.123456Z")
         }),
         terminal(200, "2026-11-20T23:30:00.2Z", "pts/0"),
+        by_certificate(200, "2026-11-20T23:30:00.3Z"),
+        began(200, "2026-11-20T23:30:00.4Z", CommandKind::Shell, &["-bash"]),
         closed(200, "2026-11-20T23:33:07.623456Z", End::Logout),
         opened(Opening {
             user: Some("名前".to_owned()),
             uid: Some(1002),
+            auth: Some(Auth { method: "password".to_owned(), key: None, certificate: None, user_log: None }),
             ..opening(300, "2026-11-21T06:00:00Z")
         }),
         terminal(300, "2026-11-21T06:00:00.1Z", "pts/11"),
@@ -188,9 +262,16 @@ fn examples() -> Vec<Update> {
         opened(Opening {
             user: Some("\u{1b}[2Jro\u{200b}ot\u{202e}x\n".to_owned()),
             uid: None,
+            auth: Some(Auth {
+                method: "publickey".to_owned(),
+                key: Some(auth_key("RSA")),
+                certificate: None,
+                user_log: Some("\u{1b}[2Jsomebody else\n".to_owned()),
+            }),
             sshd: Sshd { pid: 400, exe: Some("/tmp/\u{9b}31msshd".to_owned()) },
             ..opening(400, "2026-11-21T07:00:00Z")
         }),
+        began(400, "2026-11-21T07:00:01Z", CommandKind::Command, &["sh", "-c", "rm -rf \u{1b}[2J /\n"]),
         closed(400, "2026-11-21T07:10:00Z", End::Unseen),
         opened(Opening {
             user: None,
@@ -206,5 +287,7 @@ fn examples() -> Vec<Update> {
             ..opening(600, "2026-11-21T09:29:51Z")
         }),
         terminal(600, "2026-11-21T09:29:51.1Z", "pts/1"),
+        escalated(600, "2026-11-21T09:29:52Z", (0, Some("root")), "/usr/bin/sudo", 1),
+        escalated(600, "2026-11-21T09:29:53Z", (1002, Some("b\u{1b}[2Job")), "/tmp/\u{202e}odus\n", 1),
     ]
 }

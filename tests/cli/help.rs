@@ -19,6 +19,8 @@ fn every_verb_explains_itself() {
         &["notify-test", "--help"],
         &["sessions", "--help"],
         &["show", "--help"],
+        &["findings", "--help"],
+        &["attempts", "--help"],
         &["check", "--help"],
     ] {
         let output = binary().args(arguments).output().unwrap();

@@ -5,8 +5,10 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test relies on may panic, with its place")]
 
+mod attempts;
 mod check;
 mod errors;
+mod findings;
 mod fixture;
 mod help;
 mod json;

@@ -21,6 +21,8 @@ fn the_page_has_everything() {
     golden.push_str(&page(&reader, 4, None, Vec::new()));
     golden.push_str("\n=====\n\n");
     golden.push_str(&page(&reader, 5, None, Vec::new()));
+    golden.push_str("\n=====\n\n");
+    golden.push_str(&page(&reader, 1, None, Vec::new()));
     assert!(!golden.chars().any(|c| c != '\n' && login_tracer::sanitize::is_hostile(c)));
     expect_file!["../goldens/show.txt"].assert_eq(&golden);
 }
@@ -44,6 +46,23 @@ fn as_json_it_is_the_session_and_more() {
     let listed = state.run(&["sessions", "--json"]).stdout();
     let start = run.stdout().split(",\"changes\"").next().unwrap().to_owned();
     assert!(listed.lines().any(|line| line.trim_end_matches('}') == start.trim_end_matches('}')));
+}
+
+#[test]
+fn gained_user_ids_are_part_of_the_json() {
+    let run = State::with_examples().run(&["show", "6", "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&run.stdout()).unwrap();
+    assert_eq!(shown["escalated_to"], 0, "root stays, whoever comes after it");
+    let changes = shown["changes"].as_array().unwrap();
+    let escalation = serde_json::json!({
+        "pid": 650,
+        "from": {"uid": 1001, "user": "alice"},
+        "to": {"uid": 0, "user": "root"},
+        "exe": "/usr/bin/sudo",
+    });
+    let found: Vec<_> = changes.iter().filter(|change| change["kind"] == "escalated").collect();
+    assert_eq!((found.len(), &found[0]["escalation"]), (2, &escalation));
+    assert!(changes.iter().all(|change| change["kind"] == "escalated" || change.get("escalation").is_none()));
 }
 
 fn page(reader: &Reader, id: i64, assessment: Option<Assessment>, deliveries: Vec<DeliveryRow>) -> String {

@@ -4,8 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use login_tracer::event::Doubt;
 use login_tracer::notify::outbox::{self, DeliveryState};
-use login_tracer::session::Update;
+use login_tracer::session::{Escalation, ForeignSshd, Identity, Update};
 
 use crate::slack::Slack;
 use crate::world::{World, ago, eventually, key, lost, opened, opened_at};
@@ -98,6 +99,45 @@ fn a_session_becomes_known_before_its_message_is_written() {
     world.commit(&[Update::Identified { key: key(1), at, user, uid: None, tty: None }]);
     world.settled(key(1), DeliveryState::Delivered);
     assert!(slack.texts()[0].starts_with("SSH login: alice on web-1"), "{:?}", slack.texts());
+}
+
+#[test]
+fn a_gained_user_id_is_told_once_for_each_program() {
+    let slack = Slack::start();
+    let mut world = World::with_slack(&slack);
+    let _role = world.start();
+    let gained = |boot_ns, uid, exe: &str| {
+        let identity = |uid| Identity { uid, user: None };
+        let how = Escalation { pid: 9, from: identity(1001), to: identity(uid), exe: exe.to_owned() };
+        let at = Timestamp::now();
+        Update::Escalated { key: key(1), at, boot_ns, escalation: Box::new(how), count: 1 }
+    };
+    world.commit(&[opened(1, "alice", NEAR), gained(1, 0, "/usr/bin/sudo"), gained(2, 0, "/usr/bin/sudo")]);
+    world.commit(&[
+        gained(3, 0, "/usr/bin/su"),
+        gained(4, 1002, "/usr/bin/sudo"),
+        gained(5, 0, "/usr/bin/su"),
+    ]);
+    eventually("deliveries", || (world.settled(key(1), DeliveryState::Delivered).len() == 4).then_some(()));
+    let told: Vec<_> = slack.texts().into_iter().filter(|text| text.starts_with("User id gained")).collect();
+    let expected = ["uid 0 by /usr/bin/sudo", "uid 0 by /usr/bin/su ", "uid 1002 by /usr/bin/sudo"];
+    assert_eq!(told.len(), expected.len(), "{told:?}");
+    for words in expected {
+        assert!(told.iter().any(|text| text.contains(words)), "{words}: {told:?}");
+    }
+}
+
+#[test]
+fn foreign_sshds_are_told() {
+    let slack = Slack::start();
+    let mut world = World::with_slack(&slack);
+    let _role = world.start();
+    let run_by = Identity { uid: 1001, user: Some("alice".to_owned()) };
+    let foreign = ForeignSshd { pid: 9, run_by, exe: "/home/alice/sshd".to_owned(), doubt: Doubt::User };
+    world.commit(&[Update::ForeignSshd { key: key(1), at: Timestamp::now(), foreign: Box::new(foreign) }]);
+    let words =
+        "sshd that is not the system's: /home/alice/sshd by alice (uid 1001) on web-1 (not run by root)";
+    eventually("message", || slack.texts().contains(&words.to_owned()).then_some(()));
 }
 
 #[test]

@@ -248,6 +248,7 @@ pub(crate) fn opened_at(number: u32, user: &str, peer: &str, at: Timestamp) -> U
         uid: Some(1000),
         peer: Some(peer),
         local: None,
+        auth: None,
         tty: None,
         sshd: Sshd { pid: number, exe: None },
         sshd_start_boot_ns: u64::from(number),

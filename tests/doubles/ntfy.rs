@@ -33,7 +33,7 @@ fn check(request: &Request) -> Result<(), String> {
     if topic != SECRET {
         return Err("topic".to_owned());
     }
-    string(body, "title", 1, 1024)?;
+    string(body, "title", 1, 2048)?;
     let message = string(body, "message", 1, 4096)?;
     if message.len() > 4096 {
         return Err("it becomes an attachment".to_owned());

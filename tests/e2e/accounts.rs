@@ -42,6 +42,11 @@ pub const EXPIRED: Account =
 pub const UNKNOWN: Account =
     Account { name: "mallory", uid: 5999, home: "/", shell: "/bin/false", expires: "" };
 
+/// Somebody who calls themselves this.
+pub const fn nobody_called(name: &'static str) -> Account {
+    Account { name, ..UNKNOWN }
+}
+
 /// What sshd makes the root directory of [`JAILED`].
 pub const JAIL: &str = "/home/jail";
 
@@ -62,6 +67,10 @@ pub enum Key {
     Stranger,
     /// Listed for root only, with a command that it must run.
     Forced,
+    /// Listed for nobody; there is a certificate for it, by [`Key::Authority`].
+    Certified,
+    /// What signs certificates.
+    Authority,
 }
 
 impl Key {
@@ -71,6 +80,8 @@ impl Key {
             Self::Listed => "listed",
             Self::Stranger => "stranger",
             Self::Forced => "forced",
+            Self::Certified => "certified",
+            Self::Authority => "authority",
         };
         Path::new(ROOM).join("keys").join(name)
     }
@@ -82,6 +93,22 @@ impl Key {
             .with_context(|| format!("cannot read {}", path.display()))?
             .trim()
             .to_owned())
+    }
+
+    /// As sshd logs it: `SHA256:...`.
+    pub fn fingerprint(self) -> String {
+        let output = command("ssh-keygen").arg("-lf").arg(self.path().with_extension("pub")).output();
+        let text = String::from_utf8(output.expect("ssh-keygen can be run").stdout).expect("UTF-8");
+        text.split(' ').nth(1).expect("bits, fingerprint, comment, type").to_owned()
+    }
+
+    /// Signs [`Key::Certified`] for an account; the client finds the certificate beside the key.
+    pub fn certify(account: &Account, id: &str, serial: u64) {
+        let mut command = command("ssh-keygen");
+        command.arg("-q").arg("-s").arg(Self::Authority.path());
+        command.args(["-I", id, "-n", account.name, "-z", &serial.to_string()]);
+        let status = command.arg(Self::Certified.path().with_extension("pub")).status();
+        assert!(status.expect("ssh-keygen can be run").success(), "the key was signed");
     }
 
     fn generate(self) -> anyhow::Result<()> {
@@ -119,7 +146,7 @@ pub fn create() -> anyhow::Result<()> {
     fs::create_dir_all(Path::new(JAIL).join("files")).context("cannot create the jail")?;
 
     fs::create_dir_all(Path::new(ROOM).join("keys")).context("cannot create the folder of keys")?;
-    for key in [Key::Host, Key::Listed, Key::Stranger, Key::Forced] {
+    for key in [Key::Host, Key::Listed, Key::Stranger, Key::Forced, Key::Certified, Key::Authority] {
         key.generate()?;
     }
     let folder = Path::new(ROOM).join("authorized_keys");

@@ -57,6 +57,8 @@ pub struct Login {
     tries: u32,
     purpose: Use,
     silence: Duration,
+    /// A further option of `ssh_config`.
+    option: Option<&'static str>,
     /// The listener whose only child is the monitor, where sshd does not log the monitor's pid.
     pub listener: Option<u32>,
 }
@@ -94,6 +96,7 @@ impl Login {
             tries: 1,
             purpose: Use::Tell,
             silence: Duration::ZERO,
+            option: None,
             listener: None,
         }
     }
@@ -120,6 +123,11 @@ impl Login {
     /// The client connects and then says nothing for a while.
     pub fn silent_for(self, silence: Duration) -> Self {
         Self { silence, ..self }
+    }
+
+    /// The client has this option as well.
+    pub fn with(self, option: &'static str) -> Self {
+        Self { option: Some(option), ..self }
     }
 
     pub fn found_by(self, listener: Option<u32>) -> Self {
@@ -167,6 +175,7 @@ impl Login {
         ] {
             command.args(["-o", option]);
         }
+        command.args(self.option.iter().flat_map(|option| ["-o", option]));
         command.arg("-o").arg(format!("NumberOfPasswordPrompts={}", self.tries));
         command.arg("-o").arg(format!("PreferredAuthentications={methods}"));
         command.arg("-o").arg(match key {

@@ -1,11 +1,12 @@
 //! The suite's own small programs. They are this binary under another name, so that nothing else need be installed.
 
+use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,6 +26,10 @@ use crate::accounts;
 pub const CONNECT: &str = "/run/e2e/bin/connect";
 /// Does everything that a login does to the kernel, without being one. See [`imitate`].
 pub const IMITATE: &str = "/run/e2e/bin/imitate";
+/// Gains what a session has not, see [`gain`]. Lies where programs may be privileged, once [`install_privileged`] was called.
+pub const GAIN: &str = "/etc/e2e/gain";
+/// The machine's `id`, set-uid bob.
+pub const SET_UID: &str = "/etc/e2e/id_of_bob";
 /// Answers every question of ssh with `$E2E_PASSWORD`.
 pub const ASKPASS: &str = "/run/e2e/bin/askpass";
 
@@ -36,6 +41,7 @@ pub fn run_if_called() -> Option<ExitCode> {
         b"connect" => hand_over_connection(&arguments),
         // The copy that a user makes of it is called after what it imitates.
         b"imitate" | b"sshd" => imitate(&arguments),
+        b"gain" => gain(&arguments),
         _ => return None,
     };
     Some(match result {
@@ -53,6 +59,57 @@ pub fn install() -> anyhow::Result<()> {
         symlink("e2e", path).with_context(|| format!("cannot create {path}"))?;
     }
     accounts::write(ASKPASS, "#!/bin/sh\nprintf '%s\\n' \"$E2E_PASSWORD\"\n", 0o755)?;
+    Ok(())
+}
+
+/// Puts [`GAIN`] in place, which may change its user ids although it is not set-uid, and [`SET_UID`].
+pub fn install_privileged() -> anyhow::Result<()> {
+    if fs::exists(GAIN)? {
+        return Ok(());
+    }
+    fs::create_dir_all("/etc/e2e")?;
+    fs::copy("/proc/self/exe", GAIN).context("programs can be copied")?;
+    fs::set_permissions(GAIN, fs::Permissions::from_mode(0o755))?;
+    // `struct vfs_cap_data` of include/uapi/linux/capability.h: revision 2, effective; CAP_SETUID permitted.
+    let [revision, permitted] = [0x0200_0001_u32, 1 << 7].map(u32::to_le_bytes);
+    let capabilities = [revision, permitted, [0; 4], [0; 4], [0; 4]].concat();
+    rustix::fs::setxattr(GAIN, "security.capability", &capabilities, rustix::fs::XattrFlags::empty())
+        .context("cannot set capabilities")?;
+    fs::copy("/usr/bin/id", SET_UID).context("programs can be copied")?;
+    std::os::unix::fs::chown(SET_UID, Some(accounts::BOB.uid), Some(0))?;
+    fs::set_permissions(SET_UID, fs::Permissions::from_mode(0o4755)).context("it is ours")
+}
+
+/// `gain CALL`: becomes root by a system call, without executing anything, says so, and waits for a line.
+/// `gain behind PROGRAM...`: ends its first thread, and runs the program from another one.
+fn gain(arguments: &[String]) -> anyhow::Result<()> {
+    let (what, program) = arguments.split_first().context("usage: gain WHAT")?;
+    let call = match what.as_str() {
+        "setuid" => libc::SYS_setuid,
+        "setreuid" => libc::SYS_setreuid,
+        "setresuid" => libc::SYS_setresuid,
+        _ => {
+            let (path, arguments) = program.split_first().context("usage: gain behind PROGRAM...")?;
+            let mut command = std::process::Command::new(path);
+            command.args(arguments);
+            std::thread::spawn(move || {
+                // The first thread is gone by then.
+                std::thread::sleep(Duration::from_millis(100));
+                let ended = command.status().is_ok_and(|status| status.success());
+                println!("ran {ended}");
+                std::process::exit(0);
+            });
+            // SAFETY: it ends this thread alone; nothing that it owns is used by the other one.
+            unsafe { libc::syscall(libc::SYS_exit, 0) };
+            anyhow::bail!("the thread did not end");
+        }
+    };
+    // SAFETY: they take plain numbers. The one thread there is need not be told of it.
+    let result = unsafe { libc::syscall(call, 0, 0, 0) };
+    anyhow::ensure!(result == 0, "{what}: {}", io::Error::last_os_error());
+    println!("became {}", rustix::process::geteuid().as_raw());
+    // One byte and no more: what comes after the line is for others.
+    rustix::io::read(io::stdin(), &mut [0; 1])?;
     Ok(())
 }
 

@@ -65,6 +65,11 @@ fn ours(text: &str) -> anyhow::Result<String> {
         if let Fact::Fork { child } = &event.fact {
             parents.insert(child.pid, event.process.pid);
         }
+        if let Fact::Escalated(escalated) = &event.fact
+            && escalated.root.pid != event.process.pid
+        {
+            parents.insert(event.process.pid, escalated.root.pid);
+        }
     }
     let root = |mut pid: u32| {
         // Bounded: a process id that is used twice could make a circle.
@@ -86,7 +91,10 @@ fn ours(text: &str) -> anyhow::Result<String> {
         | Fact::Fork { .. }
         | Fact::Exit(_)
         | Fact::TimerDisarmed { .. }
-        | Fact::Credentials { .. } => false,
+        | Fact::Credentials { .. }
+        | Fact::Escalated(_)
+        | Fact::ForeignExec(_)
+        | Fact::LogLine { .. } => false,
     };
     let trees: BTreeSet<u32> =
         events.iter().filter(|event| is_ours(&event.fact)).map(|event| root(event.process.pid)).collect();

@@ -1,7 +1,7 @@
 //! The sandbox: namespaces in which the machine's users, keys, sshd, logs, terminals and network are out of reach.
 //!
 //! Own mounts hide `/etc` (a copy-on-write layer, so that the machine's PAM stack is the one under test), `/home`,
-//! `/root`, `/run`, `/tmp`, `/var/log`, `/var/tmp`, `/dev` (with its own `/dev/log` and terminals) and the BPF file
+//! `/opt`, `/root`, `/run`, `/tmp`, `/var/log`, `/var/tmp`, `/dev` (with its own `/dev/log` and terminals) and the BPF file
 //! system, so that pinned maps vanish too. The network has nothing but loopback. It all goes with the last process in it.
 
 use std::fs;
@@ -75,7 +75,8 @@ pub fn enter(kept: Option<&Path>) -> anyhow::Result<()> {
     programs::install()?;
 
     layer_over_etc()?;
-    for folder in ["/home", "/root", "/var/log"] {
+    // Where a scenario may install programs.
+    for folder in ["/home", "/opt", "/root", "/var/log"] {
         private_folder(folder, "mode=755")?;
     }
     for folder in ["/tmp", "/var/tmp"] {

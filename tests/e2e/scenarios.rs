@@ -17,9 +17,12 @@ macro_rules! scenarios {
 }
 
 mod announcements;
+mod attempts;
 mod endings;
 mod impostors;
+mod inside;
 mod logins;
+mod methods;
 mod refusals;
 mod restarts;
 
@@ -55,8 +58,11 @@ impl Scenario {
 /// All scenarios, in the order in which they are played.
 pub fn all() -> Vec<Scenario> {
     let mut all = logins::scenarios();
+    all.extend(methods::scenarios());
     all.extend(endings::scenarios());
+    all.extend(inside::scenarios());
     all.extend(refusals::scenarios());
+    all.extend(attempts::scenarios());
     all.extend(impostors::scenarios());
     all.extend(restarts::scenarios());
     all.extend(announcements::scenarios());
@@ -67,4 +73,5 @@ pub fn all() -> Vec<Scenario> {
 /// Whatever came late: at the very end there is no session that no scenario accounts for.
 fn nothing_is_left_unexplained(scene: &mut Scene<'_>) {
     scene.everything_is_explained();
+    scene.attempts_are_no_sessions();
 }

@@ -9,14 +9,16 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use login_tracer::session::Attempt;
 
 use crate::accounts::{Account, BOB};
 use crate::client::{Client, Use};
 use crate::lines::LIMIT;
 use crate::processes;
 use crate::sandbox::HOST;
+use crate::server::SSHD;
 use crate::site::Site;
-use crate::tracer::{Session, State};
+use crate::tracer::{Gained, Session, State};
 
 /// How far the tracer's clock readings may be from ours: it converts from time since boot.
 const CLOCK_SLACK: Duration = Duration::from_millis(50);
@@ -32,6 +34,8 @@ pub struct Scene<'a> {
     processes: BTreeSet<u32>,
     /// The sessions that happened.
     expected: BTreeSet<String>,
+    /// Those in which user ids were gained; in no other one was any.
+    gained: BTreeSet<String>,
 }
 
 /// A session that was found as it should be.
@@ -67,6 +71,7 @@ impl<'a> Scene<'a> {
             known: BTreeSet::new(),
             processes: processes::descendants(),
             expected: BTreeSet::new(),
+            gained: BTreeSet::new(),
         };
         scene.known = scene.listed().into_iter().map(|session| session.session).collect();
         scene
@@ -164,6 +169,107 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Waits until exactly these user ids are listed as gained in the session: from, to, by which program.
+    #[track_caller]
+    pub fn gains(&mut self, open: &Open, expected: &[(Account, Account, &str)]) {
+        self.gained_from(open.truth.peer, expected);
+    }
+
+    /// The same for the session from an address, which may be closed.
+    #[track_caller]
+    pub fn gained_from(&mut self, peer: SocketAddr, expected: &[(Account, Account, &str)]) {
+        let found = self.gained(peer);
+        let found: Vec<_> = found.iter().map(|g| (g.from, g.to, g.user.as_deref(), g.exe.as_str())).collect();
+        let truth: Vec<_> =
+            expected.iter().map(|(from, to, exe)| (from.uid, to.uid, Some(to.name), *exe)).collect();
+        assert_eq!(found, truth, "listed as gained, and really gained");
+    }
+
+    /// Checks that the same was gained so often in the session from an address, and told with bounds.
+    #[track_caller]
+    pub fn gained_in_a_storm(
+        &mut self,
+        peer: SocketAddr,
+        (from, to, exe): (Account, Account, &str),
+        count: u64,
+    ) {
+        let found = self.gained(peer);
+        assert!(
+            found.iter().all(|g| (g.from, g.to, g.exe.as_str()) == (from.uid, to.uid, exe)),
+            "{found:#?}"
+        );
+        assert_eq!(found.iter().map(|gained| gained.count).sum::<u64>(), count, "all are counted");
+        assert!(found.len() < 80, "{} changes", found.len());
+    }
+
+    /// What was gained until now.
+    #[track_caller]
+    fn gained(&mut self, peer: SocketAddr) -> Vec<Gained> {
+        self.fence();
+        let listed = self.listed();
+        let session = listed.iter().find(|session| session.peer() == Some(peer)).expect("it is listed");
+        self.gained.insert(session.session.clone());
+        let gained = self.site.tracer.gained(&session.session).unwrap_or_else(|error| panic!("{error:#}"));
+        assert!(gained.iter().all(|gained| gained.at >= session.opened_at), "{gained:#?}");
+        gained
+    }
+
+    /// Checks that exactly these were found since the beginning: who runs what is called like sshd, and why it is not it.
+    #[track_caller]
+    pub fn foreign_sshds(&mut self, expected: &[(Account, &str, &str)]) {
+        self.fence();
+        let all = self.site.tracer.findings().unwrap_or_else(|error| panic!("{error:#}"));
+        let own = format!("/{}/", std::process::id());
+        let found: Vec<_> = all
+            .iter()
+            .filter(|found| found.at >= self.started)
+            // Another run of the suite has folders of its own.
+            .filter(|found| found.exe.contains(&own) || found.exe == SSHD)
+            .map(|found| (found.run_by.uid, found.exe.as_str(), found.doubt.as_str()))
+            .collect();
+        let mut truth: Vec<_> = expected.iter().map(|(who, exe, why)| (who.uid, *exe, *why)).collect();
+        truth.reverse();
+        assert_eq!(found, truth, "listed as found, and really there");
+    }
+
+    /// Waits until enough is known of the session of a client.
+    #[track_caller]
+    pub fn known(&self, client: &Client, is_enough: impl Fn(&Session) -> bool) -> Session {
+        let started = Instant::now();
+        loop {
+            let listed = self.listed().into_iter().find(|session| session.peer() == Some(client.login.peer));
+            match listed {
+                Some(session) if is_enough(&session) => return session,
+                other => assert!(started.elapsed() < LIMIT, "not enough is known: {other:#?}"),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until a connection is listed as an attempt, once.
+    #[track_caller]
+    pub fn attempted(&self, peer: SocketAddr) -> Attempt {
+        let started = Instant::now();
+        loop {
+            let mut found = self.site.tracer.attempts().unwrap_or_else(|error| panic!("{error:#}"));
+            found.retain(|attempt| attempt.peer == peer);
+            assert!(found.len() <= 1, "one connection, one attempt: {found:#?}");
+            if let Some(attempt) = found.pop() {
+                assert_eq!(attempt.host, HOST);
+                assert!(
+                    self.started - CLOCK_SLACK <= attempt.began_at
+                        && attempt.began_at <= attempt.ended_at
+                        && attempt.ended_at <= Timestamp::now() + CLOCK_SLACK,
+                    "{attempt:#?} did not happen since {}",
+                    self.started
+                );
+                return attempt;
+            }
+            assert!(started.elapsed() < LIMIT, "no attempt from {peer} is listed");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// The post-auth child of the session, which outlives its monitor when that is killed.
     pub fn post_auth_child(&self, open: &Open) -> u32 {
         let children = processes::children(open.monitor);
@@ -192,6 +298,11 @@ impl<'a> Scene<'a> {
         if new.iter().any(|session| session.state != State::Closed) {
             panic!("all sessions are over, but not all are closed");
         }
+        let unexpected = new.iter().find(|s| s.escalated_to.is_some() && !self.gained.contains(&s.session));
+        if let Some(session) = unexpected {
+            let gained = self.site.tracer.gained(&session.session);
+            panic!("nobody gained a user id in {session:#?}, but this is listed: {gained:#?}");
+        }
         self.site.explained.lock().expect("nobody fails with the lock").extend(self.expected.iter().cloned());
     }
 
@@ -206,6 +317,20 @@ impl<'a> Scene<'a> {
         if listed.len() != explained.len() {
             panic!("{} sessions happened, {} are listed now", explained.len(), listed.len());
         }
+    }
+
+    /// Checks that every connection is listed as one attempt at most, and as none if it is a session.
+    pub fn attempts_are_no_sessions(&self) {
+        let attempts = self.site.tracer.attempts().unwrap_or_else(|error| panic!("{error:#}"));
+        assert!(!attempts.is_empty(), "some scenarios were refused");
+        let mut peers: BTreeSet<_> = attempts.iter().map(|attempt| (attempt.peer, attempt.local)).collect();
+        assert_eq!(peers.len(), attempts.len(), "no connection is told twice");
+        let both: Vec<_> = self
+            .listed()
+            .into_iter()
+            .filter(|s| s.peer().is_some_and(|peer| !peers.insert((peer, s.local()))))
+            .collect();
+        assert!(both.is_empty(), "sessions, and yet attempts: {both:#?}");
     }
 
     /// A login after which whatever happened before must be listed.

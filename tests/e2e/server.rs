@@ -44,7 +44,7 @@ impl Server {
         let port = next_port();
         let config = write_config(port, &Key::Host.path(), lines);
         let listener = Mutex::new(listen(&config, options));
-        let writes_log = !lines.contains("LogLevel QUIET");
+        let writes_log = !lines.contains("LogLevel QUIET") && !options.contains(&"-E");
         let server = Self { port, config, options, writes_log, listener };
         server.wait_until_listening();
         server
@@ -199,10 +199,14 @@ fn write_config(port: u16, host_key: &Path, lines: &str) -> String {
     let (lines, blocks) = lines.split_at(lines.find("Match ").unwrap_or(lines.len()));
     let mut text = format!(
         "{lines}Port {port}\nListenAddress {}\nListenAddress ::1\nHostKey {}\nPidFile none\n\
-         AuthorizedKeysFile {ROOM}/authorized_keys/%u\nMaxStartups 100\nUseDNS no\n",
+         AuthorizedKeysFile {ROOM}/authorized_keys/%u\nUseDNS no\n",
         sandbox::address(),
         host_key.display()
     );
+    // Of this one setting the last value counts, in OpenSSH 9.2 at least.
+    if !lines.contains("MaxStartups") {
+        text += "MaxStartups 100\n";
+    }
     if punishes() {
         // Refusals are what half of the scenarios are about; none may be answered with silence for the next.
         text += "PerSourcePenalties no\n";

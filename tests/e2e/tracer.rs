@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
+use login_tracer::session::{Attempt, Auth, FirstCommand};
+use login_tracer::store::{AttemptFilter, Reader};
 use serde::Deserialize;
 
 use crate::accounts::write;
@@ -27,12 +29,63 @@ pub struct Session {
     local: Option<Address>,
     pub sshd: Sshd,
     pub tty: Option<String>,
+    pub auth: Option<Auth>,
+    pub first_command: Option<FirstCommand>,
     pub state: State,
     pub opened_at: Timestamp,
     pub recovered: bool,
     pub closed_at: Option<Timestamp>,
     pub duration_s: Option<f64>,
     pub end: Option<String>,
+    pub escalated_to: Option<u32>,
+}
+
+/// What `show --json` says about a session beside that.
+#[derive(Debug, Deserialize)]
+struct Shown {
+    changes: Vec<Change>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Change {
+    at: Timestamp,
+    count: Option<u64>,
+    escalation: Option<Escalation>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Escalation {
+    from: Identity,
+    to: Identity,
+    exe: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Identity {
+    pub uid: u32,
+    user: Option<String>,
+}
+
+/// An sshd that is not the machine's, as the tracer lists it.
+#[derive(Debug, Deserialize)]
+pub struct Foreign {
+    pub at: Timestamp,
+    pub run_by: Identity,
+    pub exe: String,
+    pub doubt: String,
+}
+
+/// A user id that was gained inside of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gained {
+    pub from: u32,
+    pub to: u32,
+    /// The account that is gained, as the tracer names it.
+    pub user: Option<String>,
+    pub exe: String,
+    /// It stands for so many.
+    pub count: u64,
+    pub at: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -124,6 +177,26 @@ impl Tracer {
         parse(&Self::listing()?)
     }
 
+    /// All attempts at servers of the sandbox, oldest first.
+    pub fn attempts(&self) -> anyhow::Result<Vec<Attempt>> {
+        let reader = Reader::open(format!("{ROOM}/state").as_ref()).context("cannot read the database")?;
+        let mut attempts = Vec::new();
+        reader.for_each_attempt(&AttemptFilter::default(), |attempt| {
+            let local = attempt.local.filter(|local| sandbox::server_ports().contains(&local.port()));
+            if local.is_some() {
+                attempts.push(attempt);
+            }
+        })?;
+        Ok(attempts)
+    }
+
+    /// What `attempts` prints with these further arguments.
+    pub fn attempts_listing(arguments: &[&str]) -> String {
+        let output = login_tracer().arg("attempts").args(arguments).output().expect("it can be run");
+        assert!(output.status.success(), "attempts: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
     /// What `sessions --json` prints.
     pub fn listing() -> anyhow::Result<String> {
         let output = login_tracer()
@@ -136,6 +209,27 @@ impl Tracer {
             String::from_utf8_lossy(&output.stderr)
         );
         String::from_utf8(output.stdout).context("the list is not UTF-8")
+    }
+
+    /// The user ids that were gained inside of a session, in the order in which they were.
+    pub fn gained(&self, session: &str) -> anyhow::Result<Vec<Gained>> {
+        let output = login_tracer().args(["show", "--json", session]).output().context("cannot show")?;
+        let shown: Shown = serde_json::from_slice(&output.stdout).context("not a session")?;
+        let gained = shown.changes.into_iter().filter_map(|change| {
+            let Escalation { from, to, exe } = change.escalation?;
+            let count = change.count.unwrap_or(1);
+            Some(Gained { from: from.uid, to: to.uid, user: to.user, exe, count, at: change.at })
+        });
+        Ok(gained.collect())
+    }
+
+    /// What `findings --json` lists, newest first.
+    pub fn findings(&self) -> anyhow::Result<Vec<Foreign>> {
+        let output =
+            login_tracer().args(["findings", "--json", "--limit", "0"]).output().context("cannot list")?;
+        ensure!(output.status.success(), "findings: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).context("the list is not UTF-8")?;
+        text.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
     }
 
     /// What the trace role said since `start`, and whether it is still there.

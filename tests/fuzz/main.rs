@@ -8,6 +8,7 @@
 mod edit;
 mod files;
 mod kernel;
+mod log;
 
 use std::fs;
 use std::path::{Path, PathBuf};

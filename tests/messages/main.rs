@@ -20,23 +20,25 @@ use login_tracer::assess::{Assessment, assess};
 use login_tracer::config::Thresholds;
 use login_tracer::enrich::address::Scope;
 use login_tracer::enrich::{Fact, Facts, Network, Place, Reputation, Why};
+use login_tracer::event::Doubt;
 use login_tracer::notify::message::{Event, Message, Subject, compose};
 use login_tracer::notify::sink::console::line;
 use login_tracer::notify::sink::slack::payload;
 use login_tracer::sanitize;
-use login_tracer::session::End;
+use login_tracer::session::{Auth, AuthKey, Certificate, End, Escalation, ForeignSshd, Identity};
 use proptest::prelude::*;
 
 const ADDRESS: &str = "193.146.30.12:51122";
 
 #[test]
 fn login_of_low_risk() {
-    check("login-low", &opened("alice", ADDRESS), &facts(12, "Not listed in any dataset"));
+    check("login-low", &by_key(opened("alice", ADDRESS), None), &facts(12, "Not listed in any dataset"));
 }
 
 #[test]
 fn login_of_medium_risk() {
-    check("login-medium", &opened("alice", "[2a00:1450:4001::42]:40022"), &facts(35, "Seen in one dataset"));
+    let event = by_key(opened("alice", "[2a00:1450:4001::42]:40022"), Some("alice@corp"));
+    check("login-medium", &event, &facts(35, "Seen in one dataset"));
 }
 
 #[test]
@@ -69,6 +71,7 @@ fn login_of_somebody_hostile() {
         name: Some("<!here>".repeat(40)),
         description: Some("\u{9b}31m".to_owned()),
     });
+    let event = by_key(event, Some("<!channel>\u{1b}[2J\u{202e}\n12:00 LOGIN root"));
     check("login-hostile", &event, &facts);
 }
 
@@ -80,6 +83,29 @@ fn end_of_a_session() {
         end: End::Logout,
     };
     check("logout", &event, &facts(12, "Not listed in any dataset"));
+}
+
+#[test]
+fn gained_user_id() {
+    let event = gained("alice", Some("root"), "/usr/bin/sudo");
+    check("gained", &event, &facts(12, "Not listed in any dataset"));
+}
+
+#[test]
+fn gained_user_id_of_somebody_hostile() {
+    let event = gained("<!channel>", None, "/tmp/<@U1>\u{1b}[2J\n12:00 LOGOUT*x*");
+    check("gained-hostile", &event, &facts(70, "x"));
+}
+
+#[test]
+fn foreign_sshd() {
+    check_message("foreign-sshd", &compose(&foreign(Some("alice"), "/home/alice/sshd"), None, &zone()));
+}
+
+#[test]
+fn foreign_sshd_of_somebody_hostile() {
+    let event = foreign(None, "/tmp/<!channel>\u{1b}[2J\n12:00 LOGIN *root*/sshd");
+    check_message("foreign-sshd-hostile", &compose(&event, None, &zone()));
 }
 
 #[test]
@@ -101,15 +127,16 @@ proptest! {
         score in 0..=100u8,
     ) {
         let mut subject = subject(&user, ADDRESS);
-        subject.host = host;
+        subject.host = host.clone();
         let mut facts = facts(score, &reason);
         facts.network =
             Fact::Known(Network { asn: 1, name: Some(network.clone()), description: Some(network) });
         facts.place =
             Fact::Known(Place { city: Some(city.clone()), region: Some(city), country_code: None });
-        let opened = Event::Opened(subject.clone());
+        let opened = by_key(Event::Opened(subject.clone()), Some(&user));
         let closed = Event::Closed { subject, at: at("2026-11-21T09:00:00Z"), end: End::Killed };
-        for event in [opened, closed] {
+        let (gained, foreign) = (gained(&user, Some(&host), &reason), foreign(Some(&user), &reason));
+        for event in [opened, closed, gained, foreign] {
             let message = compose(&event, Some((&rate(&facts), &facts)), &zone());
             let payload = serde_json::to_string(&payload(&message)).unwrap();
             slack::check(&payload).map_err(TestCaseError::fail)?;
@@ -259,15 +286,47 @@ fn opened(user: &str, peer: &str) -> Event {
     Event::Opened(subject(user, peer))
 }
 
+fn gained(user: &str, to: Option<&str>, exe: &str) -> Event {
+    let how = Escalation {
+        pid: 4711,
+        from: Identity { uid: 1000, user: Some(user.to_owned()) },
+        to: Identity { uid: 0, user: to.map(str::to_owned) },
+        exe: exe.to_owned(),
+    };
+    Event::Escalated { subject: subject(user, ADDRESS), at: at("2026-11-21T08:06:00Z"), how }
+}
+
+fn foreign(user: Option<&str>, exe: &str) -> Event {
+    let run_by = Identity { uid: 1000, user: user.map(str::to_owned) };
+    let foreign = ForeignSshd { pid: 4711, run_by, exe: exe.to_owned(), doubt: Doubt::User };
+    Event::ForeignSshd { host: "web-1".to_owned(), at: at("2026-11-21T08:06:00Z"), foreign }
+}
+
 fn subject(user: &str, peer: &str) -> Subject {
     Subject {
         host: "web-1".to_owned(),
         user: Some(user.to_owned()),
         uid: Some(1000),
         peer: Some(peer.parse().unwrap()),
+        auth: None,
         opened_at: at("2026-11-21T08:05:34.250Z"),
         recovered: false,
     }
+}
+
+/// The same by a key, and by a certificate with this id.
+fn by_key(mut event: Event, certificate: Option<&str>) -> Event {
+    let fingerprint = "SHA256:7L5FXqCp1cnVTcsWCKPhBLXgDd4YNbsk2gHbYYBmYfI".to_owned();
+    let key = |kind: &str| AuthKey { kind: kind.to_owned(), fingerprint: fingerprint.clone() };
+    if let Event::Opened(subject) = &mut event {
+        subject.auth = Some(Auth {
+            method: "publickey".to_owned(),
+            key: Some(key(if certificate.is_some() { "ED25519-CERT" } else { "ED25519" })),
+            certificate: certificate.map(|id| Certificate { id: id.to_owned(), serial: 7, ca: key("RSA") }),
+            user_log: None,
+        });
+    }
+    event
 }
 
 fn facts(score: u8, reason: &str) -> Facts {

@@ -37,7 +37,10 @@ fn one_line_for_each_message() {
     }
     let kinds: Vec<_> =
         records(&path).iter().map(|record| record["kind"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(kinds, ["opened", "opened", "opened", "opened", "closed", "events_lost"]);
+    assert_eq!(
+        kinds,
+        ["opened", "opened", "opened", "opened", "closed", "escalated", "foreign_sshd", "events_lost"]
+    );
 }
 
 #[test]

@@ -8,11 +8,12 @@ use login_tracer::assess::assess;
 use login_tracer::config::{self, Thresholds};
 use login_tracer::enrich::address::Scope;
 use login_tracer::enrich::{Fact, Facts, Network, Place, Reputation, Why};
+use login_tracer::event::Doubt;
 use login_tracer::notify::message::{Event, Subject, compose};
 use login_tracer::notify::outbox::Delivery;
 use login_tracer::notify::sink::http::{Clients, Http, Service};
 use login_tracer::notify::sink::{Report, Sink};
-use login_tracer::session::End;
+use login_tracer::session::{Auth, AuthKey, Certificate, End, Escalation, ForeignSshd, Identity};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -64,6 +65,8 @@ pub(crate) fn messages() -> Vec<(&'static str, Delivery)> {
         ("login, unknown", recomposed(private)),
         ("login, hostile", opened(&hostile, 70)),
         ("logout", closed(&polite, 12)),
+        ("gained", gained(&polite, "/usr/bin/sudo")),
+        ("foreign sshd", foreign(&polite, "/home/alice/sshd")),
         ("events lost", lost()),
     ]
 }
@@ -76,6 +79,21 @@ pub(crate) fn closed(strangers: &Strangers, score: u8) -> Delivery {
     let event =
         Event::Closed { subject: subject(strangers), at: at("2026-11-21T08:33:12Z"), end: End::Logout };
     delivery(event, Some(facts(strangers, score)))
+}
+
+pub(crate) fn gained(strangers: &Strangers, exe: &str) -> Delivery {
+    let identity = |uid, user: &str| Identity { uid, user: Some(user.to_owned()) };
+    let (from, to) = (identity(1000, &strangers.user), identity(0, "root"));
+    let how = Escalation { pid: 4711, from, to, exe: exe.to_owned() };
+    let event = Event::Escalated { subject: subject(strangers), at: at("2026-11-21T08:06:00Z"), how };
+    delivery(event, Some(facts(strangers, 12)))
+}
+
+pub(crate) fn foreign(strangers: &Strangers, exe: &str) -> Delivery {
+    let run_by = Identity { uid: 1000, user: Some(strangers.user.clone()) };
+    let foreign = ForeignSshd { pid: 4711, run_by, exe: exe.to_owned(), doubt: Doubt::User };
+    let event = Event::ForeignSshd { host: strangers.host.clone(), at: at("2026-11-21T08:06:00Z"), foreign };
+    Delivery { subject: format!("{SESSION}/8"), ..delivery(event, None) }
 }
 
 pub(crate) fn lost() -> Delivery {
@@ -113,9 +131,20 @@ fn subject(strangers: &Strangers) -> Subject {
         user: Some(strangers.user.clone()),
         uid: Some(1000),
         peer: Some("193.146.30.12:51122".parse().unwrap()),
+        auth: Some(Auth {
+            method: "publickey".to_owned(),
+            key: Some(key("ED25519-CERT")),
+            certificate: Some(Certificate { id: strangers.city.clone(), serial: 7, ca: key("RSA") }),
+            user_log: None,
+        }),
         opened_at: at("2026-11-21T08:05:34.250Z"),
         recovered: false,
     }
+}
+
+fn key(kind: &str) -> AuthKey {
+    let fingerprint = "SHA256:7L5FXqCp1cnVTcsWCKPhBLXgDd4YNbsk2gHbYYBmYfI".to_owned();
+    AuthKey { kind: kind.to_owned(), fingerprint }
 }
 
 fn facts(strangers: &Strangers, score: u8) -> Facts {
@@ -228,9 +257,10 @@ pub(crate) fn hostile() -> impl Strategy<Value = String> {
 pub(crate) fn hostile_message() -> impl Strategy<Value = Delivery> {
     let strangers = (hostile(), hostile(), hostile(), hostile(), hostile())
         .prop_map(|(user, host, reason, network, city)| Strangers { user, host, reason, network, city });
-    (strangers, 0..=100u8, any::<bool>()).prop_map(|(strangers, score, ended)| match ended {
-        true => closed(&strangers, score),
-        false => opened(&strangers, score),
+    (strangers, hostile(), 0..=100u8, 0..3u8).prop_map(|(strangers, exe, score, kind)| match kind {
+        0 => closed(&strangers, score),
+        1 => gained(&strangers, &exe),
+        _ => opened(&strangers, score),
     })
 }
 

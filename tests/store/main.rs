@@ -1,5 +1,6 @@
 //! `sessions.db` at its boundary: updates in, rows out; killed, damaged, full, and read by others.
 
+mod attempts;
 mod faults;
 mod rows;
 
@@ -16,6 +17,7 @@ fn opening(pid: u32) -> Opening {
         uid: Some(1001),
         peer: Some("192.0.2.7:40000".parse().expect("an address")),
         local: Some("192.0.2.1:22".parse().expect("an address")),
+        auth: None,
         tty: None,
         sshd: Sshd { pid, exe: Some("/usr/sbin/sshd".into()) },
         sshd_start_boot_ns: 1_000,

@@ -1,6 +1,9 @@
 //! What updates leave behind, and what filters find.
 
-use login_tracer::session::{ChangeKind, Opening, Update};
+use login_tracer::event::Doubt;
+use login_tracer::session::{
+    Auth, ChangeKind, CommandKind, Escalation, FirstCommand, ForeignSshd, Identity, Opening, Update,
+};
 use login_tracer::store::{Filter, Reader, StoreError, Writer};
 use tempfile::tempdir;
 
@@ -31,6 +34,47 @@ fn a_session_goes_through_its_changes() {
 }
 
 #[test]
+fn how_somebody_came_in_is_stored_once() {
+    let directory = tempdir().expect("a folder");
+    let mut writer = Writer::open(directory.path(), None).expect("a writer");
+    let auth = |method: &str| Auth { method: method.into(), key: None, certificate: None, user_log: None };
+    let first = |path: &str| FirstCommand {
+        kind: CommandKind::Command,
+        path: path.into(),
+        arguments: vec!["\u{1b}\"\0".into()],
+    };
+    let nameless = Opening { user: None, ..opening(7) };
+    let key = nameless.key;
+    let authenticated = |method| Update::Authenticated {
+        key,
+        at: at(1),
+        user: Some("bob".into()),
+        auth: Box::new(auth(method)),
+    };
+    let began = |path| Update::Began { key, at: at(2), first: Box::new(first(path)) };
+    let updates = [
+        opened(&nameless),
+        authenticated("password"),
+        authenticated("publickey"),
+        began("/bin/sh"),
+        began("/bin/bash"),
+    ];
+    writer.commit(&updates).expect("written");
+    let known = Opening { auth: Some(auth("hostbased")), ..opening(8) };
+    writer.commit(&[opened(&known)]).expect("written");
+
+    let reader = Reader::open(directory.path()).expect("a reader");
+    let session = reader.session(1).expect("read").expect("there");
+    assert_eq!((session.user.as_deref(), session.auth), (Some("bob"), Some(auth("password"))));
+    assert_eq!(session.first_command, Some(first("/bin/sh")));
+    assert_eq!(reader.changes_of(1).expect("read").len(), 3);
+    let session = reader.session(2).expect("read").expect("there");
+    assert_eq!((session.auth, session.first_command), (Some(auth("hostbased")), None));
+    // A session that goes on after a restart is written anew to a new database with all of it.
+    assert_eq!(writer.live_sessions().expect("read")[1], known);
+}
+
+#[test]
 fn updates_are_idempotent() {
     let directory = tempdir().expect("a folder");
     let mut writer = Writer::open(directory.path(), None).expect("a writer");
@@ -53,6 +97,92 @@ fn an_end_without_a_beginning_is_no_change() {
     writer.commit(&[closed(&opening(7), 5)]).expect("written");
     let reader = Reader::open(directory.path()).expect("a reader");
     assert!(reader.changes_after(0, 10).expect("read").is_empty());
+}
+
+fn escalated(opening: &Opening, boot_ns: u64, to: u32, count: u64) -> Update {
+    let escalation = Escalation {
+        pid: 99,
+        from: Identity { uid: 1001, user: Some("alice".into()) },
+        to: Identity { uid: to, user: None },
+        exe: "/usr/bin/sudo".into(),
+    };
+    let at = at(boot_ns.cast_signed());
+    Update::Escalated { key: opening.key, at, boot_ns, escalation: Box::new(escalation), count }
+}
+
+#[test]
+fn gained_user_ids_are_changes_of_their_session_once() {
+    let directory = tempdir().expect("a folder");
+    let mut writer = Writer::open(directory.path(), None).expect("a writer");
+    let opening = opening(7);
+    let batch = [
+        opened(&opening),
+        escalated(&opening, 1, 1002, 1),
+        escalated(&opening, 2, 0, 1),
+        closed(&opening, 5),
+        escalated(&opening, 9, 1003, 12),
+    ];
+    for _ in 0..3 {
+        writer.commit(&batch).expect("written");
+    }
+    let reader = Reader::open(directory.path()).expect("a reader");
+    let changes = reader.changes_of(1).expect("read");
+    let found: Vec<_> = changes
+        .iter()
+        .map(|change| {
+            (change.seq, change.kind, change.escalation.as_ref().map(|how| how.to.uid), change.count)
+        })
+        .collect();
+    let expected = [
+        (1, ChangeKind::Opened, None, None),
+        (2, ChangeKind::Escalated, Some(1002), None),
+        (3, ChangeKind::Escalated, Some(0), None),
+        (4, ChangeKind::Closed, None, None),
+        (5, ChangeKind::Escalated, Some(1003), Some(12)),
+    ];
+    assert_eq!(found, expected);
+    let Update::Escalated { escalation, .. } = &batch[1] else { unreachable!() };
+    assert_eq!(changes[1].escalation.as_ref(), Some(&**escalation));
+    assert_eq!(reader.changes_after(0, 100).expect("read"), changes);
+    let session = reader.session(1).expect("read").expect("there");
+    assert_eq!(session.escalated_to, Some(0), "root stays");
+}
+
+#[test]
+fn gained_user_ids_of_an_unknown_session_are_no_change() {
+    let directory = tempdir().expect("a folder");
+    let mut writer = Writer::open(directory.path(), None).expect("a writer");
+    writer.commit(&[opened(&opening(7)), escalated(&opening(8), 1, 0, 1)]).expect("written");
+    let reader = Reader::open(directory.path()).expect("a reader");
+    assert_eq!(reader.changes_after(0, 10).expect("read").len(), 1);
+    assert_eq!(reader.session(1).expect("read").expect("there").escalated_to, None);
+}
+
+#[test]
+fn foreign_sshds_are_changes_of_no_session_once() {
+    let directory = tempdir().expect("a folder");
+    let mut writer = Writer::open(directory.path(), None).expect("a writer");
+    let foreign = |pid| ForeignSshd {
+        pid,
+        run_by: Identity { uid: 1001, user: Some("alice".into()) },
+        exe: "/home/alice/sshd".into(),
+        doubt: Doubt::User,
+    };
+    let started = |pid| Update::ForeignSshd {
+        key: opening(pid).key,
+        at: at(pid.into()),
+        foreign: Box::new(foreign(pid)),
+    };
+    for _ in 0..3 {
+        writer.commit(&[opened(&opening(7)), started(7), started(8), started(9)]).expect("written");
+    }
+    let reader = Reader::open(directory.path()).expect("a reader");
+    let found = reader.foreign_sshds(Some(2)).expect("read");
+    let pids: Vec<_> = found.iter().filter_map(|change| Some(change.foreign.as_ref()?.pid)).collect();
+    assert_eq!(pids, [9, 8], "newest first");
+    assert_eq!(found[1].foreign, Some(foreign(8)));
+    assert_eq!((found[1].session_id, found[1].kind, found[1].at), (None, ChangeKind::ForeignSshd, at(8)));
+    assert_eq!(reader.foreign_sshds(None).expect("read").len(), 3);
 }
 
 #[test]

@@ -1,11 +1,18 @@
 //! The tracker at its boundary: events in, findings out.
 //!
 //! `traces` replays recordings of real logins (made by `login-tracer trace --record`), `properties` throws every
-//! order, loss and repetition of events at it, `rule` holds one test per condition of the rule.
+//! order, loss and repetition of events at it, `rule` holds one test per condition of the rule; `auth` and `attempts`
+//! are about what sshd says in its log; `escalation` holds one test per rule about user ids that are gained inside of
+//! sessions, `foreign` one about sshds that are not this host's.
 
+mod attempts;
+mod auth;
+mod escalation;
+mod foreign;
 mod properties;
 mod rule;
 mod traces;
+mod world;
 
 use login_tracer::event::Event;
 use login_tracer::tracker::{Finding, Tracker};

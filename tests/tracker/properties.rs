@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use login_tracer::event::{BootTime, Event, ExitStatus, Fact, Image, Process};
+use login_tracer::event::{BootTime, Escalated, Event, ExitStatus, Fact, Image, Process};
 use login_tracer::tracker::Finding;
 use proptest::prelude::*;
 
@@ -19,11 +19,25 @@ fn check(found: &[Finding]) -> Result<(), TestCaseError> {
             Finding::Opened { monitor, .. } | Finding::Recovered { monitor, .. } => {
                 prop_assert!(is_open.insert(*monitor, true).is_none(), "opened twice: {monitor:?}");
             }
-            Finding::Identified { monitor, .. } => {
+            Finding::Identified { monitor, .. }
+            | Finding::Authenticated { monitor, .. }
+            | Finding::Began { monitor, .. } => {
                 prop_assert_eq!(is_open.get(monitor), Some(&true), "identified, but not open");
             }
             Finding::Closed { monitor, .. } => {
                 prop_assert_eq!(is_open.insert(*monitor, false), Some(true), "closed, but not open");
+            }
+            Finding::Escalated { monitor, count, .. } => {
+                prop_assert!(is_open.contains_key(monitor), "escalated, but never opened");
+                prop_assert!(*count > 0);
+            }
+            Finding::ForeignSshd { uid, image, .. } => {
+                prop_assert!(*uid != 0 || !image.is_trusted_sshd(), "trusted and doubted");
+            }
+            Finding::Attempt(attempt) => {
+                let Some(monitor) = attempt.monitor else { continue };
+                prop_assert!(!is_open.contains_key(&monitor), "a session, and yet an attempt");
+                prop_assert!(attempt.tried.users.len() <= 8 && attempt.tried.methods.len() <= 8);
             }
         }
     }
@@ -46,13 +60,39 @@ fn any_fact() -> impl Strategy<Value = Fact> {
     });
     let status = prop_oneof![3 => Just(ExitStatus::Code(0)), 1 => Just(ExitStatus::Code(255)), 1 => Just(ExitStatus::Signal(9))];
     prop_oneof![
-        2 => image.prop_map(Fact::Exec),
-        1 => Just(Fact::Leave { tty: Some("pts/0".into()), path: "/bin/sh".into() }),
+        2 => image.clone().prop_map(Fact::Exec),
+        1 => image.prop_map(Fact::ForeignExec),
+        1 => Just(Fact::Leave {
+            tty: Some("pts/0".into()),
+            path: "/bin/sh".into(),
+            arguments: vec!["-sh".into()],
+        }),
+        2 => Just(Fact::Socket {
+            peer: "192.0.2.7:40000".parse().expect("an address"),
+            local: "192.0.2.1:22".parse().expect("an address"),
+        }),
+        4 => any_line().prop_map(|text| Fact::LogLine { text }),
         4 => any_process().prop_map(|child| Fact::Fork { child }),
         4 => status.prop_map(Fact::Exit),
         4 => Just(Fact::TimerDisarmed { title: "sshd: alice [priv]".into() }),
         2 => (0_u32..3).prop_map(|uid| Fact::Credentials { ruid: uid, euid: uid, suid: uid }),
+        2 => (any_process(), 0_u32..3).prop_map(|(root, to)| {
+            Fact::Escalated(Escalated { root, from: 1, to, is_granted: to == 2, name: "su".into(), path: None })
+        }),
     ]
+}
+
+/// Lines of processes of the small world.
+fn any_line() -> impl Strategy<Value = String> {
+    let text = prop_oneof![
+        Just("Accepted password for alice from 192.0.2.7 port 40000 ssh2".to_owned()),
+        Just("Accepted password for bob from 192.0.2.8 port 40000 ssh2".to_owned()),
+        Just("drop connection #1 from [192.0.2.7]:4 on [192.0.2.1]:22 past MaxStartups".to_owned()),
+        "[a-z]{0,9}".prop_map(|name| format!("Invalid user {name} from 192.0.2.7 port 40000")),
+        "Failed [a-z]{1,9} for (invalid user )?[a-z]{0,200} from 192.0.2.7 port 40000 ssh2",
+        any::<String>(),
+    ];
+    (1_u32..6, text).prop_map(|(pid, text)| format!("<38>Nov 21 07:12:28 sshd[{pid}]: {text}"))
 }
 
 fn any_event() -> impl Strategy<Value = Event> {

@@ -1,66 +1,11 @@
 //! One test per condition of the rule: with it the login is a session, without it there is none.
 
 use login_tracer::event::{BootTime, Event, ExitStatus, Fact, Image, Process};
-use login_tracer::session::End;
+use login_tracer::session::{CommandKind, End, FirstCommand};
 use login_tracer::tracker::{Finding, Tracker};
 
 use crate::findings;
-
-const LISTENER: u32 = 100;
-const MONITOR: u32 = 200;
-const PREAUTH: u32 = 201;
-const POSTAUTH: u32 = 202;
-const SHELL: u32 = 203;
-const ALICE: u32 = 1001;
-const SSHD_USER: u32 = 74;
-
-/// Starts in the order of the ids, so that a process is known by its id here.
-fn process(pid: u32) -> Process {
-    Process { pid, start: BootTime(u64::from(pid)) }
-}
-
-fn event(at: u64, pid: u32, parent_pid: u32, uid: u32, fact: Fact) -> Event {
-    Event { at: BootTime(at), process: process(pid), parent_pid, uid, fact }
-}
-
-fn sshd(name: &str) -> Image {
-    Image { name: name.into(), path: format!("/usr/sbin/{name}"), owner_uid: 0, mode: 0o755 }
-}
-
-fn disarm() -> Fact {
-    Fact::TimerDisarmed { title: "sshd: alice [priv]".into() }
-}
-
-fn becomes(uid: u32) -> Fact {
-    Fact::Credentials { ruid: uid, euid: uid, suid: uid }
-}
-
-/// The login of a normal user with a command, by OpenSSH up to 9.7.
-fn login() -> Vec<Event> {
-    let (peer, local) =
-        ("192.0.2.7:40000".parse().expect("an address"), "192.0.2.1:22".parse().expect("an address"));
-    vec![
-        event(1, LISTENER, 1, 0, Fact::Fork { child: process(MONITOR) }),
-        event(2, MONITOR, LISTENER, 0, Fact::Exec(sshd("sshd"))),
-        event(3, MONITOR, LISTENER, 0, Fact::Fork { child: process(PREAUTH) }),
-        event(4, MONITOR, LISTENER, 0, Fact::Socket { peer, local }),
-        event(5, PREAUTH, MONITOR, SSHD_USER, becomes(SSHD_USER)),
-        event(6, PREAUTH, MONITOR, SSHD_USER, Fact::Exit(ExitStatus::Code(0))),
-        event(7, MONITOR, LISTENER, 0, disarm()),
-        event(8, MONITOR, LISTENER, 0, Fact::Fork { child: process(POSTAUTH) }),
-        event(9, POSTAUTH, MONITOR, ALICE, becomes(ALICE)),
-        event(10, POSTAUTH, MONITOR, ALICE, Fact::Fork { child: process(SHELL) }),
-        event(
-            11,
-            SHELL,
-            POSTAUTH,
-            ALICE,
-            Fact::Leave { tty: Some("pts/3".into()), path: "/bin/bash".into() },
-        ),
-        event(12, POSTAUTH, MONITOR, ALICE, Fact::Exit(ExitStatus::Code(255))),
-        event(13, MONITOR, LISTENER, 0, Fact::Exit(ExitStatus::Code(255))),
-    ]
-}
+use crate::world::*;
 
 fn opens(events: &[Event]) -> usize {
     findings(events).iter().filter(|finding| matches!(finding, Finding::Opened { .. })).count()
@@ -82,8 +27,11 @@ fn a_login_is_opened_identified_and_closed() {
     };
     assert_eq!((user.as_deref(), exe.as_str(), *at), (Some("alice"), "/usr/sbin/sshd", BootTime(7)));
     assert_eq!(connection.peer.to_string(), "192.0.2.7:40000");
+    let first =
+        FirstCommand { kind: CommandKind::Shell, path: "/bin/bash".into(), arguments: vec!["-bash".into()] };
     let rest = [
         Finding::Identified { monitor, at: BootTime(9), uid: Some(ALICE), tty: None },
+        Finding::Began { monitor, at: BootTime(11), first: Box::new(first) },
         Finding::Identified { monitor, at: BootTime(11), uid: None, tty: Some("pts/3".into()) },
         Finding::Closed { monitor, at: BootTime(13), end: End::Logout },
     ];
@@ -109,7 +57,7 @@ fn the_preauth_child_must_be_the_monitors() {
 
 #[test]
 fn the_preauth_child_must_still_execute_sshd() {
-    let leave = Fact::Leave { tty: None, path: "/usr/bin/helper".into() };
+    let leave = Fact::Leave { tty: None, path: "/usr/bin/helper".into(), arguments: Vec::new() };
     assert_eq!(opens(&login_with(5, |event| event.fact = leave.clone())), 0);
 }
 
@@ -151,6 +99,7 @@ fn the_monitor_must_execute_a_trusted_sshd() {
     assert_eq!(with(|image| image.owner_uid = ALICE), 0);
     assert_eq!(with(|image| image.mode = 0o775), 0);
     assert_eq!(with(|image| image.mode = 0o757), 0);
+    assert_eq!(with(|image| image.path = "/home/alice/sshd".into()), 0);
     assert_eq!(with(|image| image.name = "sshd-copy".into()), 0);
     assert_eq!(with(|image| image.name = "sshd-auth".into()), 0);
 }
@@ -201,10 +150,7 @@ fn a_helper_as_root_does_not_hide_the_user() {
     events.insert(9, event(8, 260, MONITOR, 0, becomes(0)));
     let uids: Vec<_> = findings(&events)
         .iter()
-        .filter_map(|finding| match finding {
-            Finding::Identified { uid, .. } => *uid,
-            Finding::Opened { .. } | Finding::Recovered { .. } | Finding::Closed { .. } => None,
-        })
+        .filter_map(|finding| if let Finding::Identified { uid, .. } = finding { *uid } else { None })
         .collect();
     assert_eq!(uids, [0, ALICE]);
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use expect_test::expect_file;
 use login_tracer::event::{BootTime, Event};
+use login_tracer::session::Auth;
 use login_tracer::tracker::Finding;
 
 use crate::findings;
@@ -47,10 +48,43 @@ fn describe(found: &[Finding], start: BootTime) -> String {
     let ms = |at: &BootTime| (at.0 - start.0) / 1_000_000;
     for finding in found {
         match finding {
-            Finding::Opened { monitor, at, user, connection, exe } => {
+            Finding::Opened { monitor, at, user, connection, auth, exe } => {
                 let peer = connection.map(|connection| connection.peer.to_string());
-                writeln!(text, "{:>6} ms  opened {} by {exe}: {user:?} from {peer:?}", ms(at), monitor.pid)
+                let auth =
+                    auth.as_ref().map_or_else(|| "not said how".to_owned(), |auth| describe_auth(auth));
+                writeln!(
+                    text,
+                    "{:>6} ms  opened {} by {exe}: {user:?} from {peer:?}, {auth}",
+                    ms(at),
+                    monitor.pid
+                )
             }
+            Finding::Authenticated { monitor, at, user, auth } => writeln!(
+                text,
+                "{:>6} ms  authenticated {}: {user:?} {}",
+                ms(at),
+                monitor.pid,
+                describe_auth(auth)
+            ),
+            Finding::Began { monitor, at, first } => writeln!(
+                text,
+                "{:>6} ms  began {}: {} {:?} by {}",
+                ms(at),
+                monitor.pid,
+                first.kind.as_str(),
+                first.words(),
+                first.path
+            ),
+            Finding::Attempt(attempt) => writeln!(
+                text,
+                "{:>6} ms  attempt {:?} from {} since {} ms: {}, {:?}",
+                ms(&attempt.ended_at),
+                attempt.monitor.map(|monitor| monitor.pid),
+                attempt.peer,
+                ms(&attempt.began_at),
+                attempt.reason.as_str(),
+                attempt.tried
+            ),
             Finding::Recovered { monitor, at, .. } => {
                 writeln!(text, "{:>6} ms  recovered {}", ms(at), monitor.pid)
             }
@@ -60,8 +94,37 @@ fn describe(found: &[Finding], start: BootTime) -> String {
             Finding::Closed { monitor, at, end } => {
                 writeln!(text, "{:>6} ms  closed {}: {}", ms(at), monitor.pid, end.as_str())
             }
+            Finding::ForeignSshd { process, at, uid, image, doubt } => {
+                let (path, doubt) = (&image.path, doubt.as_str());
+                writeln!(text, "{:>6} ms  foreign {}: {path} by {uid}, {doubt}", ms(at), process.pid)
+            }
+            Finding::Escalated { monitor, at, process, how, count } => {
+                let (from, to, name) = (how.from, how.to, &how.name);
+                let pid = process.pid;
+                writeln!(
+                    text,
+                    "{:>6} ms  escalated {}: {from} -> {to} by {name}, {pid}, {count}",
+                    ms(at),
+                    monitor.pid
+                )
+            }
         }
         .expect("writing to memory");
+    }
+    text
+}
+
+fn describe_auth(auth: &Auth) -> String {
+    let Auth { method, key, certificate, user_log } = auth;
+    let mut text = format!("by {method}");
+    if let Some(key) = key {
+        write!(text, " {} {}", key.kind, key.fingerprint).expect("writing to memory");
+    }
+    if let Some(certificate) = certificate {
+        write!(text, " {certificate:?}").expect("writing to memory");
+    }
+    if let Some(user) = user_log {
+        write!(text, " as {user:?}").expect("writing to memory");
     }
     text
 }

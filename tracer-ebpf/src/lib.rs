@@ -10,8 +10,10 @@
 
 #![no_std]
 
+pub mod descendant;
+
 /// Changes with every change of a layout or a meaning here. The loader refuses programs of another version.
-pub const CONTRACT_VERSION: u32 = 2;
+pub const CONTRACT_VERSION: u32 = 3;
 
 /// Longest executable name (the last component of the path) that is reported, in bytes.
 pub const NAME_LEN: usize = 32;
@@ -21,6 +23,11 @@ pub const PATH_LEN: usize = 256;
 pub const TITLE_LEN: usize = 256;
 /// Longest terminal name that is reported, in bytes.
 pub const TTY_LEN: usize = 32;
+/// Longest log line that is reported, in bytes. sshd cuts its lines at 500 (`log.c`), to which syslog(3) adds priority,
+/// time and name; what is longer still is cut.
+pub const LOG_LEN: usize = 512;
+/// How much is reported of the arguments of a program, in bytes.
+pub const ARGUMENTS_LEN: usize = 256;
 
 /// How many processes of sshd trees can be followed at once: a burst of 1,000 connections needs 3,000.
 pub const MAX_PROCESSES: u32 = 32_768;
@@ -43,10 +50,16 @@ pub enum Kind {
     Credentials = 6,
     /// The connection that a process of the tree holds: [`Socket`].
     Socket = 7,
+    /// A process of the tree that runs as root sent a line to the system log: [`LogLine`].
+    LogLine = 8,
+    /// A descendant of a session gained a user id: [`descendant::Escalated`].
+    Escalated = 16,
+    /// A process that is not root began to execute an sshd image: [`Exec`]. It is not followed.
+    ForeignExec = 17,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 10] = [
         Self::Exec,
         Self::Leave,
         Self::Fork,
@@ -54,6 +67,9 @@ impl Kind {
         Self::TimerDisarmed,
         Self::Credentials,
         Self::Socket,
+        Self::LogLine,
+        Self::Escalated,
+        Self::ForeignExec,
     ];
 
     /// `None` for a number that is not part of the contract.
@@ -106,6 +122,8 @@ pub struct Leave {
     pub tty: [u8; TTY_LEN],
     /// The path that was given to `execve`, NUL-terminated.
     pub path: [u8; PATH_LEN],
+    /// The arguments of the program, its own name first, each with its NUL; cut at the end of the field.
+    pub arguments: [u8; ARGUMENTS_LEN],
 }
 
 /// See [`Kind::Fork`]; the header is the parent's.
@@ -164,6 +182,15 @@ pub struct Socket {
     pub local: [u8; 16],
 }
 
+/// See [`Kind::LogLine`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct LogLine {
+    pub header: Header,
+    /// As syslog(3) sends it, `<PRI>` first, padded with NULs.
+    pub text: [u8; LOG_LEN],
+}
+
 /// `AF_INET` of Linux.
 pub const AF_INET: u16 = 2;
 /// `AF_INET6` of Linux.
@@ -216,6 +243,7 @@ pub struct Offsets {
     pub sock_peer_v6: u32,
     pub sock_local_v6: u32,
     pub signal_tty: u32,
+    pub signal_live: u32,
     pub tty_name: u32,
     pub binprm_filename: u32,
     pub itimerspec_value_sec: u32,
@@ -227,6 +255,8 @@ pub struct Offsets {
     pub itimer_value_sec: u32,
     pub itimer_value_nsec: u32,
     pub exit_setresuid_ret: u32,
+    pub enter_sendto_buff: u32,
+    pub enter_sendto_len: u32,
 }
 
 /// Why a fact was lost, as an index into the counters.
@@ -253,13 +283,14 @@ mod tests {
     fn no_padding() {
         assert_eq!(size_of::<Header>(), 4 * 4 + 8 + 8);
         assert_eq!(size_of::<Exec>(), 32 + 8 + 4 + 4 + NAME_LEN + PATH_LEN);
-        assert_eq!(size_of::<Leave>(), 32 + TTY_LEN + PATH_LEN);
+        assert_eq!(size_of::<Leave>(), 32 + TTY_LEN + PATH_LEN + ARGUMENTS_LEN);
         assert_eq!(size_of::<Fork>(), 32 + 4 + 4 + 8);
         assert_eq!(size_of::<Exit>(), 32 + 4 + 4);
         assert_eq!(size_of::<TimerDisarmed>(), 32 + TITLE_LEN);
         assert_eq!(size_of::<Credentials>(), 32 + 4 * 4);
         assert_eq!(size_of::<Socket>(), 32 + 4 * 2 + 16 + 16);
-        assert_eq!(size_of::<Offsets>(), 50 * 4);
+        assert_eq!(size_of::<LogLine>(), 32 + LOG_LEN);
+        assert_eq!(size_of::<Offsets>(), 53 * 4);
     }
 
     #[test]
@@ -280,6 +311,6 @@ mod tests {
             assert_eq!(Kind::from_u32(kind as u32), Some(kind));
         }
         assert_eq!(Kind::from_u32(0), None);
-        assert_eq!(Kind::from_u32(8), None);
+        assert_eq!(Kind::from_u32(9), None);
     }
 }

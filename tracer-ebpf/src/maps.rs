@@ -7,7 +7,7 @@ use tracer_ebpf::{LOSS_COUNTERS, Loss, MAX_PROCESSES};
 use crate::error::Error;
 
 /// `BPF_F_NO_PREALLOC`: memory only for processes that exist.
-const NO_PREALLOC: u32 = 1;
+pub(crate) const NO_PREALLOC: u32 = 1;
 
 /// The processes that execute an sshd image, by process id. The value says what was reported of it.
 #[map]

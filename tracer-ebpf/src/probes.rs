@@ -1,6 +1,8 @@
 //! One file per thing watched.
 
 mod credential;
+mod descendants;
+mod log;
 mod process;
 mod record;
 mod socket;

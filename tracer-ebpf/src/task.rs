@@ -4,7 +4,7 @@
 
 use aya_ebpf::Global;
 use aya_ebpf::helpers::generated::{
-    bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str, bpf_probe_read_user_str,
+    bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
 };
 use aya_ebpf::helpers::{bpf_get_current_task, bpf_probe_read_kernel};
 use tracer_ebpf::{Header, Kind, Offsets};
@@ -72,6 +72,17 @@ impl Pointer {
 /// How many children are looked at from the end of the list: orphans that a process inherits are put there, too.
 const NEWEST_CHILDREN: u32 = 8;
 
+/// Copies `length` bytes of memory of the current process, or as many as `to` has room for.
+#[inline(always)]
+pub(crate) fn copy_user_bytes<const N: usize>(from: *const u8, length: usize, to: &mut [u8; N]) {
+    const { assert!(N.is_power_of_two() && N <= 1 << 16) };
+    let length = if length < N { length } else { N - 1 };
+    // The verifier takes a mask for a bound, whatever register the comparison was made in.
+    let length = core::hint::black_box(length as u32) & (N as u32 - 1);
+    // SAFETY: the helper writes at most `length` bytes, fewer than `to` has, and checks the source address.
+    unsafe { bpf_probe_read_user(to.as_mut_ptr().cast(), length, from.cast()) };
+}
+
 /// A `task_struct`.
 #[derive(Clone, Copy)]
 pub(crate) struct Task(Pointer);
@@ -118,6 +129,13 @@ impl Task {
         Ok(self.0.read::<u32>(offset!(task_pid), Structure::Task)? == self.tgid()?)
     }
 
+    /// Whether the process has no other thread left; for a thread that is ending.
+    #[inline(always)]
+    pub(crate) fn is_last_thread(self) -> Result<bool, Error> {
+        let signal = self.0.follow(offset!(task_signal), Structure::Task)?;
+        Ok(signal.read::<u32>(offset!(signal_live), Structure::Signal)? == 0)
+    }
+
     #[inline(always)]
     pub(crate) fn start_boot_ns(self) -> Result<u64, Error> {
         self.0.read(offset!(task_start_boottime), Structure::Task)
@@ -150,6 +168,16 @@ impl Task {
     pub(crate) fn copy_title<const N: usize>(self, to: &mut [u8; N]) -> Result<(), Error> {
         let mm = self.0.follow(offset!(task_mm), Structure::Task)?;
         mm.follow(offset!(mm_arg_start), Structure::Memory)?.copy_user_text(to);
+        Ok(())
+    }
+
+    /// Copies the arguments, each with its NUL. Only for the current process.
+    #[inline(always)]
+    pub(crate) fn copy_arguments<const N: usize>(self, to: &mut [u8; N]) -> Result<(), Error> {
+        let mm = self.0.follow(offset!(task_mm), Structure::Task)?;
+        let start: usize = mm.read(offset!(mm_arg_start), Structure::Memory)?;
+        let end: usize = mm.read(offset!(mm_arg_end), Structure::Memory)?;
+        copy_user_bytes(start as *const u8, end.wrapping_sub(start), to);
         Ok(())
     }
 

@@ -76,6 +76,13 @@ pub enum Command {
     Sessions(SessionsArgs),
     /// Show everything about one session
     Show(ShowArgs),
+    /// List connections that led to no session, by address
+    Attempts(AttemptsArgs),
+    /// List sshds that were started and are not this host's, newest first
+    ///
+    /// Run by another user than root, from a file that is not root's or that others may write to, or from an unusual
+    /// place. Their logins are not recorded as sessions.
+    Findings(FindingsArgs),
     /// Check kernel, permissions, configuration and databases, and say what to do
     Check,
     /// Remove from the kernel what goes on recording while nothing runs (needs root)
@@ -138,6 +145,40 @@ pub struct ShowArgs {
     pub session: SessionRef,
 
     /// One JSON object: that of `sessions --json` with its changes and deliveries
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct FindingsArgs {
+    /// At most so many; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: u32,
+
+    /// One JSON object a line, times in UTC
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct AttemptsArgs {
+    /// Only attempts that ended since then: as for `sessions`
+    #[arg(long, value_name = "TIME", value_parser = Since::parse)]
+    pub since: Option<Since>,
+
+    /// Only attempts from this address or network
+    #[arg(long, value_name = "IP|CIDR", value_parser = network)]
+    pub address: Option<IpNet>,
+
+    /// Show names that are no accounts of this host: people type passwords there
+    #[arg(long)]
+    pub show_names: bool,
+
+    /// At most so many addresses; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: u64,
+
+    /// One JSON object a line for each address, times in UTC
     #[arg(long)]
     pub json: bool,
 }

@@ -1,6 +1,8 @@
 //! One thin file per verb: take the arguments, call the library, print.
 
+pub mod attempts;
 pub mod check;
+pub mod findings;
 mod notify;
 mod notify_test;
 mod run;
@@ -84,6 +86,8 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::NotifyTest(args) => notify_test::run(args, global),
         Command::Sessions(args) => sessions::run(args, &state_dir),
         Command::Show(args) => show::run(args, &state_dir),
+        Command::Attempts(args) => attempts::run(args, &state_dir),
+        Command::Findings(args) => findings::run(args, &state_dir),
         Command::Check => check::run(global, &state_dir),
         Command::Unload => unload::run(&state_dir),
     }

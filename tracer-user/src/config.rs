@@ -38,11 +38,18 @@ pub struct Trace {
     pub ring_buffer_bytes: u32,
     /// How much the kernel programs themselves say (aya-log).
     pub probe_log: ProbeLog,
+    /// How many connections that ended without a session are remembered: the newest.
+    pub keep_attempts: u32,
     /// Where the programs are attached that watch what a process asks the kernel for.
     pub hooks: CallHooks,
     /// Where the programs are attached that watch processes and timers.
     pub process_hooks: ProcessHooks,
     pub syscall_tracepoints: SyscallTracepoints,
+}
+
+impl Trace {
+    /// Some 30 MB, and a day of a host on the open internet.
+    pub const DEFAULT_KEEP_ATTEMPTS: u32 = 100_000;
 }
 
 /// On functions of the kernel, or on tracepoints of system calls.
@@ -145,6 +152,7 @@ impl Default for Trace {
         Self {
             ring_buffer_bytes: 1 << 20,
             probe_log: ProbeLog::Warn,
+            keep_attempts: Self::DEFAULT_KEEP_ATTEMPTS,
             hooks: CallHooks::Auto,
             process_hooks: ProcessHooks::Auto,
             syscall_tracepoints: SyscallTracepoints::Auto,

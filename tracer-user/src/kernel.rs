@@ -3,6 +3,7 @@
 mod attach;
 mod clock;
 mod decode;
+mod descendants;
 mod identity;
 mod offsets;
 mod passwd;
@@ -17,8 +18,9 @@ mod tracefs;
 pub use self::attach::AttachError;
 pub use self::clock::Clock;
 pub use self::decode::{DecodeError, decode};
+pub use self::descendants::Descendants;
 pub use self::identity::{Identity, IdentityError};
-pub use self::passwd::uid_of;
+pub use self::passwd::{name_of, uid_of};
 pub use self::pins::Pins;
 pub use self::probes::{Earlier, Probes};
 pub use self::survey::{Requirement, RequirementState, Survey, survey};

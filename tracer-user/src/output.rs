@@ -3,6 +3,7 @@
 //! Strangers' text reaches neither unchanged: tables replace what could move the cursor, JSON escapes it. A reader
 //! who goes away (`login-tracer sessions | head`) is no error.
 
+pub mod attempts;
 pub mod findings;
 pub mod json;
 pub mod log;

@@ -6,6 +6,8 @@
 mod connection;
 mod standing;
 
+pub mod descent;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;

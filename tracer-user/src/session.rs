@@ -3,12 +3,19 @@
 //! A [`Session`] is one authenticated connection: opened once, closed once. A [`Change`] is one durable fact
 //! about it. Changes are append-only and are the queue that the notify role reads.
 
+mod attempt;
+mod auth;
+
 use std::fmt;
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use self::attempt::{Attempt, AttemptKey, Reason, Tried, TriedUser};
+pub use self::auth::{Auth, AuthKey, Certificate, CommandKind, FirstCommand};
+use crate::event::Doubt;
 
 /// The identity of a session on this host and boot, the same after every restart of the tracer.
 ///
@@ -60,16 +67,22 @@ pub struct Session {
     pub peer: Option<SocketAddr>,
     /// Our end of the connection.
     pub local: Option<SocketAddr>,
+    /// How the user proved who they are; `None` where sshd logs nothing, or not to the system log.
+    pub auth: Option<Auth>,
     /// The monitor process.
     pub sshd: Sshd,
     /// First terminal of the session, such as `pts/0`; `None` without one.
     pub tty: Option<String>,
+    /// What was executed first; `None` until then, and where nothing is: without a channel, or with sshd's own sftp.
+    pub first_command: Option<FirstCommand>,
     /// When the monitor let the user in.
     pub opened_at: Timestamp,
     /// Nobody saw it begin: it was found open. `opened_at` is then the start of the connection.
     pub recovered: bool,
     /// When and why it ended; `None` while it is open.
     pub closed: Option<Closed>,
+    /// What the last process that gained a user id has gained; `None` while none has. Root's id is kept over others.
+    pub escalated_to: Option<u32>,
 }
 
 impl Session {
@@ -145,8 +158,44 @@ pub struct Change {
     pub kind: ChangeKind,
     /// When it happened (not when it was stored).
     pub at: Timestamp,
-    /// How many, where the kind counts something: lost events.
+    /// How many, where the kind counts something: lost events, gained user ids.
     pub count: Option<u64>,
+    /// Of [`ChangeKind::Escalated`].
+    pub escalation: Option<Escalation>,
+    /// Of [`ChangeKind::ForeignSshd`].
+    pub foreign: Option<ForeignSshd>,
+}
+
+/// A process that executes what is called like sshd, and is not this host's. Account and path are strangers' text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignSshd {
+    pub pid: u32,
+    pub run_by: Identity,
+    /// Path of the executable.
+    pub exe: String,
+    pub doubt: Doubt,
+}
+
+/// A process inside of a session has a user id that it had not.
+///
+/// The names come from the account database that the process saw, the executable from the file system: strangers' text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Escalation {
+    pub pid: u32,
+    /// The user id of the process before.
+    pub from: Identity,
+    /// What it gained.
+    pub to: Identity,
+    /// Path of the executable by which it did, or its name where the path is not known.
+    pub exe: String,
+}
+
+/// A user id and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    pub uid: u32,
+    /// `None` where the account database does not list the user id.
+    pub user: Option<String>,
 }
 
 /// What a change says.
@@ -160,12 +209,27 @@ pub enum ChangeKind {
     Identified,
     /// A session ended.
     Closed,
+    /// A process of a session, or one that a session left behind, gained a user id.
+    Escalated,
+    /// An sshd was started that is not this host's. It has no session.
+    ForeignSshd,
+    /// A connection ended without a session. It belongs to no session, and is forgotten with its attempt.
+    Attempt,
     /// Kernel events were lost: sessions may be missing or may stay open until reconciled.
     EventsLost,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 5] = [Self::Opened, Self::Recovered, Self::Identified, Self::Closed, Self::EventsLost];
+    const ALL: [Self; 8] = [
+        Self::Opened,
+        Self::Recovered,
+        Self::Identified,
+        Self::Closed,
+        Self::Escalated,
+        Self::Attempt,
+        Self::ForeignSshd,
+        Self::EventsLost,
+    ];
 
     /// The word in the database and in JSON.
     pub fn as_str(self) -> &'static str {
@@ -174,6 +238,9 @@ impl ChangeKind {
             Self::Recovered => "recovered",
             Self::Identified => "identified",
             Self::Closed => "closed",
+            Self::Escalated => "escalated",
+            Self::ForeignSshd => "foreign sshd",
+            Self::Attempt => "attempt",
             Self::EventsLost => "events lost",
         }
     }
@@ -191,8 +258,26 @@ pub enum Update {
     Opened(Box<Opening>),
     /// More became known. `None` leaves a value as it is.
     Identified { key: SessionKey, at: Timestamp, user: Option<String>, uid: Option<u32>, tty: Option<String> },
+    /// It became known how the user proved who they are, and with it perhaps who they are. Ignored if it was known.
+    Authenticated { key: SessionKey, at: Timestamp, user: Option<String>, auth: Box<Auth> },
+    /// It became known what was executed first. Ignored if it was known.
+    Began { key: SessionKey, at: Timestamp, first: Box<FirstCommand> },
+    /// A connection ended without a session. Ignored if the key is known.
+    Attempt(Box<Attempt>),
     /// A session ended. Ignored by the store if it is closed already.
     Closed { key: SessionKey, closed: Closed },
+    /// A process gained a user id; so many did, of which this is the last. Ignored by the store if it knows it already.
+    Escalated {
+        key: SessionKey,
+        at: Timestamp,
+        /// The same time in nanoseconds since boot: tells this gain from others.
+        boot_ns: u64,
+        escalation: Box<Escalation>,
+        count: u64,
+    },
+    /// An sshd was started that is not this host's. Ignored by the store if it knows the process already, which
+    /// `key` names like a monitor.
+    ForeignSshd { key: SessionKey, at: Timestamp, foreign: Box<ForeignSshd> },
     /// So many kernel events were lost since the last such change.
     EventsLost {
         at: Timestamp,
@@ -221,6 +306,7 @@ pub struct Opening {
     pub uid: Option<u32>,
     pub peer: Option<SocketAddr>,
     pub local: Option<SocketAddr>,
+    pub auth: Option<Auth>,
     /// Known already only of a session that was found open.
     pub tty: Option<String>,
     pub sshd: Sshd,

@@ -12,7 +12,10 @@
 //! A reader that stays in a transaction for ever keeps the write-ahead log from being folded back; the writer
 //! reports a log that has grown past [`WAL_WARN_BYTES`].
 
+mod attempts;
 mod changes;
+mod escalations;
+mod foreign;
 mod migrations;
 pub(crate) mod schema;
 mod sessions;
@@ -29,8 +32,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transac
 use thiserror::Error;
 use uuid::Uuid;
 
+pub use self::attempts::AttemptFilter;
 pub use self::sessions::Filter;
-use crate::session::{Change, Opening, Session, SessionKey, Update};
+use crate::config::Trace;
+use crate::session::{Attempt, Change, Opening, Session, SessionKey, Update};
 
 /// Name of the database within the state directory.
 pub const FILE_NAME: &str = "sessions.db";
@@ -78,6 +83,7 @@ impl StoreError {
 pub struct Writer {
     connection: Connection,
     path: PathBuf,
+    keep_attempts: u32,
 }
 
 impl Writer {
@@ -93,7 +99,13 @@ impl Writer {
         let connection = open_for_writing(&path).map_err(|source| StoreError::sqlite(&path, source))?;
         check_integrity(&connection).map_err(|source| StoreError::Damaged { path: path.clone(), source })?;
         migrations::SESSIONS.apply(&connection, &path)?;
-        Ok(Self { connection, path })
+        Ok(Self { connection, path, keep_attempts: Trace::DEFAULT_KEEP_ATTEMPTS })
+    }
+
+    /// Keeps so many attempts, the newest, instead of the default.
+    #[must_use]
+    pub fn keeping_attempts(self, keep_attempts: u32) -> Self {
+        Self { keep_attempts, ..self }
     }
 
     /// Writes all updates in one transaction and makes it durable.
@@ -106,6 +118,9 @@ impl Writer {
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             for update in updates {
                 sessions::apply(&transaction, update)?;
+            }
+            if updates.iter().any(|update| matches!(update, Update::Attempt(_))) {
+                attempts::prune(&transaction, self.keep_attempts)?;
             }
             transaction.commit()
         };
@@ -173,6 +188,15 @@ impl Reader {
         sessions::by_key(&self.connection, key).optional().map_err(|source| self.error(source))
     }
 
+    /// Hands every attempt that matches to `each`, oldest first.
+    pub fn for_each_attempt(
+        &self,
+        filter: &AttemptFilter,
+        each: impl FnMut(Attempt),
+    ) -> Result<(), StoreError> {
+        attempts::for_each(&self.connection, filter, each).map_err(|source| self.error(source))
+    }
+
     /// At most `limit` changes with an id above `cursor`, oldest first.
     pub fn changes_after(&self, cursor: i64, limit: u32) -> Result<Vec<Change>, StoreError> {
         changes::after(&self.connection, cursor, limit).map_err(|source| self.error(source))
@@ -181,6 +205,11 @@ impl Reader {
     /// The id of the newest change that happened before this time; 0 where there is none.
     pub fn last_change_before(&self, at: Timestamp) -> Result<i64, StoreError> {
         changes::last_before(&self.connection, at.as_microsecond()).map_err(|source| self.error(source))
+    }
+
+    /// The sshds that were started and are not this host's, newest first, at most `limit`.
+    pub fn foreign_sshds(&self, limit: Option<u32>) -> Result<Vec<Change>, StoreError> {
+        changes::foreign(&self.connection, limit).map_err(|source| self.error(source))
     }
 
     /// How many kernel events were lost since then, and when the last ones were, if any.

@@ -13,7 +13,12 @@
 //! closes one that is not open.
 
 mod adoption;
+mod attempt;
+mod auth;
+pub mod escalation;
+mod foreign;
 mod pairs;
+mod sshd_log;
 pub(crate) mod title;
 
 use std::collections::{HashMap, VecDeque};
@@ -22,8 +27,13 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 pub use self::adoption::OpenSession;
-use crate::event::{BootTime, Event, ExitStatus, Fact, Image, Process};
-use crate::session::End;
+pub use self::attempt::Attempt;
+use self::attempt::Course;
+use self::auth::Accepted;
+use self::escalation::Escalations;
+use self::foreign::Foreign;
+use crate::event::{BootTime, Doubt, Escalated, Event, ExitStatus, Fact, Image, Process};
+use crate::session::{Auth, End, FirstCommand};
 
 /// How many closed sessions are remembered against repeated events; more than a batch of events can close.
 const CLOSED_REMEMBERED: usize = 4096;
@@ -37,6 +47,8 @@ pub enum Finding {
         at: BootTime,
         user: Option<String>,
         connection: Option<Connection>,
+        /// How the user proved who they are, if sshd has said so already.
+        auth: Option<Box<Auth>>,
         /// Path of the monitor's executable.
         exe: String,
     },
@@ -52,8 +64,25 @@ pub enum Finding {
     },
     /// More became known.
     Identified { monitor: Process, at: BootTime, uid: Option<u32>, tty: Option<String> },
+    /// It became known how the user of a session proved who they are; `user` if their name was not known.
+    Authenticated { monitor: Process, at: BootTime, user: Option<String>, auth: Box<Auth> },
+    /// What a session executed first.
+    Began { monitor: Process, at: BootTime, first: Box<FirstCommand> },
     /// A session ended.
     Closed { monitor: Process, at: BootTime, end: End },
+    /// A process inside of a session gained a user id; the session may be closed by then.
+    Escalated {
+        monitor: Process,
+        at: BootTime,
+        process: Process,
+        how: Escalated,
+        /// It stands for so many, of which it is the last.
+        count: u64,
+    },
+    /// A process executes what is called like sshd, and is not this host's.
+    ForeignSshd { process: Process, at: BootTime, uid: u32, image: Image, doubt: Doubt },
+    /// A connection ended without a session.
+    Attempt(Box<Attempt>),
 }
 
 /// Both ends of the TCP connection that a monitor serves.
@@ -75,6 +104,8 @@ pub struct Tracker {
     sessions: HashMap<Process, Live>,
     /// The monitors of the last sessions that were closed, oldest first: an event that is repeated opens none anew.
     closed: VecDeque<Process>,
+    escalations: Escalations,
+    foreign: Foreign,
     #[serde(skip)]
     findings: VecDeque<Finding>,
 }
@@ -87,6 +118,12 @@ struct Node {
     start_is_rounded: bool,
     parent_pid: u32,
     image: Option<Image>,
+    /// Its beginning was an event: nothing that it did was missed.
+    seen_from_start: bool,
+    /// It descends from the monitor of a connection, whose attempt or session is not its own.
+    below_monitor: bool,
+    /// The user that it became for good, by its last word.
+    became: Option<u32>,
     /// The session that it belongs to: as monitor, or as a descendant of it.
     session: Option<Process>,
     /// What it did as a candidate monitor, since it began to execute sshd.
@@ -98,6 +135,10 @@ struct Candidate {
     first_child: Option<u32>,
     preauth_passed: bool,
     connection: Option<Connection>,
+    /// What its log line says of whom it let in.
+    accepted: Option<Box<Accepted>>,
+    /// What happens on its connection while nobody was let in.
+    course: Option<Box<Course>>,
 }
 
 /// An open session.
@@ -106,7 +147,10 @@ struct Live {
     /// The child of the monitor that runs the protocol as the user, while it lives.
     postauth: Option<u32>,
     uid: Option<u32>,
+    user: Option<String>,
     tty_known: bool,
+    auth_known: bool,
+    command_known: bool,
     /// How the monitor ended, if the postauth child outlives it.
     monitor_ended: Option<End>,
     /// When it was taken over from `/proc`; events may still come that are older.
@@ -119,9 +163,15 @@ impl Tracker {
         self.forget_earlier_owner_of_pid(event.process, event.at);
         let pid = event.process.pid;
         match &event.fact {
-            Fact::Exec(image) => self.exec(event, image),
-            Fact::Leave { tty, .. } => {
+            Fact::Exec(image) => {
+                self.findings.extend(self.foreign.executes(event, image));
+                self.exec(event, image);
+            }
+            Fact::ForeignExec(image) => self.findings.extend(self.foreign.executes(event, image)),
+            Fact::Leave { tty, path, arguments } => {
+                self.found_command(event, path, arguments);
                 self.found_tty(pid, tty.as_deref(), event.at);
+                self.may_be_root(event.process);
                 self.remove(pid, event.at, End::Unseen);
             }
             Fact::Fork { child } => self.fork(event.process, *child, event.at),
@@ -129,13 +179,14 @@ impl Tracker {
             Fact::TimerDisarmed { title } => self.timer_disarmed(event, title),
             Fact::Credentials { ruid, euid, suid } if ruid == euid && euid == suid => {
                 self.became_user(pid, *ruid, event.at);
+                self.may_be_root(event.process);
             }
             Fact::Credentials { .. } => {}
             Fact::Socket { peer, local } => {
-                if let Some(node) = self.nodes.get_mut(&pid) {
-                    node.candidate.connection = Some(Connection { peer: *peer, local: *local });
-                }
+                self.found_connection(event, Connection { peer: *peer, local: *local });
             }
+            Fact::Escalated(how) => self.findings.extend(self.escalations.gained(event, how)),
+            Fact::LogLine { text } => self.log_line(event, text),
         }
     }
 
@@ -156,6 +207,7 @@ impl Tracker {
             self.remove(pid, event.at, End::Unseen);
         }
         let node = self.nodes.entry(pid).or_insert_with(|| Node::new(event.process, event.parent_pid));
+        node.seen_from_start = true;
         node.image = (event.uid == 0).then(|| image.clone());
     }
 
@@ -166,11 +218,15 @@ impl Tracker {
         };
         node.candidate.first_child.get_or_insert(child.pid);
         let (image, session) = (node.image.clone(), node.session);
-        self.nodes.insert(child.pid, Node { image, session, ..Node::new(child, parent.pid) });
+        let below_monitor = node.below_monitor || node.candidate.course.is_some();
+        let node =
+            Node { image, session, below_monitor, seen_from_start: true, ..Node::new(child, parent.pid) };
+        self.nodes.insert(child.pid, node);
     }
 
     fn exit(&mut self, event: &Event, status: ExitStatus) {
         let pid = event.process.pid;
+        self.attempt_ended(event, status);
         if let Some(node) = self.nodes.get(&pid) {
             // The kernel's word on the parent: an orphan's is another one than the process that forked it.
             let monitor_pid = node.parent_pid;
@@ -190,34 +246,46 @@ impl Tracker {
     }
 
     fn timer_disarmed(&mut self, event: &Event, title: &str) {
+        let is_known = self.is_known(event.process);
         let Some(node) = self.nodes.get_mut(&event.process.pid) else {
             return;
         };
-        let Some(image) = node.image.as_ref().filter(|image| image.is_trusted_sshd()) else {
+        let Some(image) = node.image.clone().filter(Image::is_trusted_sshd) else {
             return;
         };
         let monitor = event.process;
         let agrees = event.uid == 0 && node.candidate.preauth_passed;
-        let is_known = self.sessions.contains_key(&monitor) || self.closed.contains(&monitor);
         if !agrees || is_known {
             return;
         }
         node.session = Some(monitor);
+        let title = title::user(title);
+        let said = node.candidate.accepted.take().map(|accepted| accepted.into_auth(title.as_deref()));
+        let (logged, auth) = said.unzip();
+        let user = title.or(logged.flatten());
+        let auth_known = auth.is_some();
         self.findings.push_back(Finding::Opened {
             monitor,
             at: event.at,
-            user: title::user(title),
+            user: user.clone(),
             connection: node.candidate.connection,
-            exe: image.path.clone(),
+            auth: auth.map(Box::new),
+            exe: image.path,
         });
-        self.sessions.insert(monitor, Live::default());
+        self.sessions.insert(monitor, Live { user, auth_known, ..Live::default() });
+    }
+
+    /// Whether a session of this monitor was opened already.
+    fn is_known(&self, monitor: Process) -> bool {
+        self.sessions.contains_key(&monitor) || self.closed.contains(&monitor)
     }
 
     /// A child of the monitor became a user for good: the postauth child, or root's shell before OpenSSH 9.8.
     fn became_user(&mut self, pid: u32, uid: u32, at: BootTime) {
-        let Some(node) = self.nodes.get(&pid) else {
+        let Some(node) = self.nodes.get_mut(&pid) else {
             return;
         };
+        node.became = Some(uid);
         let Some(monitor) = node.session.filter(|monitor| monitor.pid == node.parent_pid) else {
             return;
         };
@@ -231,6 +299,13 @@ impl Tracker {
         live.uid = Some(uid);
         live.postauth = Some(pid);
         self.findings.push_back(Finding::Identified { monitor, at, uid: Some(uid), tty: None });
+    }
+
+    /// A process of a session became a user, or the user's program: what descends from it belongs to the session.
+    fn may_be_root(&mut self, process: Process) {
+        if let Some(monitor) = self.nodes.get(&process.pid).and_then(|node| node.session) {
+            self.escalations.add_root(process, monitor);
+        }
     }
 
     /// A process of a session is about to become the user's program on this terminal.
@@ -277,6 +352,7 @@ impl Tracker {
                 self.closed.pop_front();
             }
             self.closed.push_back(monitor);
+            self.findings.extend(self.escalations.close(monitor));
             self.findings.push_back(Finding::Closed { monitor, at, end });
         }
     }
@@ -299,7 +375,26 @@ impl Tracker {
 
 impl Node {
     fn new(process: Process, parent_pid: u32) -> Self {
-        let candidate = Candidate::default();
-        Self { process, start_is_rounded: false, parent_pid, image: None, session: None, candidate }
+        Self {
+            process,
+            start_is_rounded: false,
+            parent_pid,
+            image: None,
+            seen_from_start: false,
+            below_monitor: false,
+            became: None,
+            session: None,
+            candidate: Candidate::default(),
+        }
+    }
+
+    /// Whether it may be a monitor or a listener of this host's sshd.
+    fn is_trusted(&self) -> bool {
+        self.image.as_ref().is_some_and(Image::is_trusted_sshd)
+    }
+
+    /// Whether it accepts connections for others: it serves none itself.
+    fn is_listener(&self) -> bool {
+        self.is_trusted() && !self.below_monitor && self.session.is_none() && self.candidate.course.is_none()
     }
 }

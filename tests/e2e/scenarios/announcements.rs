@@ -9,6 +9,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::Scenario;
+use super::inside::SUDO;
 use crate::accounts::{ALICE, Account, BOB, ROOT};
 use crate::client::{Client, Use};
 use crate::lines::LIMIT;
@@ -21,6 +22,7 @@ pub fn scenarios() -> Vec<Scenario> {
     scenarios![
         "announcements",
         risk_has_its_colour,
+        gained_user_ids_are_told: "/usr/bin/sudo",
         killed_roles_come_back,
         roles_end_with_their_supervisor,
         damaged_sessions_are_set_aside,
@@ -75,6 +77,40 @@ fn risk_has_its_colour(scene: &mut Scene<'_>) {
     assert_eq!(message["attachments"][0]["color"], "#9e9e9e");
     assert!(message.to_string().contains("loopback address, not looked up"), "{message:#}");
     assert!(whole.threat_jammer.paths().iter().all(|path| !path.contains("/127.")), "it was not asked about");
+}
+
+/// Who became whom by which program, once; also in a session that was open before the trace role.
+fn gained_user_ids_are_told(scene: &mut Scene<'_>) {
+    let whole = Whole::start();
+    let program = "sudo -n true; sudo -n true; echo first; read _; sudo -n -u bob true; echo second; read _";
+    let mut client = scene.site.pam.login(ALICE).to(Use::Run(program.to_owned())).start();
+    let open = scene.opened(&client);
+    client.expect_output("first");
+    let session =
+        format!("by /usr/bin/sudo in the session of alice on {HOST} from {}", client.login.peer.ip());
+    let root = "User id gained: alice (uid 5001) became root (uid 0)";
+    let bob = "User id gained: alice (uid 5001) became bob (uid 5002)";
+    whole.expect_messages(&format!("{root} {session}"), 1);
+    whole.kill_role("trace");
+    client.say("");
+    client.expect_output("second");
+    whole.expect_messages(&format!("{bob} {session}"), 1);
+    client.say("");
+    client.leave();
+    let peer = client.login.peer;
+    scene.closed(open, &client, "logout");
+    scene.gained_from(
+        peer,
+        &[(ALICE, ROOT), (ALICE, ROOT), (ALICE, ROOT), (ALICE, BOB)].map(|(a, b)| (a, b, SUDO)),
+    );
+    whole.expect_messages(&format!("SSH session ended: alice on {HOST} from {}", peer.ip()), 1);
+    whole.expect_messages(&format!("{root} {session}"), 1);
+    let port = client.login.peer.port();
+    let listed =
+        whole.expect_session(|session| session["peer"]["port"] == port && session["state"] == "closed");
+    assert_eq!(listed["escalated_to"], 0, "{listed:#}");
+    let line = whole.console.wait_for(LIMIT, |line| line.text.contains("GAINED").then(|| line.text.clone()));
+    assert!(line.is_some_and(|line| line.contains("alice (uid 5001) became root (uid 0) by /usr/bin/sudo")));
 }
 
 /// Whichever role is killed while somebody is in: every login and every end is told, once.

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use super::Scenario;
@@ -14,6 +15,11 @@ use crate::sandbox;
 use crate::scene::Scene;
 use crate::server::{SSHD, Server};
 
+/// Where the imitations of sshd lie, so that their place does not give them away. No other run has the same.
+fn copy() -> String {
+    format!("/opt/{}/sshd", std::process::id())
+}
+
 pub fn scenarios() -> Vec<Scenario> {
     scenarios![
         "impostors",
@@ -23,39 +29,61 @@ pub fn scenarios() -> Vec<Scenario> {
         imitation_by_the_root_of_a_user_namespace: "/usr/bin/unshare",
         daemon_of_root_that_behaves_like_sshd,
         daemon_of_root_whose_file_others_may_change,
+        file_in_an_unusual_place,
         control_root_can_play_a_login,
     ]
 }
 
 /// Everything is right but the user id: the file, the name, the log, the timer.
-fn genuine_sshd_run_by_a_user(_: &mut Scene<'_>) {
-    real_login_at(&Server::start_as(&ALICE, SSHD));
+fn genuine_sshd_run_by_a_user(scene: &mut Scene<'_>) {
+    let server = Server::start_as(&ALICE, SSHD);
+    real_login_at(&server);
+    // The listener, and not every connection again.
+    scene.foreign_sshds(&[(ALICE, SSHD, "not run by root")]);
 }
 
-fn copy_of_sshd_run_by_a_user(_: &mut Scene<'_>) {
+fn copy_of_sshd_run_by_a_user(scene: &mut Scene<'_>) {
     real_login_at(&Server::start_as(&ALICE, &copied(SSHD, ALICE, 0o755)));
+    scene.foreign_sshds(&[(ALICE, &copy(), "not run by root")]);
 }
 
-fn imitation_by_a_user(_: &mut Scene<'_>) {
+fn imitation_by_a_user(scene: &mut Scene<'_>) {
     imitated(command(copied(IMITATE, ALICE, 0o755)).uid(ALICE.uid).gid(ALICE.uid));
+    scene.foreign_sshds(&[(ALICE, &copy(), "not run by root")]);
 }
 
 /// She is root there, and the kernel's user id is still hers.
-fn imitation_by_the_root_of_a_user_namespace(_: &mut Scene<'_>) {
+fn imitation_by_the_root_of_a_user_namespace(scene: &mut Scene<'_>) {
     let program = copied(IMITATE, ALICE, 0o755);
     imitated(command("unshare").args(["--user", "--map-root-user", &program]).uid(ALICE.uid).gid(ALICE.uid));
+    scene.foreign_sshds(&[(ALICE, &copy(), "not run by root")]);
 }
 
 /// Other daemons of root have unprivileged children and timers, too. The name of the file tells them apart.
-fn daemon_of_root_that_behaves_like_sshd(_: &mut Scene<'_>) {
+fn daemon_of_root_that_behaves_like_sshd(scene: &mut Scene<'_>) {
     imitated(&mut command(IMITATE));
+    scene.foreign_sshds(&[]);
 }
 
 /// The name is right, but whoever may write to the file decides what it does.
-fn daemon_of_root_whose_file_others_may_change(_: &mut Scene<'_>) {
+fn daemon_of_root_whose_file_others_may_change(scene: &mut Scene<'_>) {
     for (owner, mode) in [(ALICE, 0o755), (ROOT, 0o775), (ROOT, 0o757)] {
         imitated(&mut command(copied(IMITATE, owner, mode)));
     }
+    let path = copy();
+    let writable = (ROOT, path.as_str(), "file writable by others");
+    scene.foreign_sshds(&[(ROOT, &path, "file of another owner"), writable, writable]);
+}
+
+/// Root's file, and nobody else may write to it; but whose the folders above are, nobody knows.
+fn file_in_an_unusual_place(scene: &mut Scene<'_>) {
+    let folder = format!("/home/alice/{}", std::process::id());
+    let path = format!("{folder}/sshd");
+    fs::create_dir(&folder).expect("the home is there");
+    fs::copy(copied(IMITATE, ROOT, 0o755), &path).expect("programs can be copied");
+    imitated(&mut command(&path));
+    fs::remove_dir_all(&folder).expect("it is ours");
+    scene.foreign_sshds(&[(ROOT, &path, "unusual place")]);
 }
 
 /// The imitation is good: with nothing wrong about the user id and the file it counts. So what the other scenarios see
@@ -63,6 +91,7 @@ fn daemon_of_root_whose_file_others_may_change(_: &mut Scene<'_>) {
 fn control_root_can_play_a_login(scene: &mut Scene<'_>) {
     let peer = imitated(&mut command(copied(IMITATE, ROOT, 0o755)));
     scene.passes_for_a_session(peer);
+    scene.foreign_sshds(&[]);
 }
 
 fn real_login_at(server: &Server) {
@@ -86,11 +115,12 @@ fn imitated(command: &mut Command) -> SocketAddr {
 
 /// The program as a file called sshd, of this owner and with these permissions.
 fn copied(program: &str, owner: Account, mode: u32) -> String {
-    let path = "/home/alice/sshd";
+    let path = copy();
+    fs::create_dir_all(Path::new(&path).parent().expect("it lies in a folder")).expect("/opt is ours");
     // Never write to a file that may still be running.
-    fs::remove_file(path).ok();
-    fs::copy(program, path).expect("programs can be copied");
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
-    chown(path, Some(owner.uid), Some(owner.uid)).expect("root may give files away");
-    path.to_owned()
+    fs::remove_file(&path).ok();
+    fs::copy(program, &path).expect("programs can be copied");
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    chown(&path, Some(owner.uid), Some(owner.uid)).expect("root may give files away");
+    path
 }

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::time::Duration;
 
 use super::Scenario;
+use super::inside::SUDO;
 use crate::accounts::{ALICE, BOB, JAILED, Key, ROOT, SHELLLESS, write};
 use crate::client::{GOOD, Proof, Use, over_master};
 use crate::processes;
@@ -217,6 +218,9 @@ fn su_and_sudo_stay_in_the_session(scene: &mut Scene<'_>) {
     let said = ["a ", "b ", "c "].map(|words| client.expect_output(words));
     assert_eq!(said, ["0", "5002", "5002"], "sudo and su worked");
     scene.still_open(&open);
+    // What root becomes is root's affair: the last line counts once.
+    let [root, bob] = [(ALICE, ROOT, SUDO), (ALICE, BOB, SUDO)];
+    scene.gains(&open, &[root, root, bob, root]);
     client.say("");
     client.leave();
     scene.closed(open, &client, "logout");

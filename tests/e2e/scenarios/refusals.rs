@@ -184,7 +184,7 @@ fn login_grace_time_runs_out(_: &mut Scene<'_>) {
 }
 
 /// A bare connection, from a port of its own.
-fn connection(server: &Server, account: Account) -> std::net::TcpStream {
+pub(super) fn connection(server: &Server, account: Account) -> std::net::TcpStream {
     let mut login = server.login(account);
     login.peer.set_port(next_port());
     let stream = connect_from(login.peer, login.local).expect("sshd listens");
@@ -193,7 +193,7 @@ fn connection(server: &Server, account: Account) -> std::net::TcpStream {
 }
 
 /// Waits until sshd has closed the connection.
-fn read_to_the_end(mut stream: std::net::TcpStream) {
+pub(super) fn read_to_the_end(mut stream: std::net::TcpStream) {
     let mut rest = Vec::new();
     match stream.read_to_end(&mut rest) {
         Ok(_) => {}

@@ -9,10 +9,11 @@
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::{fexit, kretprobe, tracepoint};
 use aya_ebpf::programs::{FExitContext, RetProbeContext, TracePointContext};
+use tracer_ebpf::descendant::UserIds;
 use tracer_ebpf::{Credentials, Kind};
 
 use crate::error::{Error, report};
-use crate::probes::record;
+use crate::probes::{descendants, record};
 use crate::task::{Task, offset};
 use crate::{emit, maps};
 
@@ -36,7 +37,10 @@ fn exit_setresuid(ctx: TracePointContext) -> u32 {
 
 #[inline(always)]
 fn try_setresuid(tgid: u32, result: impl FnOnce() -> Result<i64, Error>) -> Result<(), Error> {
-    if !maps::is_followed(tgid) || result()? != 0 {
+    if !maps::is_followed(tgid) {
+        return descendants::after_call(tgid);
+    }
+    if result()? != 0 {
         return Ok(());
     }
     let task = Task::current();
@@ -47,5 +51,6 @@ fn try_setresuid(tgid: u32, result: impl FnOnce() -> Result<i64, Error>) -> Resu
         record.ruid = ruid;
         record.euid = euid;
         record.suid = suid;
-    })
+    })?;
+    descendants::after_call_of_sshd(task, tgid, UserIds { ruid, euid, suid })
 }

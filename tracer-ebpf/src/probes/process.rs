@@ -1,7 +1,8 @@
 //! Processes: fork, exec and exit.
 //!
 //! A process is followed from the exec of an sshd image by real uid 0, or from its birth by a followed process, until
-//! it executes something else or ends. Everything else on the machine costs one look-up here.
+//! it executes something else or ends. What it becomes then is followed as a descendant of its session ([`descendants`]).
+//! Everything else on the machine costs two look-ups here: it is neither.
 //!
 //! Each hook has two programs, of which the loader attaches one: on the tracepoint with typed arguments, or on the classic
 //! one. What the record of the latter does not hold is read from the task.
@@ -12,7 +13,7 @@ use aya_ebpf::programs::{BtfTracePointContext, TracePointContext};
 use tracer_ebpf::{Exec, Exit, Fork, Kind, Leave, NAME_LEN};
 
 use crate::error::{Error, Structure, report};
-use crate::probes::{record, socket};
+use crate::probes::{descendants, record, socket};
 use crate::task::{Exe, Pointer, Task, offset};
 use crate::{emit, maps};
 
@@ -30,24 +31,34 @@ fn classic_exec(ctx: TracePointContext) -> u32 {
 }
 
 #[inline(always)]
-fn try_exec(tgid: u32, task: Task, path: impl FnOnce() -> Result<Pointer, Error>) -> Result<(), Error> {
+fn try_exec(tgid: u32, task: Task, path: impl Fn() -> Result<Pointer, Error>) -> Result<(), Error> {
     let exe = task.exe()?;
     let mut name = [0; NAME_LEN];
     exe.copy_name(&mut name)?;
-    if name.starts_with(b"sshd") && task.user_ids()?[0] == 0 {
-        maps::follow(tgid)?;
-        return exec_of_sshd(task, exe, &name, path()?);
+    if name.starts_with(b"sshd") {
+        if task.user_ids()?[0] == 0 {
+            descendants::forget(tgid);
+            maps::follow(tgid)?;
+            exec_of_sshd(task, Kind::Exec, exe, &name, path()?)?;
+            // What serves a connection has it from its beginning.
+            return socket::report_once(task, tgid);
+        }
+        exec_of_sshd(task, Kind::ForeignExec, exe, &name, path()?)?;
     }
     if maps::is_followed(tgid) {
         maps::forget(tgid);
-        return leave(task, path()?);
+        leave(task, path()?)?;
+        return descendants::leave(task, tgid, exe, &name, path()?);
+    }
+    if descendants::is_descendant(tgid) {
+        return descendants::after_exec(task, tgid, exe, &name, path()?);
     }
     Ok(())
 }
 
 #[inline(always)]
-fn exec_of_sshd(task: Task, exe: Exe, name: &[u8; NAME_LEN], path: Pointer) -> Result<(), Error> {
-    let header = task.header(Kind::Exec)?;
+fn exec_of_sshd(task: Task, kind: Kind, exe: Exe, name: &[u8; NAME_LEN], path: Pointer) -> Result<(), Error> {
+    let header = task.header(kind)?;
     let (inode, owner_uid, mode) = exe.inode()?;
     emit::record(|record: &mut Exec| {
         record.header = header;
@@ -67,6 +78,8 @@ fn leave(task: Task, path: Pointer) -> Result<(), Error> {
         // Without a terminal the field stays empty, and so it does where it cannot be read.
         task.copy_tty(&mut record.tty).ok();
         path.copy_text(&mut record.path);
+        // The program was put there a moment ago; what cannot be read stays empty.
+        task.copy_arguments(&mut record.arguments).ok();
     })
 }
 
@@ -85,13 +98,18 @@ fn classic_fork(ctx: TracePointContext) -> u32 {
 
 #[inline(always)]
 fn try_fork(tgid: u32, parent: Task, child: impl FnOnce(Task) -> Result<Task, Error>) -> Result<(), Error> {
-    if !maps::is_followed(tgid) {
+    let is_followed = maps::is_followed(tgid);
+    if !is_followed && !descendants::is_descendant(tgid) {
         return Ok(());
     }
     let child = child(parent)?;
     let child_tgid = child.tgid()?;
     if child_tgid == tgid {
         return Ok(()); // a thread
+    }
+    let watched = descendants::after_fork(tgid, parent, child_tgid);
+    if !is_followed {
+        return watched;
     }
     maps::follow(child_tgid)?;
     let header = parent.header(Kind::Fork)?;
@@ -101,7 +119,8 @@ fn try_fork(tgid: u32, parent: Task, child: impl FnOnce(Task) -> Result<Task, Er
         record.child_tgid = child_tgid;
         record.child_start_boot_ns = child_start_boot_ns;
     })?;
-    socket::report_once(parent, tgid)
+    socket::report_once(parent, tgid)?;
+    watched
 }
 
 /// Arguments: the task. Runs in the task, before its parent can learn of it.
@@ -117,8 +136,9 @@ fn classic_exit(ctx: TracePointContext) -> u32 {
 
 #[inline(always)]
 fn try_exit(tgid: u32, task: Task) -> Result<(), Error> {
+    let watched = descendants::at_exit(tgid, task);
     if !maps::is_followed(tgid) {
-        return Ok(());
+        return watched;
     }
     if !task.is_leader()? {
         return Ok(());

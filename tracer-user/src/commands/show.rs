@@ -12,14 +12,16 @@ use crate::assess::Assessment;
 use crate::cli::{SessionRef, ShowArgs};
 use crate::notify::outbox::DeliveryRow;
 use crate::output::json::{self, ChangeRecord, DeliveryRecord, SessionRecord};
-use crate::output::session::{duration, known, lasted, risk, time};
+use crate::output::session::{auth, duration, known, lasted, risk, time};
 use crate::output::{self, Style, View};
 use crate::sanitize;
-use crate::session::{Change, Session};
+use crate::session::{Change, Identity, Session};
 use crate::store::Reader;
 
 /// Characters shown of a text that strangers chose; enough for any real one.
 const TEXT_CHARS: usize = 200;
+/// The same for a key with its certificate.
+const AUTH_CHARS: usize = 500;
 
 pub(super) fn run(args: &ShowArgs, state_dir: &Path) -> anyhow::Result<Exit> {
     let view = View::of_stdout();
@@ -63,7 +65,7 @@ pub struct Everything {
 struct Record<'a> {
     #[serde(flatten)]
     session: SessionRecord<'a>,
-    changes: Vec<ChangeRecord>,
+    changes: Vec<ChangeRecord<'a>>,
     deliveries: Vec<DeliveryRecord<'a>>,
 }
 
@@ -82,7 +84,8 @@ impl Everything {
         self.write_risk(view, output)?;
         writeln!(output, "\n{}", view.styled(Style::Bold, "What happened"))?;
         for change in &self.changes {
-            writeln!(output, "  {}  {}", time(view, change.at), change.kind.as_str())?;
+            let words = change_words(change);
+            writeln!(output, "  {}  {}", time(view, change.at), words)?;
         }
         if !self.deliveries.is_empty() {
             writeln!(output, "\n{}", view.styled(Style::Bold, "Messages"))?;
@@ -108,13 +111,25 @@ impl Everything {
             None => ("-".to_owned(), format!("open, for {lasted}")),
         };
         let zone = view.local(session.opened_at).strftime("%Z").to_string();
+        let user_log = session.auth.as_ref().and_then(|auth| auth.user_log.as_deref());
+        let user = match user_log {
+            Some(other) => format!("{user} (sshd's log says {})", known(Some(other), TEXT_CHARS)),
+            None => user,
+        };
+        let by = session.auth.as_ref().map_or_else(|| "-".to_owned(), |by| auth(by, AUTH_CHARS));
+        let first = session.first_command.as_ref().map_or_else(
+            || "-".to_owned(),
+            |first| format!("{}: {}", first.kind.as_str(), known(Some(first.words()), TEXT_CHARS)),
+        );
         let seen = if session.recovered { ", or later: it was found open" } else { "" };
         let rows = [
             ("User", user),
             ("User id", session.uid.map_or_else(|| "-".to_owned(), |uid| uid.to_string())),
+            ("By", by),
             ("From", endpoint(session.peer)),
             ("To", endpoint(session.local)),
             ("Terminal", known(session.tty.as_deref(), TEXT_CHARS)),
+            ("Ran first", first),
             ("Opened", format!("{} {zone}{seen}", time(view, session.opened_at))),
             ("Closed", closed),
             ("State", end),
@@ -136,6 +151,21 @@ impl Everything {
         }
         Ok(())
     }
+}
+
+/// `escalated: alice (1001) -> root (0) by /usr/bin/sudo, pid 4711`, or the kind alone.
+fn change_words(change: &Change) -> String {
+    let kind = change.kind.as_str();
+    let Some(how) = &change.escalation else {
+        return kind.to_owned();
+    };
+    let identity = |who: &Identity| format!("{} ({})", known(who.user.as_deref(), TEXT_CHARS), who.uid);
+    let exe = sanitize::text(&how.exe, TEXT_CHARS);
+    let many = match change.count {
+        Some(count) => format!(", the last of {count}"),
+        None => String::new(),
+    };
+    format!("{kind}: {} -> {} by {exe}, pid {}{many}", identity(&how.from), identity(&how.to), how.pid)
 }
 
 /// `opened -> ops: delivered 2026-11-21 10:00:01, 2 attempts`

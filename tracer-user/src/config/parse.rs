@@ -19,7 +19,10 @@ use super::{
 /// Every section with its keys. The shipped file must show all of them.
 pub const SECTIONS: &[(&str, &[&str])] = &[
     ("host", &["name"]),
-    ("trace", &["ring_buffer", "probe_log", "hooks", "process_hooks", "syscall_tracepoints"]),
+    (
+        "trace",
+        &["ring_buffer", "probe_log", "keep_attempts", "hooks", "process_hooks", "syscall_tracepoints"],
+    ),
     ("notify", &["user"]),
     ("enrich", &["deadline", "threat_jammer"]),
     (
@@ -223,6 +226,7 @@ fn trace(section: &mut Section<'_, '_>) -> Trace {
                 )
             })
             .unwrap_or(default.probe_log),
+        keep_attempts: section.integer("keep_attempts", 0, 10_000_000).unwrap_or(default.keep_attempts),
         hooks: section
             .text("hooks", |text| {
                 values::one_of(

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use thiserror::Error;
 use tracer_ebpf::{self as contract, Header, Kind};
 
-use crate::event::{BootTime, Event, ExitStatus, Fact, Image, Process};
+use crate::event::{BootTime, Escalated, Event, ExitStatus, Fact, Image, Process};
 
 /// Why bytes are not a record.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -23,18 +23,15 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
     let header: Header = read(bytes)?;
     let kind = Kind::from_u32(header.kind).ok_or(DecodeError::UnknownKind(header.kind))?;
     let fact = match kind {
-        Kind::Exec => {
-            let record: contract::Exec = read(bytes)?;
-            Fact::Exec(Image {
-                name: text(&record.name),
-                path: text(&record.path),
-                owner_uid: record.owner_uid,
-                mode: record.mode & 0o7777,
-            })
-        }
+        Kind::Exec => Fact::Exec(image(bytes)?),
+        Kind::ForeignExec => Fact::ForeignExec(image(bytes)?),
         Kind::Leave => {
             let record: contract::Leave = read(bytes)?;
-            Fact::Leave { tty: terminal(&text(&record.tty)), path: text(&record.path) }
+            Fact::Leave {
+                tty: terminal(&text(&record.tty)),
+                path: text(&record.path),
+                arguments: arguments(&record.arguments),
+            }
         }
         Kind::Fork => {
             let record: contract::Fork = read(bytes)?;
@@ -54,12 +51,28 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
             let record: contract::Credentials = read(bytes)?;
             Fact::Credentials { ruid: record.ruid, euid: record.euid, suid: record.suid }
         }
+        Kind::LogLine => {
+            let record: contract::LogLine = read(bytes)?;
+            Fact::LogLine { text: text(&record.text) }
+        }
         Kind::Socket => {
             let record: contract::Socket = read(bytes)?;
             Fact::Socket {
                 peer: endpoint(record.family, record.peer, record.peer_port)?,
                 local: endpoint(record.family, record.local, record.local_port)?,
             }
+        }
+        Kind::Escalated => {
+            let record: contract::descendant::Escalated = read(bytes)?;
+            let path = text(&record.path);
+            Fact::Escalated(Escalated {
+                root: Process { pid: record.root_tgid, start: BootTime(record.root_start_boot_ns) },
+                from: record.from_uid,
+                to: record.to_uid,
+                is_granted: record.is_granted != 0,
+                name: text(&record.name),
+                path: (!path.is_empty()).then_some(path),
+            })
         }
     };
     Ok(Event {
@@ -68,6 +81,16 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
         parent_pid: header.parent_tgid,
         uid: header.uid,
         fact,
+    })
+}
+
+fn image(bytes: &[u8]) -> Result<Image, DecodeError> {
+    let record: contract::Exec = read(bytes)?;
+    Ok(Image {
+        name: text(&record.name),
+        path: text(&record.path),
+        owner_uid: record.owner_uid,
+        mode: record.mode & 0o7777,
     })
 }
 
@@ -93,6 +116,10 @@ unsafe impl Record for contract::TimerDisarmed {}
 unsafe impl Record for contract::Credentials {}
 // SAFETY: as above.
 unsafe impl Record for contract::Socket {}
+// SAFETY: as above.
+unsafe impl Record for contract::descendant::Escalated {}
+// SAFETY: as above.
+unsafe impl Record for contract::LogLine {}
 
 fn read<T: Record>(bytes: &[u8]) -> Result<T, DecodeError> {
     let needed = size_of::<T>();
@@ -107,6 +134,16 @@ fn read<T: Record>(bytes: &[u8]) -> Result<T, DecodeError> {
 fn text(bytes: &[u8]) -> String {
     let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(text).into_owned()
+}
+
+/// Texts that end with a NUL each. What was cut off at the end is kept as it is; padding is nothing.
+fn arguments(bytes: &[u8]) -> Vec<String> {
+    let length = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let used = bytes.get(..length).unwrap_or_default();
+    if used.is_empty() {
+        return Vec::new();
+    }
+    used.split(|byte| *byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned()).collect()
 }
 
 /// `pts0` is `/dev/pts/0`; other terminals have the kernel's name.
@@ -182,6 +219,15 @@ mod tests {
     }
 
     #[test]
+    fn arguments_are_told_apart() {
+        assert_eq!(arguments(b"sh\0-c\0a b\0\0\0"), ["sh", "-c", "a b"]);
+        assert_eq!(arguments(b"\0-c\0"), ["", "-c"]);
+        assert_eq!(arguments(b"-bash"), ["-bash"]);
+        assert!(arguments(&[0; 8]).is_empty());
+        assert!(arguments(b"").is_empty());
+    }
+
+    #[test]
     fn short_and_unknown_records_are_refused() {
         assert_eq!(decode(&[0; 8]), Err(DecodeError::TooShort { found: 8, needed: 32 }));
         assert_eq!(decode(&bytes_of(&header(99))), Err(DecodeError::UnknownKind(99)));
@@ -191,7 +237,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic(kind in 0_u32..10, mut bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn no_bytes_panic(kind in 0_u32..20, mut bytes in proptest::collection::vec(any::<u8>(), 0..700)) {
             if let Some(place) = bytes.get_mut(..4) {
                 place.copy_from_slice(&kind.to_ne_bytes());
             }

@@ -47,7 +47,7 @@ struct Record {
 /// The one among the offsets that is to be filled in.
 type Destination = fn(&mut Offsets) -> &mut u32;
 
-const RECORDS: [Record; 4] = [
+const RECORDS: [Record; 5] = [
     Record {
         tracepoint: "sched/sched_process_exec",
         fields: &[("filename", |offsets| &mut offsets.exec_filename)],
@@ -67,6 +67,13 @@ const RECORDS: [Record; 4] = [
     Record {
         tracepoint: "syscalls/sys_exit_setresuid",
         fields: &[("ret", |offsets| &mut offsets.exit_setresuid_ret)],
+    },
+    Record {
+        tracepoint: "syscalls/sys_enter_sendto",
+        fields: &[
+            ("buff", |offsets| &mut offsets.enter_sendto_buff),
+            ("len", |offsets| &mut offsets.enter_sendto_len),
+        ],
     },
 ];
 
@@ -154,6 +161,7 @@ impl Types {
             sock_peer_v6: at("sock", "__sk_common.skc_v6_daddr")?,
             sock_local_v6: at("sock", "__sk_common.skc_v6_rcv_saddr")?,
             signal_tty: at("signal_struct", "tty")?,
+            signal_live: at("signal_struct", "live.counter")?,
             tty_name: at("tty_struct", "name")?,
             binprm_filename: at("linux_binprm", "filename")?,
             itimerspec_value_sec: at("itimerspec64", "it_value.tv_sec")?,
@@ -165,6 +173,8 @@ impl Types {
             itimer_value_sec: 0,
             itimer_value_nsec: 0,
             exit_setresuid_ret: 0,
+            enter_sendto_buff: 0,
+            enter_sendto_len: 0,
         })
     }
 

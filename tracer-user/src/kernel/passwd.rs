@@ -1,4 +1,4 @@
-//! The user id of an account name, without asking a name service: the trace role has no network.
+//! The user id of an account name, and the name of a user id, without asking a name service: the trace role has no network.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -14,6 +14,18 @@ pub fn uid_of(name: &str, pid: u32) -> Option<u32> {
     let Ok(file) = File::open(format!("/proc/{pid}/root/etc/passwd")) else {
         return (name == "root").then_some(0);
     };
+    find(file, |line| uid_in_line(line, name))
+}
+
+/// The first account with this user id in the `/etc/passwd` that process `pid` sees, or, if the process is gone, that
+/// this process sees.
+pub fn name_of(uid: u32, pid: u32) -> Option<String> {
+    let file = File::open(format!("/proc/{pid}/root/etc/passwd")).or_else(|_| File::open("/etc/passwd"));
+    find(file.ok()?, |line| name_in_line(line, uid))
+}
+
+/// What is found in the first line in which anything is.
+fn find<T>(file: File, look: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
     let mut lines = BufReader::new(file.take(READ_AT_MOST));
     let mut line = Vec::new();
     loop {
@@ -21,10 +33,17 @@ pub fn uid_of(name: &str, pid: u32) -> Option<u32> {
         if lines.read_until(b'\n', &mut line).ok()? == 0 {
             return None;
         }
-        if let Some(uid) = uid_in_line(&line, name) {
-            return Some(uid);
+        if let Some(found) = look(&line) {
+            return Some(found);
         }
     }
+}
+
+fn name_in_line(line: &[u8], uid: u32) -> Option<String> {
+    let mut fields = line.split(|byte| *byte == b':');
+    let name = std::str::from_utf8(fields.next()?).ok().filter(|name| !name.is_empty())?;
+    let found: u32 = std::str::from_utf8(fields.nth(1)?).ok()?.parse().ok()?;
+    (found == uid).then(|| name.to_owned())
 }
 
 /// `name:password:uid:gid:...` of `passwd(5)`.
@@ -50,6 +69,19 @@ mod tests {
         assert_eq!(uid_in_line(b"alice:x:-1:0", "alice"), None);
         assert_eq!(uid_in_line(b"alice:x:\xff:0", "alice"), None);
         assert_eq!(uid_in_line(b"", ""), None);
+    }
+
+    #[test]
+    fn names_are_found_by_their_number() {
+        let line = b"alice:x:1001:1002:Alice:/home/alice:/bin/bash\n";
+        assert_eq!(name_in_line(line, 1001).as_deref(), Some("alice"));
+        assert_eq!(name_in_line(line, 1002), None);
+        assert_eq!(name_in_line(b":x:1001:", 1001), None);
+        assert_eq!(name_in_line(b"alice:x:", 0), None);
+        assert_eq!(name_in_line(b"", 0), None);
+        assert_eq!(name_of(0, std::process::id()).as_deref(), Some("root"));
+        assert_eq!(name_of(0, u32::MAX).as_deref(), Some("root"));
+        assert_eq!(name_of(u32::MAX, std::process::id()), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::attach::{self, AttachError, Attached, Link, Links};
 use super::decode::decode;
+use super::descendants::Descendants;
 use super::pins::{Generation, Pins};
 use super::ring::Ring;
 use super::tier::HOOKS;
@@ -25,12 +26,14 @@ use crate::event::Event;
 const EVENTS: &str = "EVENTS";
 const LOSSES: &str = "LOSSES";
 const PROCESSES: &str = "PROCESSES";
+const DESCENDANTS: &str = "DESCENDANTS";
 
 /// The running programs, as far as the loader has to do with them.
 pub struct Probes {
     ring: Ring,
     losses: PerCpuArray<MapData, u64>,
     processes: HashMap<MapData, u32, u32>,
+    descendants: Descendants,
     log: Option<EbpfLogger<&'static dyn log::Log>>,
     /// Where they are pinned.
     generation: Option<Generation>,
@@ -92,9 +95,9 @@ impl Probes {
             let map = attached.ebpf.take_map(name).ok_or(AttachError::Incomplete(name))?;
             data(map).ok_or(AttachError::Incomplete(name))
         };
-        let (events, losses, processes) = (take(EVENTS)?, take(LOSSES)?, take(PROCESSES)?);
+        let maps = [take(EVENTS)?, take(LOSSES)?, take(PROCESSES)?, take(DESCENDANTS)?];
         let log = (probe_log != ProbeLog::Off).then(|| EbpfLogger::init(&mut attached.ebpf));
-        Self::from_maps(events, losses, processes, readable(log), None, attached.links)
+        Self::from_maps(maps, readable(log), None, attached.links)
             .map_err(|error| AttachError::Load(Box::new(error)))
     }
 
@@ -107,14 +110,13 @@ impl Probes {
             program = FdLink::from(link).info().map_err(io::Error::other)?.program_id();
         }
         let log = (probe_log != ProbeLog::Off).then(|| EbpfLogger::init_from_id(program));
-        let (events, losses, processes) = (map(EVENTS)?, map(LOSSES)?, map(PROCESSES)?);
-        Self::from_maps(events, losses, processes, readable(log), Some(generation), Vec::new())
+        let maps = [map(EVENTS)?, map(LOSSES)?, map(PROCESSES)?, map(DESCENDANTS)?];
+        Self::from_maps(maps, readable(log), Some(generation), Vec::new())
     }
 
+    /// The maps in the order of their names above.
     fn from_maps(
-        events: MapData,
-        losses: MapData,
-        processes: MapData,
+        [events, losses, processes, descendants]: [MapData; 4],
         log: Option<EbpfLogger<&'static dyn log::Log>>,
         generation: Option<Generation>,
         links: Links,
@@ -123,6 +125,7 @@ impl Probes {
             ring: Ring::open(events)?,
             losses: PerCpuArray::try_from(Map::PerCpuArray(losses)).map_err(io::Error::other)?,
             processes: HashMap::try_from(Map::HashMap(processes)).map_err(io::Error::other)?,
+            descendants: Descendants::open(descendants)?,
             log,
             generation,
             _links: links,
@@ -145,6 +148,11 @@ impl Probes {
             }
             Err(error) => Err(io::Error::other(error)),
         }
+    }
+
+    /// What descends from sessions.
+    pub fn descendants(&mut self) -> &mut Descendants {
+        &mut self.descendants
     }
 
     /// Moves at most `limit` events into `events`, oldest first. Records that cannot be decoded are logged and counted
@@ -234,6 +242,11 @@ impl Earlier {
         self.ring.resume_at(position)
     }
 
+    /// What descends from sessions, as these programs know it.
+    pub fn descendants(&self) -> io::Result<Descendants> {
+        Descendants::open(MapData::from_pin(self.generation.pin(DESCENDANTS)).map_err(io::Error::other)?)
+    }
+
     /// See [`Probes::drain`].
     pub fn drain(&mut self, limit: usize, events: &mut Vec<Event>) {
         drain(&mut self.ring, limit, events);
@@ -271,7 +284,7 @@ fn pin(attached: Attached, pins: &Pins, kind: &str) -> io::Result<Generation> {
 }
 
 fn pin_into(attached: Attached, generation: &Generation) -> io::Result<()> {
-    for name in [EVENTS, LOSSES, PROCESSES] {
+    for name in [EVENTS, LOSSES, PROCESSES, DESCENDANTS] {
         let map = attached.ebpf.map(name).ok_or(io::ErrorKind::NotFound)?;
         map.pin(generation.pin(name)).map_err(io::Error::other)?;
     }

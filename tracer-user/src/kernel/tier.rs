@@ -40,7 +40,6 @@ pub(super) enum Function {
     /// That of a system call, whose name depends on the machine.
     SystemCall(&'static str),
     /// One that has the same name everywhere.
-    #[expect(dead_code, reason = "for hooks on other functions than those of system calls")]
     Named(&'static str),
 }
 
@@ -116,6 +115,10 @@ pub(super) struct Hook {
 }
 
 const SETRESUID: Function = Function::SystemCall("setresuid");
+const SETREUID: Function = Function::SystemCall("setreuid");
+const COMMIT_CREDS: Function = Function::Named("commit_creds");
+/// Behind `sendto` and `send`, on all machines.
+const SENDTO: Function = Function::Named("__sys_sendto");
 
 /// All hooks. Those that are required come first: once they are attached, a refusal of another one is no matter of rights.
 pub(super) const HOOKS: &[Hook] = &[
@@ -160,6 +163,35 @@ pub(super) const HOOKS: &[Hook] = &[
             fentry(SETRESUID, "fexit_setresuid"),
             kprobe(SETRESUID, "kretprobe_setresuid"),
             syscall("sys_exit_setresuid", "exit_setresuid"),
+        ],
+    },
+    Hook {
+        name: "escalation hook",
+        lost: Some(
+            "user ids that sessions gain with no program executed are found when the process executes, forks or ends",
+        ),
+        candidates: &[
+            fentry(COMMIT_CREDS, "fexit_commit_creds"),
+            kprobe(COMMIT_CREDS, "kretprobe_commit_creds"),
+            syscall("sys_exit_setuid", "exit_setuid"),
+        ],
+    },
+    Hook {
+        name: "second escalation hook",
+        lost: Some("nothing with the escalation hook on fentry or kprobe, else the same as without it"),
+        candidates: &[
+            fentry(SETREUID, "fexit_setreuid"),
+            kprobe(SETREUID, "kretprobe_setreuid"),
+            syscall("sys_exit_setreuid", "exit_setreuid"),
+        ],
+    },
+    Hook {
+        name: "log hook",
+        lost: Some("how users prove who they are (method, key, certificate), and what attempts tried"),
+        candidates: &[
+            fentry(SENDTO, "fentry_sendto"),
+            kprobe(SENDTO, "kprobe_sendto"),
+            syscall("sys_enter_sendto", "enter_sendto"),
         ],
     },
 ];

@@ -32,6 +32,10 @@ const NEWS: SignedDuration = SignedDuration::from_mins(10);
 /// How many changes are taken in by one transaction.
 const BATCH: u32 = 256;
 
+/// How many changes that tell nothing, such as attempts, are passed over before the position is written down. They would
+/// be passed over once more after a restart; a port scan should cost no disk twice.
+const UNWRITTEN: i64 = 10_000;
+
 /// The namespace of delivery ids; an arbitrary constant that must never change.
 const DELIVERIES: Uuid = Uuid::from_u128(0x8a0f_3d0b_41c6_4a6e_b8a1_5f0c_93d7_2e64);
 
@@ -62,6 +66,8 @@ struct Source {
     reader: Reader,
     store_id: Uuid,
     cursor: i64,
+    /// The position that was written down last. Behind the cursor where there was nothing to tell since.
+    written: i64,
 }
 
 impl Intake {
@@ -146,7 +152,7 @@ impl Intake {
                 cursor
             }
         };
-        Ok(Source { reader, store_id, cursor })
+        Ok(Source { reader, store_id, cursor, written: cursor })
     }
 
     /// Takes in one batch; whether there was anything.
@@ -158,8 +164,12 @@ impl Intake {
         for change in &changes {
             self.take(change, source, &mut taken, now)?;
         }
-        self.outbox.borrow_mut().take_in(&taken, now)?;
         source.cursor = taken.cursor;
+        if is_empty(&taken) && taken.cursor - source.written < UNWRITTEN {
+            return Ok(true);
+        }
+        self.outbox.borrow_mut().take_in(&taken, now)?;
+        source.written = taken.cursor;
         tracing::debug!(changes = changes.len(), cursor = source.cursor, "changes taken in");
         (self.on_step)(Step::Intake);
         for wake in &self.wake {
@@ -176,12 +186,15 @@ impl Intake {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let Some(session_id) = change.session_id else {
-            if change.kind == ChangeKind::EventsLost {
-                let event = Event::EventsLost {
-                    host: self.host.clone(),
-                    at: change.at,
-                    count: change.count.unwrap_or_default(),
-                };
+            let (host, at) = (self.host.clone(), change.at);
+            let event = match (change.kind, change.foreign.clone()) {
+                (ChangeKind::EventsLost, _) => {
+                    Some(Event::EventsLost { host, at, count: change.count.unwrap_or_default() })
+                }
+                (ChangeKind::ForeignSshd, Some(foreign)) => Some(Event::ForeignSshd { host, at, foreign }),
+                _ => None,
+            };
+            if let Some(event) = event {
                 let subject = format!("{}/{}", source.store_id, change.id);
                 let message = message::compose(&event, None, &TimeZone::system());
                 taken.announcements.push(self.announcement(change, None, subject, event, Some(message)));
@@ -201,7 +214,17 @@ impl Intake {
                 taken.better_known.push((session.key, Subject::of(&session)));
                 return Ok(());
             }
-            (ChangeKind::Closed | ChangeKind::EventsLost, _) => return Ok(()),
+            (ChangeKind::Escalated, _) => {
+                let Some(how) = change.escalation.clone() else { return Ok(()) };
+                if is_repeated(change, &source.reader.changes_of(session_id)?) {
+                    return Ok(());
+                }
+                Event::Escalated { subject: Subject::of(&session), at: change.at, how }
+            }
+            (
+                ChangeKind::Closed | ChangeKind::Attempt | ChangeKind::ForeignSshd | ChangeKind::EventsLost,
+                _,
+            ) => return Ok(()),
         };
         let message = self.rate_at_once(&session, taken, now)?.map(|(assessment, facts)| {
             message::compose(&event, Some((&assessment, &facts)), &TimeZone::system())
@@ -254,6 +277,18 @@ impl Intake {
             .collect();
         NewAnnouncement { session, subject, kind: change.kind, seq: change.seq, event, message, deliveries }
     }
+}
+
+/// Whether the same user id was gained before in the session from the same one by the same program: that was told.
+fn is_repeated(change: &Change, of_session: &[Change]) -> bool {
+    let what =
+        |change: &Change| change.escalation.as_ref().map(|how| (how.from.uid, how.to.uid, how.exe.clone()));
+    of_session.iter().any(|earlier| earlier.seq < change.seq && what(earlier) == what(change))
+}
+
+/// Whether nothing came of the changes but a new position.
+fn is_empty(taken: &TakenIn) -> bool {
+    taken.ratings.is_empty() && taken.announcements.is_empty() && taken.better_known.is_empty()
 }
 
 fn batch(store_id: Uuid, cursor: i64) -> TakenIn {

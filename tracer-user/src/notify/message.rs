@@ -3,6 +3,9 @@
 //! A message is finished text: strangers' names in it went through [`crate::sanitize`], times are in the host's time
 //! zone. It is stored before it is sent, so a repetition says the same. A sink escapes for its own markup and lays it out.
 
+mod inside;
+mod method;
+
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
@@ -14,7 +17,7 @@ use super::outbox::Delivery;
 use crate::assess::{Assessment, Level, Reason};
 use crate::enrich::{Fact, Facts, Network, Place, Why};
 use crate::sanitize;
-use crate::session::{End, Session};
+use crate::session::{Auth, End, Escalation, ForeignSshd, Session};
 
 /// Longest name that is shown, in characters: user, host, network, city.
 const NAME_CHARS: usize = 64;
@@ -26,16 +29,38 @@ const REASON_CHARS: usize = 300;
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     Opened(Subject),
-    Closed { subject: Subject, at: Timestamp, end: End },
-    EventsLost { host: String, at: Timestamp, count: u64 },
+    Closed {
+        subject: Subject,
+        at: Timestamp,
+        end: End,
+    },
+    /// A process of the session has a user id that it had not.
+    Escalated {
+        subject: Subject,
+        at: Timestamp,
+        how: Escalation,
+    },
+    /// An sshd was started that is not this host's.
+    ForeignSshd {
+        host: String,
+        at: Timestamp,
+        foreign: ForeignSshd,
+    },
+    EventsLost {
+        host: String,
+        at: Timestamp,
+        count: u64,
+    },
 }
 
 impl Event {
     /// The session that it is about; `None` for news of the tracer itself.
     pub fn subject(&self) -> Option<&Subject> {
         match self {
-            Self::Opened(subject) | Self::Closed { subject, .. } => Some(subject),
-            Self::EventsLost { .. } => None,
+            Self::Opened(subject) | Self::Closed { subject, .. } | Self::Escalated { subject, .. } => {
+                Some(subject)
+            }
+            Self::ForeignSshd { .. } | Self::EventsLost { .. } => None,
         }
     }
 
@@ -43,7 +68,10 @@ impl Event {
     pub fn at(&self) -> Timestamp {
         match self {
             Self::Opened(subject) => subject.opened_at,
-            Self::Closed { at, .. } | Self::EventsLost { at, .. } => *at,
+            Self::Closed { at, .. }
+            | Self::Escalated { at, .. }
+            | Self::ForeignSshd { at, .. }
+            | Self::EventsLost { at, .. } => *at,
         }
     }
 
@@ -52,7 +80,8 @@ impl Event {
         match self {
             Self::Opened(_) => Self::Opened(known),
             Self::Closed { at, end, .. } => Self::Closed { subject: known, at, end },
-            Self::EventsLost { .. } => self,
+            Self::Escalated { at, how, .. } => Self::Escalated { subject: known, at, how },
+            Self::ForeignSshd { .. } | Self::EventsLost { .. } => self,
         }
     }
 }
@@ -64,6 +93,9 @@ pub struct Subject {
     pub user: Option<String>,
     pub uid: Option<u32>,
     pub peer: Option<SocketAddr>,
+    /// How they proved who they are; also `None` in what an earlier version stored.
+    #[serde(default)]
+    pub auth: Option<Auth>,
     pub opened_at: Timestamp,
     /// Nobody saw it begin; it did so after `opened_at`.
     #[serde(default)]
@@ -77,6 +109,7 @@ impl Subject {
             user: session.user.clone(),
             uid: session.uid,
             peer: session.peer,
+            auth: session.auth.clone(),
             opened_at: session.opened_at,
             recovered: session.recovered,
         }
@@ -137,11 +170,15 @@ pub enum Label {
     Opened,
     Ended,
     Duration,
+    Gained,
+    Program,
     Address,
+    Method,
     Network,
     Place,
     Risk,
     Lost,
+    Doubt,
 }
 
 impl Label {
@@ -154,11 +191,15 @@ impl Label {
             Self::Opened => "Opened",
             Self::Ended => "Ended",
             Self::Duration => "Duration",
+            Self::Gained => "Gained",
+            Self::Program => "Program",
             Self::Address => "Address",
+            Self::Method => "Method",
             Self::Network => "Network",
             Self::Place => "Place",
             Self::Risk => "Risk",
             Self::Lost => "Lost",
+            Self::Doubt => "Why",
         }
     }
 }
@@ -168,6 +209,7 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
     match event {
         Event::Opened(subject) => {
             let mut lines = who(subject);
+            lines.extend(subject.auth.as_ref().map(|auth| line(Label::Method, method::words(auth))));
             let (words, opened) = if subject.recovered {
                 ("SSH session found open", line(Label::Opened, opened(subject, zone)))
             } else {
@@ -186,6 +228,8 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
             let summary = format!("SSH session ended: {} after {lasted}", headline(subject));
             rated(summary, lines, subject, rating)
         }
+        Event::Escalated { subject, at, how } => inside::escalated(subject, *at, how, rating, zone),
+        Event::ForeignSshd { host, at, foreign } => inside::foreign(host, *at, foreign, zone),
         Event::EventsLost { host, at, count } => {
             let host = name(Some(host), "unknown host");
             let lost = format!(
@@ -210,6 +254,7 @@ pub fn example(host: &str, at: Timestamp) -> Delivery {
         uid: Some(1000),
         // TEST-NET-1, RFC 5737: nobody's address.
         peer: Some(SocketAddr::from(([192, 0, 2, 1], 51_122))),
+        auth: None,
         opened_at: at,
         recovered: false,
     };
@@ -362,7 +407,11 @@ fn duration(from: Timestamp, to: Timestamp) -> String {
 }
 
 fn name(text: Option<&str>, otherwise: &str) -> String {
-    let text = text.map(|text| sanitize::text(text, NAME_CHARS)).unwrap_or_default();
+    name_of_chars(text.unwrap_or_default(), otherwise, NAME_CHARS)
+}
+
+fn name_of_chars(text: &str, otherwise: &str, max_chars: usize) -> String {
+    let text = sanitize::text(text, max_chars);
     if text.trim().is_empty() { otherwise.to_owned() } else { text }
 }
 
@@ -418,6 +467,7 @@ mod tests {
             user: None,
             uid: None,
             peer: None,
+            auth: None,
             opened_at: Timestamp::UNIX_EPOCH,
             recovered: false,
         };

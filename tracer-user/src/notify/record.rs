@@ -14,6 +14,7 @@ use super::outbox::Delivery;
 use crate::assess::{Assessment, Level};
 use crate::enrich::{Fact, Facts, Network, Place};
 use crate::sanitize;
+use crate::session::{Auth, Escalation, ForeignSshd};
 
 /// The version of the schema.
 pub const VERSION: u32 = 1;
@@ -24,12 +25,16 @@ pub struct Record<'a> {
     version: u32,
     /// The delivery: the same in every repetition.
     pub id: String,
-    /// `opened`, `closed`, `events_lost`.
+    /// `opened`, `closed`, `escalated`, `foreign_sshd`, `events_lost`.
     pub kind: &'static str,
     /// When it happened, RFC 3339 in UTC.
     pub at: String,
     pub host: &'a str,
     pub session: Option<SessionRecord<'a>>,
+    /// The user id that a process of the session gained.
+    escalation: Option<&'a Escalation>,
+    /// An sshd that is not this host's.
+    foreign_sshd: Option<&'a ForeignSshd>,
     /// Events that the kernel could not report.
     pub events_lost: Option<u64>,
     /// How risky; null for news of the tracer itself.
@@ -51,6 +56,8 @@ pub struct SessionRecord<'a> {
     pub user: Option<&'a str>,
     pub uid: Option<u32>,
     pub peer: Option<Endpoint>,
+    /// How they proved who they are.
+    auth: Option<&'a Auth>,
     opened_at: String,
     /// Nobody saw it begin; it did so after `opened_at`.
     recovered: bool,
@@ -69,16 +76,32 @@ pub struct Endpoint {
 
 impl<'a> Record<'a> {
     pub fn new(delivery: &'a Delivery) -> Self {
-        let (kind, host, end, events_lost) = match &delivery.event {
-            Event::Opened(subject) => ("opened", &subject.host, None, None),
-            Event::Closed { subject, at, end } => ("closed", &subject.host, Some((*at, *end)), None),
-            Event::EventsLost { host, count, .. } => ("events_lost", host, None, Some(*count)),
+        let (mut end, mut escalation, mut foreign_sshd, mut events_lost) = (None, None, None, None);
+        let (kind, host) = match &delivery.event {
+            Event::Opened(subject) => ("opened", &subject.host),
+            Event::Closed { subject, at, end: how } => {
+                end = Some((*at, *how));
+                ("closed", &subject.host)
+            }
+            Event::Escalated { subject, how, .. } => {
+                escalation = Some(how);
+                ("escalated", &subject.host)
+            }
+            Event::ForeignSshd { host, foreign, .. } => {
+                foreign_sshd = Some(foreign);
+                ("foreign_sshd", host)
+            }
+            Event::EventsLost { host, count, .. } => {
+                events_lost = Some(*count);
+                ("events_lost", host)
+            }
         };
         let session = delivery.event.subject().map(|subject| SessionRecord {
             session: &delivery.subject,
             user: subject.user.as_deref(),
             uid: subject.uid,
             peer: subject.peer.map(Endpoint::from),
+            auth: subject.auth.as_ref(),
             opened_at: rfc3339(subject.opened_at),
             recovered: subject.recovered,
             closed_at: end.map(|(at, _)| rfc3339(at)),
@@ -93,6 +116,8 @@ impl<'a> Record<'a> {
             at: rfc3339(delivery.event.at()),
             host,
             session,
+            escalation,
+            foreign_sshd,
             events_lost,
             level: delivery.message.level,
             assessment: delivery.rating.as_ref().map(|(assessment, _)| assessment),
@@ -112,6 +137,9 @@ impl<'a> Record<'a> {
     pub fn variables(&self, max_chars: usize) -> Vec<(&'static str, String)> {
         let session = self.session.as_ref();
         let peer = session.and_then(|session| session.peer.as_ref());
+        let auth = session.and_then(|session| session.auth);
+        let key = auth.and_then(|auth| auth.key.as_ref());
+        let program = self.escalation.map(|how| &how.exe).or(self.foreign_sshd.map(|foreign| &foreign.exe));
         [
             ("LOGIN_TRACER_ID", Some(self.id.clone())),
             ("LOGIN_TRACER_KIND", Some(self.kind.to_owned())),
@@ -125,6 +153,10 @@ impl<'a> Record<'a> {
             ("LOGIN_TRACER_UID", session.and_then(|session| session.uid).map(|uid| uid.to_string())),
             ("LOGIN_TRACER_ADDRESS", peer.map(|peer| peer.address.clone())),
             ("LOGIN_TRACER_PORT", peer.map(|peer| peer.port.to_string())),
+            ("LOGIN_TRACER_AUTH", auth.map(|auth| auth.method.clone())),
+            ("LOGIN_TRACER_KEY", key.map(|key| key.fingerprint.clone())),
+            ("LOGIN_TRACER_GAINED_UID", self.escalation.map(|how| how.to.uid.to_string())),
+            ("LOGIN_TRACER_PROGRAM", program.cloned()),
             (
                 "LOGIN_TRACER_DURATION_S",
                 session.and_then(|session| session.duration_s).map(|s| format!("{s:.3}")),

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::assess::Assessment;
 use crate::notify::outbox::DeliveryRow;
 use crate::sanitize::HarmlessJson;
-use crate::session::{Change, Session};
+use crate::session::{Auth, Change, Escalation, FirstCommand, Session};
 
 /// A session in the order of its fields.
 #[derive(Debug, Serialize)]
@@ -24,16 +24,18 @@ pub struct SessionRecord<'a> {
     uid: Option<u32>,
     peer: Option<Endpoint>,
     local: Option<Endpoint>,
-    /// How the user proved who they are; not known yet.
-    auth: Option<()>,
+    auth: Option<&'a Auth>,
     sshd: Sshd<'a>,
     tty: Option<&'a str>,
+    first_command: Option<&'a FirstCommand>,
     state: &'static str,
     opened_at: String,
     recovered: bool,
     closed_at: Option<String>,
     duration_s: Option<f64>,
     end: Option<&'static str>,
+    /// The user id that was gained inside of the session last, root's over others.
+    escalated_to: Option<u32>,
     assessment: Option<&'a Assessment>,
 }
 
@@ -47,15 +49,17 @@ impl<'a> SessionRecord<'a> {
             uid: session.uid,
             peer: session.peer.map(Endpoint::from),
             local: session.local.map(Endpoint::from),
-            auth: None,
+            auth: session.auth.as_ref(),
             sshd: Sshd { pid: session.sshd.pid, exe: session.sshd.exe.as_deref() },
             tty: session.tty.as_deref(),
+            first_command: session.first_command.as_ref(),
             state: if session.closed.is_some() { "closed" } else { "open" },
             opened_at: rfc3339(session.opened_at),
             recovered: session.recovered,
             closed_at: session.closed.map(|closed| rfc3339(closed.at)),
             duration_s: session.duration_s(),
             end: session.closed.map(|closed| closed.end.as_str()),
+            escalated_to: session.escalated_to,
             assessment,
         }
     }
@@ -63,15 +67,26 @@ impl<'a> SessionRecord<'a> {
 
 /// One change of a session.
 #[derive(Debug, Serialize)]
-pub struct ChangeRecord {
+pub struct ChangeRecord<'a> {
     seq: u32,
     kind: &'static str,
     at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
+    /// Only of changes of that kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    escalation: Option<&'a Escalation>,
 }
 
-impl From<&Change> for ChangeRecord {
-    fn from(change: &Change) -> Self {
-        Self { seq: change.seq, kind: change.kind.as_str(), at: rfc3339(change.at) }
+impl<'a> From<&'a Change> for ChangeRecord<'a> {
+    fn from(change: &'a Change) -> Self {
+        Self {
+            seq: change.seq,
+            kind: change.kind.as_str(),
+            at: rfc3339(change.at),
+            count: change.count,
+            escalation: change.escalation.as_ref(),
+        }
     }
 }
 

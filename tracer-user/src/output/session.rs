@@ -8,7 +8,7 @@ use super::table::{Align, Cell, Table};
 use super::{Style, View};
 use crate::assess::Assessment;
 use crate::sanitize;
-use crate::session::Session;
+use crate::session::{Auth, Certificate, Session};
 
 /// Characters shown of an account name; with everything else at its usual width a row fits into 100 columns.
 const USER_CHARS: usize = 20;
@@ -18,10 +18,11 @@ const TTY_CHARS: usize = 10;
 pub const NONE: &str = "-";
 
 /// The columns of `login-tracer sessions`.
-pub fn table() -> Table<8> {
+pub fn table() -> Table<9> {
     Table::new([
         ("ID", Align::Right),
         ("USER", Align::Left),
+        ("BY", Align::Left),
         ("ADDRESS", Align::Left),
         ("OPENED", Align::Left),
         ("DURATION", Align::Right),
@@ -32,11 +33,8 @@ pub fn table() -> Table<8> {
 }
 
 /// One row of [`table`].
-pub fn row(view: &View, session: &Session, assessment: Option<&Assessment>) -> [Cell; 8] {
-    let state = match session.closed {
-        Some(closed) => Cell::new(closed.end.as_str()),
-        None => Cell::styled("open", Style::Bold),
-    };
+pub fn row(view: &View, session: &Session, assessment: Option<&Assessment>) -> [Cell; 9] {
+    let state = state(session);
     let risk = match assessment {
         Some(assessment) => Cell::styled(risk(assessment), assessment.level.into()),
         None => Cell::styled(NONE, Style::Grey),
@@ -44,6 +42,7 @@ pub fn row(view: &View, session: &Session, assessment: Option<&Assessment>) -> [
     [
         Cell::new(session.id.to_string()),
         Cell::new(known(session.user.as_deref(), USER_CHARS)),
+        Cell::new(session.auth.as_ref().map_or_else(|| NONE.to_owned(), short_method)),
         Cell::new(session.peer.map_or_else(|| NONE.to_owned(), |peer| peer.ip().to_string())),
         Cell::new(opened(view, session)),
         Cell::new(duration(lasted(session, view.now))),
@@ -53,12 +52,49 @@ pub fn row(view: &View, session: &Session, assessment: Option<&Assessment>) -> [
     ]
 }
 
+/// `open`, or how it ended; with a mark if a user id was gained inside: `open +root`, `logout +uid 1002`.
+fn state(session: &Session) -> Cell {
+    let (word, style) = match session.closed {
+        Some(closed) => (closed.end.as_str(), Style::Plain),
+        None => ("open", Style::Bold),
+    };
+    match session.escalated_to {
+        None => Cell::styled(word, style),
+        Some(0) => Cell::styled(format!("{word} +root"), Style::Red),
+        Some(uid) => Cell::styled(format!("{word} +uid {uid}"), Style::Yellow),
+    }
+}
+
 /// Strangers' text, or [`NONE`].
 pub fn known(text: Option<&str>, max_chars: usize) -> String {
     match text {
         Some(text) if !text.is_empty() => sanitize::text(text, max_chars),
         Some(_) | None => NONE.to_owned(),
     }
+}
+
+/// How the user proved who they are, in a word.
+fn short_method(auth: &Auth) -> String {
+    /// Characters of a method that has no shorter name here.
+    const METHOD_CHARS: usize = 12;
+    match auth.method.as_str() {
+        "publickey" if auth.certificate.is_some() => "cert".to_owned(),
+        "publickey" => "key".to_owned(),
+        method if method.starts_with("keyboard-interactive") => "keyboard".to_owned(),
+        method => sanitize::text(method, METHOD_CHARS),
+    }
+}
+
+/// All that is known of how the user proved who they are: `publickey, ED25519 SHA256:...`.
+pub fn auth(auth: &Auth, max_chars: usize) -> String {
+    let mut text = auth.method.clone();
+    if let Some(key) = &auth.key {
+        text.push_str(&format!(", {} {}", key.kind, key.fingerprint));
+    }
+    if let Some(Certificate { id, serial, ca }) = &auth.certificate {
+        text.push_str(&format!(", certificate {id} (serial {serial}) by {} {}", ca.kind, ca.fingerprint));
+    }
+    sanitize::text(&text, max_chars)
 }
 
 /// `72 high`, or the level alone.

@@ -72,7 +72,7 @@ mod tests {
 
     fn process(pid: u32, parent_pid: u32, uid: u32, title: &str) -> Found {
         let name = if title.starts_with("sshd-session") { "sshd-session" } else { "sshd" };
-        let image = Image { name: name.into(), path: format!("/x/{name}"), owner_uid: 0, mode: 0o755 };
+        let image = Image { name: name.into(), path: format!("/usr/sbin/{name}"), owner_uid: 0, mode: 0o755 };
         Found { pid, parent_pid, start_ticks: 1, uid, image, title: title.into() }
     }
 

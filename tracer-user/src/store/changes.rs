@@ -4,9 +4,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::sessions::{invalid, timestamp};
+use super::{escalations, foreign};
 use crate::session::{Change, ChangeKind, LossCounter};
 
-const COLUMNS: &str = "SELECT id, session_id, seq, kind, at_us, count FROM changes";
+const COLUMNS: &str = "SELECT id, changes.session_id AS session_id, seq, kind, at_us, count, \
+                       pid, from_uid, from_user, to_uid, to_user, exe, \
+                       run_by_pid, run_by_uid, run_by_user, image, doubt \
+                       FROM changes LEFT JOIN escalations ON escalations.change_id = id \
+                       LEFT JOIN foreign_sshd ON foreign_sshd.change_id = id";
 
 pub(super) fn insert(
     connection: &Connection,
@@ -67,8 +72,18 @@ pub(super) fn last_before(connection: &Connection, at_us: i64) -> rusqlite::Resu
 
 pub(super) fn of_session(connection: &Connection, session_id: i64) -> rusqlite::Result<Vec<Change>> {
     let mut statement =
-        connection.prepare_cached(&format!("{COLUMNS} WHERE session_id = ?1 ORDER BY seq"))?;
+        connection.prepare_cached(&format!("{COLUMNS} WHERE changes.session_id = ?1 ORDER BY seq"))?;
     statement.query_map([session_id], decode)?.collect()
+}
+
+/// The newest starts of an sshd that is not this host's, the newest first.
+pub(super) fn foreign(connection: &Connection, limit: Option<u32>) -> rusqlite::Result<Vec<Change>> {
+    // By the small table: the changes may be millions.
+    let mut statement = connection.prepare_cached(&format!(
+        "{COLUMNS} WHERE id IN (SELECT change_id FROM foreign_sshd ORDER BY change_id DESC LIMIT ?1) ORDER BY id DESC"
+    ))?;
+    // A negative limit is SQLite's "no limit".
+    statement.query_map([limit.map_or(-1, i64::from)], decode)?.collect()
 }
 
 fn decode(row: &Row<'_>) -> rusqlite::Result<Change> {
@@ -80,5 +95,7 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Change> {
         kind: ChangeKind::parse(&kind).ok_or_else(|| invalid("kind"))?,
         at: timestamp(row.get("at_us")?)?,
         count: row.get("count")?,
+        escalation: escalations::decode(row)?,
+        foreign: foreign::decode(row)?,
     })
 }

@@ -5,7 +5,8 @@
 
 use super::schema::Schema;
 
-pub(super) const SESSIONS: Schema = Schema { steps: &[FIRST, RECOVERED] };
+pub(super) const SESSIONS: Schema =
+    Schema { steps: &[FIRST, RECOVERED, ESCALATIONS, FOREIGN, AUTH_AND_ATTEMPTS] };
 
 const FIRST: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -50,4 +51,57 @@ const RECOVERED: &str = "
     ALTER TABLE sessions ADD COLUMN recovered INTEGER NOT NULL DEFAULT FALSE;
     CREATE INDEX changes_lost ON changes (at_us) WHERE kind = 'events lost';
     CREATE TABLE loss_counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+/// User ids that were gained inside of sessions. `boot_ns` tells one from others of the same process.
+const ESCALATIONS: &str = "
+    CREATE TABLE escalations (
+        change_id INTEGER PRIMARY KEY REFERENCES changes (id),
+        session_id INTEGER NOT NULL REFERENCES sessions (id),
+        boot_ns INTEGER NOT NULL,
+        pid INTEGER NOT NULL,
+        from_uid INTEGER NOT NULL,
+        from_user TEXT,
+        to_uid INTEGER NOT NULL,
+        to_user TEXT,
+        exe TEXT NOT NULL,
+        UNIQUE (session_id, boot_ns, pid, to_uid)
+    ) STRICT;
+    ALTER TABLE sessions ADD COLUMN escalated_to INTEGER;
+";
+
+/// Processes called like sshd that are not this host's; `key` is made like those of sessions.
+const FOREIGN: &str = "
+    CREATE TABLE foreign_sshd (
+        change_id INTEGER PRIMARY KEY REFERENCES changes (id),
+        key BLOB NOT NULL UNIQUE,
+        run_by_pid INTEGER NOT NULL,
+        run_by_uid INTEGER NOT NULL,
+        run_by_user TEXT,
+        image TEXT NOT NULL,
+        doubt TEXT NOT NULL
+    ) STRICT;
+";
+
+/// `auth`, `first_command` and `tried` are JSON. Rows of `attempts` and their changes are forgotten when there are too many.
+const AUTH_AND_ATTEMPTS: &str = "
+    ALTER TABLE sessions ADD COLUMN auth TEXT;
+    ALTER TABLE sessions ADD COLUMN first_command TEXT;
+    CREATE TABLE attempts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        change_id INTEGER NOT NULL UNIQUE,
+        key BLOB NOT NULL UNIQUE,
+        host TEXT NOT NULL,
+        peer_address BLOB NOT NULL,
+        peer_port INTEGER NOT NULL,
+        local_address BLOB,
+        local_port INTEGER,
+        sshd_pid INTEGER,
+        began_us INTEGER NOT NULL,
+        ended_us INTEGER NOT NULL,
+        tried TEXT NOT NULL,
+        reason TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX attempts_by_address ON attempts (peer_address, id);
+    CREATE INDEX attempts_by_time ON attempts (ended_us);
 ";

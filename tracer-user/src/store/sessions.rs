@@ -9,9 +9,11 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use rusqlite::types::{ToSql, Type};
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::changes;
+use super::{attempts, changes, escalations, foreign};
 use crate::session::{ChangeKind, Closed, End, Opening, Session, SessionKey, Sshd, Update};
 
 /// Which sessions to list. `Filter::default()` is all of them.
@@ -32,7 +34,8 @@ pub struct Filter {
 }
 
 const COLUMNS: &str = "SELECT id, key, host, boot_id, user, uid, peer_address, peer_port, local_address, local_port, \
-                       sshd_pid, sshd_start_boot_ns, sshd_exe, tty, opened_us, recovered, closed_us, end FROM sessions";
+                       sshd_pid, sshd_start_boot_ns, sshd_exe, tty, auth, first_command, opened_us, recovered, \
+                       closed_us, end, escalated_to FROM sessions";
 
 pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Result<()> {
     match update {
@@ -48,6 +51,23 @@ pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Resul
             let row = statement.query_row(params![key.0, user, uid, tty], id_and_seq).optional()?;
             record(connection, row, ChangeKind::Identified, *at)
         }
+        Update::Authenticated { key, at, user, auth } => {
+            let mut statement = connection.prepare_cached(
+                "UPDATE sessions SET user = coalesce(user, ?2), auth = ?3, last_seq = last_seq + 1
+                 WHERE key = ?1 AND auth IS NULL RETURNING id, last_seq",
+            )?;
+            let row = statement.query_row(params![key.0, user, json(auth)?], id_and_seq).optional()?;
+            record(connection, row, ChangeKind::Identified, *at)
+        }
+        Update::Began { key, at, first } => {
+            let mut statement = connection.prepare_cached(
+                "UPDATE sessions SET first_command = ?2, last_seq = last_seq + 1
+                 WHERE key = ?1 AND first_command IS NULL RETURNING id, last_seq",
+            )?;
+            let row = statement.query_row(params![key.0, json(first)?], id_and_seq).optional()?;
+            record(connection, row, ChangeKind::Identified, *at)
+        }
+        Update::Attempt(attempt) => attempts::insert(connection, attempt),
         Update::Closed { key, closed } => {
             let mut statement = connection.prepare_cached(
                 "UPDATE sessions SET closed_us = ?2, end = ?3, last_seq = last_seq + 1
@@ -57,6 +77,10 @@ pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Resul
             let row = statement.query_row(values, id_and_seq).optional()?;
             record(connection, row, ChangeKind::Closed, closed.at)
         }
+        Update::Escalated { key, at, boot_ns, escalation, count } => {
+            escalations::record(connection, *key, *at, *boot_ns, escalation, *count)
+        }
+        Update::ForeignSshd { key, at, foreign } => foreign::record(connection, *key, *at, foreign),
         Update::EventsLost { at, count, counter } => {
             if !changes::count_loss(connection, counter)? {
                 return Ok(());
@@ -70,8 +94,8 @@ pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Resul
 fn open(connection: &Connection, opening: &Opening) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO sessions (key, host, boot_id, user, uid, peer_address, peer_port, local_address, local_port,
-             sshd_pid, sshd_start_boot_ns, sshd_exe, opened_us, tty, recovered, last_seq)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 1)
+             sshd_pid, sshd_start_boot_ns, sshd_exe, opened_us, tty, recovered, auth, last_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 1)
          ON CONFLICT (key) DO NOTHING RETURNING id, last_seq",
     )?;
     let values = params![
@@ -90,6 +114,7 @@ fn open(connection: &Connection, opening: &Opening) -> rusqlite::Result<()> {
         opening.at.as_microsecond(),
         opening.tty,
         opening.recovered,
+        opening.auth.as_ref().map(json).transpose()?,
     ];
     let row = statement.query_row(values, id_and_seq).optional()?;
     let kind = if opening.recovered { ChangeKind::Recovered } else { ChangeKind::Opened };
@@ -207,6 +232,7 @@ pub(super) fn live(connection: &Connection) -> rusqlite::Result<Vec<Opening>> {
             uid: session.uid,
             peer: session.peer,
             local: session.local,
+            auth: session.auth,
             tty: session.tty,
             sshd: session.sshd,
             sshd_start_boot_ns: row.get::<_, i64>("sshd_start_boot_ns")?.unsigned_abs(),
@@ -234,15 +260,28 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Session> {
         uid: row.get("uid")?,
         peer: endpoint(row, "peer_address", "peer_port")?,
         local: endpoint(row, "local_address", "local_port")?,
+        auth: from_json(row, "auth")?,
         sshd: Sshd { pid: row.get("sshd_pid")?, exe: row.get("sshd_exe")? },
         tty: row.get("tty")?,
+        first_command: from_json(row, "first_command")?,
         opened_at: timestamp(row.get("opened_us")?)?,
         recovered: row.get("recovered")?,
         closed,
+        escalated_to: row.get("escalated_to")?,
     })
 }
 
-fn endpoint(row: &Row<'_>, address: &str, port: &str) -> rusqlite::Result<Option<SocketAddr>> {
+/// A value that is stored as JSON.
+fn json<T: Serialize>(value: &T) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| serde_json::from_str(&text).map_err(|_| invalid(column))).transpose()
+}
+
+pub(super) fn endpoint(row: &Row<'_>, address: &str, port: &str) -> rusqlite::Result<Option<SocketAddr>> {
     let (Some(bytes), Some(port)) =
         (row.get::<_, Option<[u8; 16]>>(address)?, row.get::<_, Option<u16>>(port)?)
     else {
@@ -251,14 +290,14 @@ fn endpoint(row: &Row<'_>, address: &str, port: &str) -> rusqlite::Result<Option
     Ok(Some(SocketAddr::new(Ipv6Addr::from(bytes).to_canonical(), port)))
 }
 
-fn address_bytes(address: IpAddr) -> [u8; 16] {
+pub(super) fn address_bytes(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => address.octets(),
     }
 }
 
-fn id_and_seq(row: &Row<'_>) -> rusqlite::Result<(i64, u32)> {
+pub(super) fn id_and_seq(row: &Row<'_>) -> rusqlite::Result<(i64, u32)> {
     Ok((row.get(0)?, row.get(1)?))
 }
 

@@ -9,12 +9,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use tracer_ebpf::NAME_LEN;
 
-use crate::event::Process;
-use crate::kernel::{self, Clock, Identity};
-use crate::session::{Closed, End, LossCounter, Opening, SessionKey, Sshd, Update};
+use crate::event::{Escalated, Process};
+use crate::kernel::{self, Clock};
+use crate::session::{
+    Attempt, AttemptKey, Closed, End, Escalation, ForeignSshd, Identity, LossCounter, Opening, SessionKey,
+    Sshd, Update,
+};
 use crate::store::{self, StoreError, WAL_WARN_BYTES, Writer};
-use crate::tracker::{Connection, Finding};
+use crate::tracker::{self, Connection, Finding};
 
 /// Updates that wait in memory at most while the store fails; after that, events wait in the kernel.
 const PENDING_AT_MOST: usize = 100_000;
@@ -24,22 +28,27 @@ const PENDING_AT_MOST: usize = 100_000;
 pub(super) struct Journal {
     directory: PathBuf,
     group: Option<u32>,
-    identity: Identity,
+    keep_attempts: u32,
+    identity: kernel::Identity,
     host: String,
     writer: Writer,
     pending: Vec<Update>,
     /// The open sessions as they were written, to be written again to a new database.
     open: HashMap<Process, Opening>,
     is_failing: bool,
+    /// Attempts for which there was no room since the store failed.
+    attempts_forgotten: u64,
     has_warned_of_wal: bool,
 }
 
 impl Journal {
-    /// Opens the store in `directory`; a damaged one is set aside. Members of `group` may read it.
+    /// Opens the store in `directory`; a damaged one is set aside. Members of `group` may read it. It remembers so many
+    /// attempts.
     pub(super) fn open(
         directory: &Path,
         group: Option<u32>,
-        identity: Identity,
+        keep_attempts: u32,
+        identity: kernel::Identity,
         host: String,
     ) -> Result<Self, StoreError> {
         let writer = match Writer::open(directory, group) {
@@ -52,12 +61,14 @@ impl Journal {
         Ok(Self {
             directory: directory.to_owned(),
             group,
+            keep_attempts,
             identity,
             host,
-            writer,
+            writer: writer.keeping_attempts(keep_attempts),
             pending: Vec::new(),
             open: HashMap::new(),
             is_failing: false,
+            attempts_forgotten: 0,
             has_warned_of_wal: false,
         })
     }
@@ -101,10 +112,11 @@ impl Journal {
     /// Takes a finding of the tracker.
     pub(super) fn add(&mut self, finding: Finding, clock: Clock) {
         let update = match finding {
-            Finding::Opened { monitor, at, user, connection, exe } => {
+            Finding::Opened { monitor, at, user, connection, auth, exe } => {
                 let uid = user.as_deref().and_then(|user| kernel::uid_of(user, monitor.pid));
                 let at = clock.timestamp(at);
-                let opening = Opening { user, uid, at, ..self.opening(monitor, connection, exe) };
+                let auth = auth.map(|auth| *auth);
+                let opening = Opening { user, uid, auth, at, ..self.opening(monitor, connection, exe) };
                 self.begin(monitor, opening)
             }
             Finding::Recovered { monitor, at: _, user, uid, tty, connection, exe } => {
@@ -114,10 +126,34 @@ impl Journal {
                 self.begin(monitor, Opening { user, uid, tty, at, recovered: true, ..opening })
             }
             Finding::Identified { monitor, at, uid, tty } => {
+                let mut user = None;
                 if let Some(opening) = self.open.get_mut(&monitor) {
                     opening.uid = uid.or(opening.uid);
+                    if let (Some(uid), None) = (uid, &opening.user) {
+                        // Neither title nor log named them.
+                        user = kernel::name_of(uid, monitor.pid);
+                        opening.user.clone_from(&user);
+                    }
                 }
-                Update::Identified { key: self.key(monitor), at: clock.timestamp(at), user: None, uid, tty }
+                Update::Identified { key: self.key(monitor), at: clock.timestamp(at), user, uid, tty }
+            }
+            Finding::Authenticated { monitor, at, user, auth } => {
+                if let Some(opening) = self.open.get_mut(&monitor) {
+                    opening.user = opening.user.take().or_else(|| user.clone());
+                    opening.auth = Some((*auth).clone());
+                }
+                Update::Authenticated { key: self.key(monitor), at: clock.timestamp(at), user, auth }
+            }
+            Finding::Began { monitor, at, first } => {
+                Update::Began { key: self.key(monitor), at: clock.timestamp(at), first }
+            }
+            Finding::Attempt(attempt) => {
+                if self.pending.len() >= PENDING_AT_MOST / 2 {
+                    // The store fails, and sessions need the room.
+                    self.attempts_forgotten += 1;
+                    return;
+                }
+                Update::Attempt(Box::new(self.attempt(*attempt, clock)))
             }
             Finding::Closed { monitor, at, end } => {
                 let opening = self.open.remove(&monitor);
@@ -127,6 +163,29 @@ impl Journal {
                 let at = opening.map_or(at, |opening| at.max(opening.at));
                 tracing::info!(session = %key, end = end.as_str(), "session closed");
                 Update::Closed { key, closed: Closed { at, end } }
+            }
+            Finding::Escalated { monitor, at, process, how, count } => {
+                let key = self.key(monitor);
+                // As the monitor sees the accounts, or as we do: the process itself may see what its user wants it to.
+                let witness = if self.open.contains_key(&monitor) { monitor.pid } else { std::process::id() };
+                let identity = |uid| Identity { uid, user: kernel::name_of(uid, witness) };
+                let escalation = Escalation {
+                    pid: process.pid,
+                    from: identity(how.from),
+                    to: identity(how.to),
+                    exe: responsible_executable(process.pid, &how),
+                };
+                tracing::info!(session = %key, ?escalation, count, "user id gained");
+                let (boot_ns, at) = (at.0, clock.timestamp(at));
+                Update::Escalated { key, at, boot_ns, escalation: Box::new(escalation), count }
+            }
+            Finding::ForeignSshd { process, at, uid, image, doubt } => {
+                let user = kernel::name_of(uid, std::process::id());
+                let exe = executable(process.pid).unwrap_or(image.path);
+                let foreign = ForeignSshd { pid: process.pid, run_by: Identity { uid, user }, exe, doubt };
+                tracing::warn!(?foreign, "an sshd was started that is not this host's");
+                let (key, at) = (self.key(process), clock.timestamp(at));
+                Update::ForeignSshd { key, at, foreign: Box::new(foreign) }
             }
         };
         self.pending.push(update);
@@ -148,6 +207,7 @@ impl Journal {
             uid: None,
             peer: connection.map(|connection| connection.peer),
             local: connection.map(|connection| connection.local),
+            auth: None,
             tty: None,
             sshd: Sshd { pid: monitor.pid, exe: Some(executable(monitor.pid).unwrap_or(exe)) },
             sshd_start_boot_ns: monitor.start.0,
@@ -183,7 +243,11 @@ impl Journal {
             Ok(()) => {
                 self.pending.clear();
                 if std::mem::take(&mut self.is_failing) {
-                    tracing::info!("the database can be written again; nothing was lost");
+                    tracing::info!("the database can be written again; no session was lost");
+                }
+                let attempts = std::mem::take(&mut self.attempts_forgotten);
+                if attempts > 0 {
+                    tracing::warn!(attempts, "connections without a session were not recorded meanwhile");
                 }
                 self.warn_of_large_wal();
             }
@@ -201,10 +265,30 @@ impl Journal {
         SessionKey::new(&self.identity.machine_id, &self.identity.boot_id, monitor.pid, monitor.start.0)
     }
 
+    fn attempt(&self, attempt: tracker::Attempt, clock: Clock) -> Attempt {
+        let kernel::Identity { machine_id, boot_id, .. } = &self.identity;
+        let tracker::Attempt { monitor, peer, local, began_at, ended_at, tried, reason } = attempt;
+        let key = match monitor {
+            Some(monitor) => AttemptKey::of_monitor(machine_id, boot_id, monitor.pid, monitor.start.0),
+            None => AttemptKey::of_dropped(machine_id, boot_id, peer, ended_at.0),
+        };
+        Attempt {
+            key,
+            host: self.host.clone(),
+            peer,
+            local: Some(local),
+            sshd_pid: monitor.map(|monitor| monitor.pid),
+            began_at: clock.timestamp(began_at),
+            ended_at: clock.timestamp(ended_at),
+            tried,
+            reason,
+        }
+    }
+
     /// Goes on with a new database, which gets the sessions that are open.
     fn replace_damaged(&mut self, path: &Path, cause: &rusqlite::Error) -> Result<(), StoreError> {
         set_aside(path, cause)?;
-        self.writer = Writer::open(&self.directory, self.group)?;
+        self.writer = Writer::open(&self.directory, self.group)?.keeping_attempts(self.keep_attempts);
         let open = self.open.values().map(|opening| Update::Opened(Box::new(opening.clone())));
         self.pending.splice(0..0, open);
         self.writer.commit(&self.pending)?;
@@ -245,6 +329,17 @@ fn set_aside(path: &Path, cause: &rusqlite::Error) -> Result<(), StoreError> {
 fn executable(pid: u32) -> Option<String> {
     let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?.to_string_lossy().into_owned();
     Some(path.strip_suffix(" (deleted)").unwrap_or(&path).to_owned())
+}
+
+/// The path of what the kernel only told the name of. The process may execute something else by now, or be gone.
+fn responsible_executable(pid: u32, how: &Escalated) -> String {
+    let has_name = |path: &String| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let is_cut = how.name.len() + 1 >= NAME_LEN;
+        path.starts_with('/') && (name == how.name || is_cut && name.starts_with(&how.name))
+    };
+    let running = executable(pid).filter(has_name);
+    running.or_else(|| how.path.clone().filter(has_name)).unwrap_or_else(|| how.name.clone())
 }
 
 fn log_opened(opening: &Opening) {

@@ -85,7 +85,7 @@ pub fn run_observed(setup: &Setup<'_>, on_step: OnStep) -> anyhow::Result<()> {
     let checkpoints = CheckpointFile::open(state_dir).inspect_err(|error| {
         tracing::warn!(%error, "no checkpoints: what is on its way when the trace role is killed is lost");
     });
-    let journal = Journal::open(state_dir, group, identity, host)?;
+    let journal = Journal::open(state_dir, group, config.trace.keep_attempts, identity, host)?;
     leave_network();
     let counter = match probes.generation() {
         Some(generation) => format!("{boot_id}/{generation}"),

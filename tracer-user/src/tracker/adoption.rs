@@ -57,7 +57,7 @@ impl Tracker {
         if let Some(node) = self.nodes.get_mut(&monitor)
             && node.candidate.first_child.is_none()
         {
-            node.candidate = Candidate { first_child: Some(preauth), preauth_passed: false, connection };
+            node.candidate = Candidate { first_child: Some(preauth), connection, ..Candidate::default() };
         }
     }
 
@@ -71,18 +71,22 @@ impl Tracker {
         tty_known: bool,
         now: BootTime,
     ) {
+        // What was said and executed before is known, or was missed for good.
         let live = Live {
             postauth: postauth.map(|child| child.pid),
             uid,
             tty_known,
-            monitor_ended: None,
+            auth_known: true,
+            command_known: true,
             adopted_at: Some(now),
+            ..Live::default()
         };
         self.sessions.entry(monitor).or_insert(live);
         for process in std::iter::once(monitor).chain(postauth) {
             let node = self.nodes.entry(process.pid).or_insert_with(|| Node::new(process, monitor.pid));
             node.start_is_rounded = true;
             node.session = Some(monitor);
+            self.escalations.add_root(process, monitor);
         }
     }
 

@@ -86,11 +86,9 @@ pub fn line(message: &Message, colour: bool) -> String {
     if let Some(time) = get(Label::Ended).or(get(Label::Time)) {
         parts.push(paint("2", time));
     }
-    let what = match (get(Label::Lost), get(Label::Ended)) {
-        (Some(_), _) => "LOST",
-        (None, Some(_)) => "LOGOUT",
-        (None, None) => "LOGIN",
-    };
+    let kinds =
+        [(Label::Lost, "LOST"), (Label::Doubt, "SSHD?"), (Label::Gained, "GAINED"), (Label::Ended, "LOGOUT")];
+    let what = kinds.into_iter().find(|(label, _)| get(*label).is_some()).map_or("LOGIN", |(_, word)| word);
     parts.push(paint(style(message.level), &format!("{what:<6}")));
     match (get(Label::User), get(Label::Host)) {
         (Some(user), Some(host)) => parts.push(format!("{} on {host}", paint("1", user))),
@@ -100,8 +98,17 @@ pub fn line(message: &Message, colour: bool) -> String {
     if let Some(address) = get(Label::Address) {
         parts.push(format!("from {}", paint("1", address)));
     }
+    if let (Some(gained), Some(program)) = (get(Label::Gained), get(Label::Program)) {
+        parts.push(format!("{} by {program}", paint("1", gained)));
+    }
+    if let Some(method) = get(Label::Method) {
+        parts.push(format!("by {method}"));
+    }
     if let Some(duration) = get(Label::Duration) {
         parts.push(format!("after {duration}"));
+    }
+    if let (Some(doubt), Some(program)) = (get(Label::Doubt), get(Label::Program)) {
+        parts.push(format!("runs {program}: {doubt}"));
     }
     if let Some(lost) = get(Label::Lost) {
         parts.push(lost.to_owned());

@@ -18,7 +18,7 @@ use crate::notify::outcome::{Answer, Outcome};
 /// Longest message in bytes; what is longer becomes an attachment.
 const MAX_MESSAGE: usize = 4096;
 /// Longest title, in bytes; the server has no limit of its own.
-const MAX_TITLE: usize = 512;
+const MAX_TITLE: usize = 2048;
 /// The daily quota is used up (ntfy `server/errors.go`); it begins anew at midnight UTC.
 const DAILY_QUOTA: u64 = 42_908;
 /// All other limits refill by one request in five seconds (ntfy `docs/publish.md`).

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use super::{BATCH, Clock, Earlier, Role};
 use crate::event::{BootTime, Process};
+use crate::reconcile::descent::{self, Member};
 use crate::reconcile::{self, Found};
 use crate::session::End;
 
@@ -40,6 +41,11 @@ impl Role {
             earlier.iter().position(|programs| is_of(&programs.generation())).or(earlier.len().checked_sub(1))
         {
             let mut programs = earlier.remove(last);
+            let inherited =
+                programs.descendants().and_then(|known| self.probes.descendants().inherit(&known));
+            if let Err(error) = inherited {
+                tracing::warn!(%error, "what closed sessions left behind is not followed any more");
+            }
             if is_of(&programs.generation()) {
                 programs.resume_at(checkpoint.position);
             }
@@ -80,6 +86,7 @@ impl Role {
         let clock = Clock::now();
         self.compare_with_store(&found, clock)?;
         reconcile::recover(&mut self.tracker, &found, clock.boot());
+        self.follow_descendants(&found)?;
         self.take_findings(clock);
         self.journal.commit();
         Ok(())
@@ -101,6 +108,32 @@ impl Role {
             }
         }
         Ok(found)
+    }
+
+    /// Follows what descends from the processes of open sessions and is not followed. What it has gained by now is history.
+    fn follow_descendants(&mut self, found: &[Found]) -> anyhow::Result<()> {
+        let open: Vec<_> = self.tracker.open_sessions().collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        for _ in 0..LOOKS {
+            let members = descent::members();
+            let mut any = false;
+            for (monitor, postauth) in &open {
+                let user = postauth.and_then(|pid| found.iter().find(|found| found.pid == pid));
+                let sshd: Vec<u32> = postauth.iter().chain([&monitor.pid]).copied().collect();
+                for Member { pid, uids, name, .. } in descent::below(&sshd, &members) {
+                    // Without a postauth child it is root's.
+                    let root_uid = user.map_or(0, |user| user.uid);
+                    let follow = self.probes.descendants().follow(pid, &name, uids, *monitor, root_uid);
+                    any |= follow.context("cannot follow what runs in an open session")?;
+                }
+            }
+            if !any {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Ends what has no process any more, although no event told.
