@@ -222,7 +222,7 @@ impl<'a, 'p> Section<'a, 'p> {
         check: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
         if !self.has(key) {
-            self.problem_of_section(&format!("{key} is missing"));
+            self.problem_of_section(&format!("{key} is missing; add a line such as {key} = \"...\""));
         }
         self.text(key, check)
     }
