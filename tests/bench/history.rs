@@ -129,6 +129,7 @@ pub fn whole_session(n: u32) -> [Update; 3] {
         sshd_start_boot_ns: u64::from(n),
         at: at(0),
         recovered: false,
+        container: None,
     };
     let tty = Some(format!("pts/{}", n % 8));
     [

@@ -13,8 +13,8 @@ use login_tracer::notify::outbox;
 use login_tracer::output::View;
 use login_tracer::session;
 use login_tracer::session::{
-    Attempt, AttemptKey, Auth, AuthKey, Certificate, Closed, CommandKind, End, Escalation, FirstCommand,
-    Identity, Opening, SessionKey, Sshd, Tried, TriedUser, Update,
+    Attempt, AttemptKey, Auth, AuthKey, Certificate, Closed, CommandKind, Container, End, Escalation,
+    FirstCommand, Identity, Opening, SessionKey, Sshd, Tried, TriedUser, Update,
 };
 use login_tracer::store::Writer;
 use tempfile::TempDir;
@@ -144,6 +144,7 @@ pub(crate) fn opening(pid: u32, at: &str) -> Opening {
         sshd_start_boot_ns: 1_000,
         at: time(at),
         recovered: false,
+        container: None,
     }
 }
 
@@ -262,6 +263,10 @@ fn examples() -> Vec<Update> {
         opened(Opening {
             user: Some("\u{1b}[2Jro\u{200b}ot\u{202e}x\n".to_owned()),
             uid: None,
+            container: Some(Container {
+                pid_namespace: 4_026_532_200,
+                cgroup: Some("/docker/\u{1b}[2Jx".to_owned()),
+            }),
             auth: Some(Auth {
                 method: "publickey".to_owned(),
                 key: Some(auth_key("RSA")),

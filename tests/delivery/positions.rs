@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use login_tracer::event::Doubt;
 use login_tracer::notify::outbox::{self, DeliveryState};
-use login_tracer::session::{Escalation, ForeignSshd, Identity, Update};
+use login_tracer::session::{Attempt, AttemptKey, Escalation, ForeignSshd, Identity, Reason, Tried, Update};
 
 use crate::slack::Slack;
 use crate::world::{World, ago, eventually, key, lost, opened, opened_at};
@@ -49,6 +49,49 @@ fn a_store_that_takes_the_place_of_another_is_read_without_repeating() {
     let texts = slack.texts();
     assert_eq!(texts.iter().filter(|text| text.contains("alice")).count(), 1, "{texts:?}");
     assert_eq!(texts.len(), 3, "{texts:?}");
+}
+
+#[test]
+fn attempts_are_passed_over_without_a_word_and_without_a_write() {
+    let slack = Slack::start();
+    let mut world = World::with_slack(&slack);
+    world.commit(&[opened(1, "alice", NEAR)]);
+    let mut role = world.start();
+    world.settled(key(1), DeliveryState::Delivered);
+    let delivery = outbox::path(world.path());
+    let written = || fs::metadata(delivery.with_extension("db-wal")).expect("the log").len();
+    let before = written();
+    // In many batches, as a port scan comes.
+    for batch in 0..20 {
+        world.commit(&(0..300).map(|number| attempt(batch * 300 + number)).collect::<Vec<_>>());
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(written(), before, "a port scan costs the notify role no disk");
+    // Whatever comes after them is told, also when the role begins anew behind its last position.
+    world.commit(&[opened(2, "bob", NEAR)]);
+    world.settled(key(2), DeliveryState::Delivered);
+    world.commit(&(6000..6300).map(attempt).collect::<Vec<_>>());
+    role.kill();
+    drop(role);
+    world.commit(&[opened(3, "carol", NEAR)]);
+    let _role = world.start();
+    world.settled(key(3), DeliveryState::Delivered);
+    assert_eq!(slack.texts().len(), 3, "{:?}", slack.texts());
+}
+
+fn attempt(number: u32) -> Update {
+    let now = Timestamp::now();
+    Update::Attempt(Box::new(Attempt {
+        key: AttemptKey::of_monitor("machine", "boot", number, 1),
+        host: "web-1".to_owned(),
+        peer: "192.0.2.7:40000".parse().expect("an address"),
+        local: None,
+        sshd_pid: Some(number),
+        began_at: now,
+        ended_at: now,
+        tried: Tried::default(),
+        reason: Reason::NoAuthentication,
+    }))
 }
 
 #[test]

@@ -254,6 +254,7 @@ pub(crate) fn opened_at(number: u32, user: &str, peer: &str, at: Timestamp) -> U
         sshd_start_boot_ns: u64::from(number),
         at,
         recovered: false,
+        container: None,
     }))
 }
 

@@ -58,6 +58,7 @@ struct Truth {
     /// `None` if it was too short to look.
     exe: Option<String>,
     tty: Option<String>,
+    in_container: bool,
     opened: (Timestamp, Timestamp),
     closed: Option<(Timestamp, Timestamp)>,
     end: &'static str,
@@ -98,6 +99,7 @@ impl<'a> Scene<'a> {
             local: login.local,
             monitor,
             exe: Some(exe.display().to_string()),
+            in_container: pid_namespace(monitor) != pid_namespace(std::process::id()),
             tty: told.and_then(|told| told.tty),
             opened: (client.began - CLOCK_SLACK, in_by + OPEN_SLACK),
             closed: None,
@@ -129,6 +131,7 @@ impl<'a> Scene<'a> {
             local: login.local,
             monitor,
             exe: None,
+            in_container: false,
             tty: None,
             opened: (client.began - CLOCK_SLACK, in_by + OPEN_SLACK),
             closed: Some((client.left - CLOCK_SLACK, over_by + CLOCK_SLACK)),
@@ -167,6 +170,15 @@ impl<'a> Scene<'a> {
             assert!(started.elapsed() < LIMIT, "no session from {peer} is listed");
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// The number of the pid namespace and the control group that are listed for a session in a container.
+    #[track_caller]
+    pub fn container_of(&self, open: &Open) -> (u64, String) {
+        let listed = self.listed();
+        let session = listed.iter().find(|session| session.peer() == Some(open.truth.peer));
+        let container = session.and_then(|session| session.container.clone()).expect("it is in a container");
+        (container.pid_namespace, container.cgroup.expect("it has a control group"))
     }
 
     /// Waits until exactly these user ids are listed as gained in the session: from, to, by which program.
@@ -437,6 +449,12 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// As the kernel names it.
+pub fn pid_namespace(pid: u32) -> String {
+    let link = fs::read_link(format!("/proc/{pid}/ns/pid")).expect("the process lives");
+    link.display().to_string()
+}
+
 impl Truth {
     /// In what a listed session differs from what happened.
     fn differences(&self, listed: &Session) -> Vec<String> {
@@ -455,6 +473,7 @@ impl Truth {
         if self.exe.is_some() {
             compare("the executable", format!("{:?}", listed.sshd.exe), format!("{:?}", self.exe));
         }
+        compare("in a container", listed.container.is_some().to_string(), self.in_container.to_string());
         compare("tty", format!("{:?}", listed.tty), format!("{:?}", self.tty));
         let state = if self.closed.is_some() { State::Closed } else { State::Open };
         compare("state", format!("{:?}", listed.state), format!("{state:?}"));

@@ -28,6 +28,8 @@ pub struct Server {
     config: String,
     options: &'static [&'static str],
     writes_log: bool,
+    /// How the process that was started is ended.
+    end: Signal,
     listener: Mutex<Child>,
 }
 
@@ -45,7 +47,20 @@ impl Server {
         let config = write_config(port, &Key::Host.path(), lines);
         let listener = Mutex::new(listen(&config, options));
         let writes_log = !lines.contains("LogLevel QUIET") && !options.contains(&"-E");
-        let server = Self { port, config, options, writes_log, listener };
+        let server = Self { port, config, options, writes_log, end: Signal::TERM, listener };
+        server.wait_until_listening();
+        server
+    }
+
+    /// Starts one in a pid namespace of its own, as in a container.
+    pub fn start_contained() -> Self {
+        let port = next_port();
+        let config = write_config(port, &Key::Host.path(), "UsePAM yes\n");
+        // It shuts its ears to milder signals, and takes sshd with it.
+        let mut command = command("unshare");
+        command.args(["--pid", "--fork", "--kill-child", SSHD, "-D", "-f", &config]);
+        let listener = Mutex::new(command.stderr(Stdio::null()).spawn().expect("unshare can be run"));
+        let server = Self { port, config, options: &[], writes_log: true, end: Signal::KILL, listener };
         server.wait_until_listening();
         server
     }
@@ -61,7 +76,7 @@ impl Server {
         let mut command = command(exe);
         command.args(["-D", "-f", &config]).uid(account.uid).gid(account.uid);
         let listener = Mutex::new(command.stderr(Stdio::null()).spawn().expect("a user can run sshd"));
-        let server = Self { port, config, options: &[], writes_log: true, listener };
+        let server = Self { port, config, options: &[], writes_log: true, end: Signal::TERM, listener };
         server.wait_until_listening();
         server
     }
@@ -116,7 +131,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let mut listener = self.listener();
-        processes::signal(listener.id(), Signal::TERM);
+        processes::signal(listener.id(), self.end);
         listener.wait().ok();
     }
 }

@@ -38,6 +38,14 @@ pub struct Session {
     pub duration_s: Option<f64>,
     pub end: Option<String>,
     pub escalated_to: Option<u32>,
+    pub container: Option<Container>,
+}
+
+/// Where a session's sshd runs, if not among the machine's own processes.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Container {
+    pub pid_namespace: u64,
+    pub cgroup: Option<String>,
 }
 
 /// What `show --json` says about a session beside that.

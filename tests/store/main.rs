@@ -23,6 +23,7 @@ fn opening(pid: u32) -> Opening {
         sshd_start_boot_ns: 1_000,
         at: at(0),
         recovered: false,
+        container: None,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use login_tracer::event::Doubt;
 use login_tracer::session::{
-    Auth, ChangeKind, CommandKind, Escalation, FirstCommand, ForeignSshd, Identity, Opening, Update,
+    Auth, ChangeKind, CommandKind, Container, Escalation, FirstCommand, ForeignSshd, Identity, Opening,
+    Update,
 };
 use login_tracer::store::{Filter, Reader, StoreError, Writer};
 use tempfile::tempdir;
@@ -156,6 +157,21 @@ fn gained_user_ids_of_an_unknown_session_are_no_change() {
     let reader = Reader::open(directory.path()).expect("a reader");
     assert_eq!(reader.changes_after(0, 10).expect("read").len(), 1);
     assert_eq!(reader.session(1).expect("read").expect("there").escalated_to, None);
+}
+
+#[test]
+fn a_session_in_a_container_says_so() {
+    let directory = tempdir().expect("a folder");
+    let mut writer = Writer::open(directory.path(), None).expect("a writer");
+    for (pid, cgroup) in [(7, Some("/docker/x".to_owned())), (8, None)] {
+        let container = Some(Container { pid_namespace: 4_026_532_200, cgroup });
+        let opening = Opening { container, ..opening(pid) };
+        writer.commit(&[opened(&opening)]).expect("written");
+        let reader = Reader::open(directory.path()).expect("a reader");
+        let session = reader.session_by_key(opening.key).expect("read").expect("there");
+        assert_eq!(session.container, opening.container);
+        assert_eq!(writer.live_sessions().expect("read").last(), Some(&opening));
+    }
 }
 
 #[test]

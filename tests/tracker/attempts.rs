@@ -72,8 +72,9 @@ fn only_the_monitor_makes_an_attempt() {
     let helper = 270;
     let further = [
         event(6, MONITOR, LISTENER, 0, Fact::Fork { child: process(helper) }),
-        event(6, helper, MONITOR, 0, Fact::Fork { child: process(271) }),
+        // It disarms a timer, as the C library does for the login records.
         event(6, helper, MONITOR, 0, connection()),
+        event(6, helper, MONITOR, 0, Fact::Fork { child: process(271) }),
         event(6, 271, helper, 0, Fact::Fork { child: process(272) }),
         event(6, 271, helper, 0, connection()),
         event(6, 271, helper, 0, Fact::Exit(ExitStatus::Code(0))),

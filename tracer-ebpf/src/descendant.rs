@@ -233,6 +233,24 @@ mod tests {
     }
 
     #[test]
+    fn neither_the_one_who_started_the_program_nor_the_user_of_the_session_is_new() {
+        // In the session of alice, bob starts the program.
+        let sudo_of_bob = || {
+            let mut process = sudo();
+            assert_eq!(
+                process.has_now(UserIds::all(BOB)),
+                Some(Gain { is_granted: true, ..gain(ALICE, BOB) })
+            );
+            assert_eq!(process.executes(ids(BOB, 0, 0), 0, SET_UID_FILE), Some((gain(BOB, 0), true)));
+            process
+        };
+        assert_eq!(sudo_of_bob().has_now(UserIds::all(BOB)), None);
+        assert_eq!(sudo_of_bob().has_now(UserIds::all(ALICE)), None);
+        let expected = Gain { is_granted: true, ..gain(BOB, DAEMON) };
+        assert_eq!(sudo_of_bob().has_now(UserIds::all(DAEMON)), Some(expected));
+    }
+
+    #[test]
     fn what_root_executed_may_become_anybody() {
         let mut process = sudo();
         assert_eq!(process.executes(UserIds::all(0), 0, SET_UID_FILE), None);

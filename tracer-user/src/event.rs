@@ -165,6 +165,15 @@ impl Doubt {
     }
 }
 
+/// What tells the processes of a container from the host's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// Number of the pid namespace: an inode of the kernel's, as `lsns(8)` shows it.
+    pub pid_namespace: u64,
+    /// Path of the control group, as whoever runs the container named it; `None` where it could not be read.
+    pub cgroup: Option<String>,
+}
+
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

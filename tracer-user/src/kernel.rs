@@ -2,6 +2,7 @@
 
 mod attach;
 mod clock;
+mod container;
 mod decode;
 mod descendants;
 mod identity;
@@ -17,6 +18,7 @@ mod tracefs;
 
 pub use self::attach::AttachError;
 pub use self::clock::Clock;
+pub use self::container::container_of;
 pub use self::decode::{DecodeError, decode};
 pub use self::descendants::Descendants;
 pub use self::identity::{Identity, IdentityError};

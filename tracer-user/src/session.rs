@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 pub use self::attempt::{Attempt, AttemptKey, Reason, Tried, TriedUser};
 pub use self::auth::{Auth, AuthKey, Certificate, CommandKind, FirstCommand};
+pub use crate::event::Container;
 use crate::event::Doubt;
 
 /// The identity of a session on this host and boot, the same after every restart of the tracer.
@@ -83,6 +84,8 @@ pub struct Session {
     pub closed: Option<Closed>,
     /// What the last process that gained a user id has gained; `None` while none has. Root's id is kept over others.
     pub escalated_to: Option<u32>,
+    /// Where its sshd runs, if not among the host's own processes.
+    pub container: Option<Container>,
 }
 
 impl Session {
@@ -315,6 +318,8 @@ pub struct Opening {
     pub at: Timestamp,
     /// See [`Session::recovered`].
     pub recovered: bool,
+    /// See [`Session::container`].
+    pub container: Option<Container>,
 }
 
 #[cfg(test)]

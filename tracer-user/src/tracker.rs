@@ -104,7 +104,9 @@ pub struct Tracker {
     sessions: HashMap<Process, Live>,
     /// The monitors of the last sessions that were closed, oldest first: an event that is repeated opens none anew.
     closed: VecDeque<Process>,
+    #[serde(default)]
     escalations: Escalations,
+    #[serde(default)]
     foreign: Foreign,
     #[serde(skip)]
     findings: VecDeque<Finding>,

@@ -3,9 +3,10 @@
 use super::Scenario;
 use crate::accounts::{ALICE, Account, BOB, PASSWORD, ROOT, write};
 use crate::client::{Client, Use};
+use crate::processes;
 use crate::programs::{GAIN, SET_UID, install_privileged};
 use crate::sandbox::ROOM;
-use crate::scene::{Open, Scene};
+use crate::scene::{Open, Scene, pid_namespace};
 use crate::server::Server;
 
 pub const SUDO: &str = "/usr/bin/sudo";
@@ -23,6 +24,7 @@ pub fn scenarios() -> Vec<Scenario> {
         storm_is_counted,
         helper_of_sshd_is_no_session: "/usr/bin/sudo",
         root_gains_nothing,
+        sshd_in_a_pid_namespace: "/usr/bin/unshare",
     ]
 }
 
@@ -144,6 +146,25 @@ fn root_gains_nothing(scene: &mut Scene<'_>) {
     client.expect_output("a");
     // Bob is new to it, and was given by no root; that alice is root again is not.
     scene.gains(&open, &[(ALICE, BOB, SET_UID)]);
+    client.say("");
+    client.leave();
+    scene.closed(open, &client, "logout");
+}
+
+/// Its processes have other numbers inside; the machine's are listed, and where they are.
+fn sshd_in_a_pid_namespace(scene: &mut Scene<'_>) {
+    let server = Server::start_contained();
+    let listener = processes::children(server.pid()).into_iter().next().expect("unshare runs sshd");
+    let program = "echo a $(sudo -n id -u); read _";
+    let login = server.login(ALICE).found_by(Some(listener)).to(Use::Run(program.to_owned()));
+    let mut client = login.start();
+    let open = scene.opened(&client);
+    assert_eq!(client.expect_output("a "), "0", "sudo worked");
+    let (number, cgroup) = scene.container_of(&open);
+    assert_eq!(format!("pid:[{number}]"), pid_namespace(open.monitor));
+    let truth = std::fs::read_to_string(format!("/proc/{}/cgroup", open.monitor)).expect("the monitor lives");
+    assert!(truth.lines().any(|line| line.ends_with(&format!(":{cgroup}"))), "{cgroup} is not in {truth}");
+    scene.gains(&open, &[(ALICE, ROOT, SUDO)]);
     client.say("");
     client.leave();
     scene.closed(open, &client, "logout");

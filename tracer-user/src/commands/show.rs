@@ -136,7 +136,10 @@ impl Everything {
             ("sshd", format!("pid {}, {}", session.sshd.pid, known(session.sshd.exe.as_deref(), TEXT_CHARS))),
             ("Session", session.key.to_string()),
         ];
-        rows.iter().try_for_each(|(name, value)| writeln!(output, "  {name:<9} {value}"))
+        rows.iter().try_for_each(|(name, value)| writeln!(output, "  {name:<9} {value}"))?;
+        let Some(container) = &session.container else { return Ok(()) };
+        let cgroup = known(container.cgroup.as_deref(), TEXT_CHARS);
+        writeln!(output, "  {:<9} pid namespace {}, cgroup {cgroup}", "Container", container.pid_namespace)
     }
 
     fn write_risk(&self, view: &View, output: &mut dyn Write) -> std::io::Result<()> {

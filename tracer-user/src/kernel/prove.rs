@@ -61,11 +61,14 @@ fn run_count(ebpf: &Ebpf, program: &str) -> Option<u64> {
 fn provoke() -> io::Result<()> {
     let mut command = Command::new("/proc/self/exe");
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // SAFETY: the closure makes three system calls with plain numbers, and nothing that is forbidden between fork and exec.
+    // SAFETY: the closure makes system calls with plain numbers, and nothing that is forbidden between fork and exec.
     unsafe {
         command.pre_exec(|| {
             libc::alarm(0);
             libc::setresuid(libc::uid_t::MAX, libc::uid_t::MAX, libc::uid_t::MAX);
+            libc::setreuid(libc::uid_t::MAX, libc::uid_t::MAX);
+            // No user id at all: refused, as a call that was made all the same.
+            libc::setuid(libc::uid_t::MAX);
             libc::send(-1, std::ptr::null(), 0, 0);
             Ok(())
         });

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::assess::Assessment;
 use crate::notify::outbox::DeliveryRow;
 use crate::sanitize::HarmlessJson;
-use crate::session::{Auth, Change, Escalation, FirstCommand, Session};
+use crate::session::{Auth, Change, Container, Escalation, FirstCommand, Session};
 
 /// A session in the order of its fields.
 #[derive(Debug, Serialize)]
@@ -36,6 +36,8 @@ pub struct SessionRecord<'a> {
     end: Option<&'static str>,
     /// The user id that was gained inside of the session last, root's over others.
     escalated_to: Option<u32>,
+    /// Where sshd runs, if not among the host's own processes.
+    container: Option<&'a Container>,
     assessment: Option<&'a Assessment>,
 }
 
@@ -60,6 +62,7 @@ impl<'a> SessionRecord<'a> {
             duration_s: session.duration_s(),
             end: session.closed.map(|closed| closed.end.as_str()),
             escalated_to: session.escalated_to,
+            container: session.container.as_ref(),
             assessment,
         }
     }

@@ -6,7 +6,7 @@
 use super::schema::Schema;
 
 pub(super) const SESSIONS: Schema =
-    Schema { steps: &[FIRST, RECOVERED, ESCALATIONS, FOREIGN, AUTH_AND_ATTEMPTS] };
+    Schema { steps: &[FIRST, RECOVERED, ESCALATIONS, FOREIGN, AUTH_AND_ATTEMPTS, CONTAINERS] };
 
 const FIRST: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -104,4 +104,10 @@ const AUTH_AND_ATTEMPTS: &str = "
     ) STRICT;
     CREATE INDEX attempts_by_address ON attempts (peer_address, id);
     CREATE INDEX attempts_by_time ON attempts (ended_us);
+";
+
+/// Where the sshd of a session runs, if not among the host's own processes.
+const CONTAINERS: &str = "
+    ALTER TABLE sessions ADD COLUMN pid_namespace INTEGER;
+    ALTER TABLE sessions ADD COLUMN cgroup TEXT;
 ";

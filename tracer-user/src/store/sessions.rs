@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{attempts, changes, escalations, foreign};
-use crate::session::{ChangeKind, Closed, End, Opening, Session, SessionKey, Sshd, Update};
+use crate::session::{ChangeKind, Closed, Container, End, Opening, Session, SessionKey, Sshd, Update};
 
 /// Which sessions to list. `Filter::default()` is all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Filter {
 
 const COLUMNS: &str = "SELECT id, key, host, boot_id, user, uid, peer_address, peer_port, local_address, local_port, \
                        sshd_pid, sshd_start_boot_ns, sshd_exe, tty, auth, first_command, opened_us, recovered, \
-                       closed_us, end, escalated_to FROM sessions";
+                       closed_us, end, escalated_to, pid_namespace, cgroup FROM sessions";
 
 pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Result<()> {
     match update {
@@ -94,8 +94,9 @@ pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Resul
 fn open(connection: &Connection, opening: &Opening) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO sessions (key, host, boot_id, user, uid, peer_address, peer_port, local_address, local_port,
-             sshd_pid, sshd_start_boot_ns, sshd_exe, opened_us, tty, recovered, auth, last_seq)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 1)
+             sshd_pid, sshd_start_boot_ns, sshd_exe, opened_us, tty, recovered, auth, pid_namespace,
+             cgroup, last_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, 1)
          ON CONFLICT (key) DO NOTHING RETURNING id, last_seq",
     )?;
     let values = params![
@@ -115,6 +116,8 @@ fn open(connection: &Connection, opening: &Opening) -> rusqlite::Result<()> {
         opening.tty,
         opening.recovered,
         opening.auth.as_ref().map(json).transpose()?,
+        opening.container.as_ref().map(|container| container.pid_namespace.cast_signed()),
+        opening.container.as_ref().and_then(|container| container.cgroup.as_deref()),
     ];
     let row = statement.query_row(values, id_and_seq).optional()?;
     let kind = if opening.recovered { ChangeKind::Recovered } else { ChangeKind::Opened };
@@ -238,6 +241,7 @@ pub(super) fn live(connection: &Connection) -> rusqlite::Result<Vec<Opening>> {
             sshd_start_boot_ns: row.get::<_, i64>("sshd_start_boot_ns")?.unsigned_abs(),
             at: session.opened_at,
             recovered: session.recovered,
+            container: session.container,
         };
         Ok(opening)
     })?;
@@ -268,7 +272,14 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Session> {
         recovered: row.get("recovered")?,
         closed,
         escalated_to: row.get("escalated_to")?,
+        container: container(row)?,
     })
+}
+
+fn container(row: &Row<'_>) -> rusqlite::Result<Option<Container>> {
+    let number: Option<i64> = row.get("pid_namespace")?;
+    let Some(number) = number else { return Ok(None) };
+    Ok(Some(Container { pid_namespace: number.cast_unsigned(), cgroup: row.get("cgroup")? }))
 }
 
 /// A value that is stored as JSON.

@@ -213,6 +213,7 @@ impl Journal {
             sshd_start_boot_ns: monitor.start.0,
             at: Timestamp::UNIX_EPOCH,
             recovered: false,
+            container: kernel::container_of(monitor.pid),
         }
     }
 
