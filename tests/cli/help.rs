@@ -21,6 +21,7 @@ fn every_verb_explains_itself() {
         &["show", "--help"],
         &["findings", "--help"],
         &["attempts", "--help"],
+        &["replay", "--help"],
         &["check", "--help"],
     ] {
         let output = binary().args(arguments).output().unwrap();

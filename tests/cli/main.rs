@@ -14,6 +14,7 @@ mod help;
 mod json;
 mod notify_test;
 mod readers;
+mod replay;
 #[path = "../root.rs"]
 mod root;
 mod sessions;

@@ -291,7 +291,7 @@ fn trace_until(arguments: &[String]) -> anyhow::Result<()> {
     login_tracer::output::log::start("info")?;
     fs::create_dir_all(&state_dir)?;
     let config = Config::default();
-    let setup = Setup { config: &config, state_dir: &state_dir, group: None, record: None };
+    let setup = Setup { config: &config, state_dir: &state_dir, group: None, record: None, mask: false };
     let count = AtomicU32::new(0);
     let kill_there = move |step| {
         if format!("{step:?}") == kind && count.fetch_add(1, Ordering::Relaxed) + 1 == number {

@@ -83,6 +83,8 @@ pub enum Command {
     /// Run by another user than root, from a file that is not root's or that others may write to, or from an unusual
     /// place. Their logins are not recorded as sessions.
     Findings(FindingsArgs),
+    /// Show what a recording of `trace --record` means, without a kernel and without root
+    Replay(ReplayArgs),
     /// Check kernel, permissions, configuration and databases, and say what to do
     Check,
     /// Remove from the kernel what goes on recording while nothing runs (needs root)
@@ -94,6 +96,21 @@ pub struct TraceArgs {
     /// Also append every kernel event to this file, as lines of JSON: for a bug report
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+
+    /// In the recording, put others in the place of all names, addresses, keys and arguments
+    #[arg(long, requires = "record")]
+    pub mask: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// What `trace --record` wrote
+    #[arg(value_name = "FILE")]
+    pub recording: PathBuf,
+
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

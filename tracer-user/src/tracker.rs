@@ -18,7 +18,7 @@ mod auth;
 pub mod escalation;
 mod foreign;
 mod pairs;
-mod sshd_log;
+pub(crate) mod sshd_log;
 pub(crate) mod title;
 
 use std::collections::{HashMap, VecDeque};
@@ -38,8 +38,9 @@ use crate::session::{Auth, End, FirstCommand};
 /// How many closed sessions are remembered against repeated events; more than a batch of events can close.
 const CLOSED_REMEMBERED: usize = 4096;
 
-/// What the tracker found. Times are those of the events.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the tracker found. Times are those of the events. As JSON it is a line of `replay`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Finding {
     /// A session began; it is known by its monitor.
     Opened {

@@ -18,7 +18,8 @@ pub(super) fn run(args: &TraceArgs, global: &Global, state_dir: &Path) -> anyhow
     privileges::shut_out_others();
     let _lock = lock::acquire(Holder::Role(Role::Trace), state_dir)?;
     let group = account.map(|account| account.gid);
-    let setup = trace::Setup { config: &config, state_dir, group, record: args.record.as_deref() };
+    let setup =
+        trace::Setup { config: &config, state_dir, group, record: args.record.as_deref(), mask: args.mask };
     trace::run(&setup).context("the trace role ended")?;
     Ok(Exit::Success)
 }

@@ -5,6 +5,7 @@
 //! one misses nothing and tells nothing twice: an event leaves the kernel only after a [checkpoint](checkpoint).
 
 mod checkpoint;
+mod mask;
 mod recorder;
 mod start;
 
@@ -62,6 +63,8 @@ pub struct Setup<'a> {
     pub group: Option<u32>,
     /// Every kernel event is appended to this file as a line of JSON.
     pub record: Option<&'a Path>,
+    /// Whether names and addresses are replaced in it.
+    pub mask: bool,
 }
 
 /// Runs until it is told to end by SIGTERM or SIGINT. SIGUSR1 makes it compare `/proc` with what it knows.
@@ -71,11 +74,11 @@ pub fn run(setup: &Setup<'_>) -> anyhow::Result<()> {
 
 /// As [`run`]; `on_step` is told every step.
 pub fn run_observed(setup: &Setup<'_>, on_step: OnStep) -> anyhow::Result<()> {
-    let Setup { config, state_dir, group, record } = *setup;
+    let Setup { config, state_dir, group, record, mask } = *setup;
     let identity = Identity::of_this_host()?;
     let boot_id = identity.boot_id.clone();
     let host = config.host_name.clone().unwrap_or_else(|| identity.host_name.clone());
-    let record = record.map(Recorder::create).transpose()?;
+    let record = record.map(|path| Recorder::create(path, mask)).transpose()?;
     let pins = Pins::open(state_dir).inspect_err(|error| {
         tracing::warn!(%error, "no BPF file system: while the trace role does not run, nothing is recorded");
     });

@@ -26,7 +26,7 @@ const METHODS_KEPT: usize = 8;
 const METHOD_LEN: usize = 32;
 
 /// A connection that ended without a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Attempt {
     /// The monitor; `None` if the listener dropped the connection before there was one.
     pub monitor: Option<Process>,

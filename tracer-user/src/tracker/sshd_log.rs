@@ -90,6 +90,26 @@ pub(super) fn parse(text: &str) -> Option<Said<'_>> {
     refusal(text).or_else(|| ending(text)).or_else(|| dropped(text))
 }
 
+/// What strangers chose in a line, so that it can be masked: names, and what an authority wrote into a certificate. `None`
+/// for a line that is not understood, in which anything may be.
+pub(crate) fn strangers_words(datagram: &str) -> Option<Vec<String>> {
+    let said = parse(Line::parse(datagram)?.text)?;
+    let words = match said {
+        Said::Accepted { user, auth, .. } => {
+            let certificate = auth.certificate.map(|certificate| certificate.id);
+            std::iter::once(user.to_owned()).chain(certificate).collect()
+        }
+        Said::Failed { user, .. } | Said::PamFailed { user } => vec![user.name.to_owned()],
+        Said::InvalidUser { name, .. } => vec![name.to_owned()],
+        Said::NotAllowed { name } => name.map(str::to_owned).into_iter().collect(),
+        Said::TooMany { user } | Said::Ended { user, .. } => {
+            user.map(|user| user.name.to_owned()).into_iter().collect()
+        }
+        Said::TimedOut | Said::ProtocolError | Said::Dropped { .. } => Vec::new(),
+    };
+    Some(words)
+}
+
 /// Lines about what a client tried.
 fn refusal(text: &str) -> Option<Said<'_>> {
     if let Some(rest) = text.strip_prefix("Failed ") {
