@@ -16,6 +16,7 @@ fn every_verb_explains_itself() {
         &["run", "--help"],
         &["trace", "--help"],
         &["notify", "--help"],
+        &["notify-test", "--help"],
         &["sessions", "--help"],
         &["show", "--help"],
         &["findings", "--help"],

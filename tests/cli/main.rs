@@ -12,6 +12,7 @@ mod findings;
 mod fixture;
 mod help;
 mod json;
+mod notify_test;
 mod readers;
 #[path = "../root.rs"]
 mod root;

@@ -60,7 +60,7 @@ fn everything_can_be_set() {
     assert_eq!(tty.kind, SinkKind::Console);
     let SinkKind::Slack(slack) = &ops.kind else { panic!("{ops:?}") };
     assert_eq!(slack.webhook_url.expose(), "https://hooks.slack.com/services/T/B/x");
-    assert_eq!(slack.timeout, Duration::from_secs(5));
+    assert_eq!(slack.http.timeout, Duration::from_secs(5));
 }
 
 #[test]

@@ -75,6 +75,18 @@ const CASES: &[(&str, &str)] = &[
         "a secret in the place of its path",
         "[sinks.ops]\ntype = \"slack\"\nwebhook_url_file = \"https://a/S3CRET\"\n",
     ),
+    (
+        "sinks without what they need",
+        "[sinks.a]\ntype = \"email\"\n[sinks.b]\ntype = \"command\"\n[sinks.c]\ntype = \"file\"\n[sinks.d]\ntype = \"telegram\"\ntoken = \"1:S3CRET\"\n[sinks.e]\ntype = \"syslog\"\ntransport = \"tls\"\n[sinks.f]\ntype = \"matrix\"\n",
+    ),
+    (
+        "sinks with what makes no sense together",
+        "[sinks.a]\ntype = \"email\"\nfrom = \"a@example.org\"\nto = \"b@example.org\"\nhost = \"mail.example.org\"\ntls = \"none\"\nuser = \"x\"\n[sinks.b]\ntype = \"email\"\nfrom = \"a@example.org\"\nto = []\nsendmail = \"/usr/sbin/sendmail\"\nhost = \"x\"\n[sinks.c]\ntype = \"ntfy\"\ntopic = \"S3CRET\"\ntoken = \"S3CRET\"\nuser = \"x\"\n[sinks.d]\ntype = \"syslog\"\nhost = \"logs\"\n",
+    ),
+    (
+        "sinks with values that cannot be",
+        "[sinks.a]\ntype = \"webhook\"\nurl = \"https://a/S3CRET\"\nsecret = \"S3CRET\"\nca_file = \"<dir>/empty\"\n[sinks.b]\ntype = \"command\"\nargv = [\"told\", \"x\"]\n[sinks.c]\ntype = \"email\"\nfrom = \"nobody\"\nto = [\"a@example.org\\r\\nBcc: x@example.org\"]\nhost = \"https://mail\"\n[sinks.d]\ntype = \"pushover\"\ntoken = \"S3CRET\"\nuser = \"S3CRET\"\nemergency = 1\nretry = \"5s\"\n[sinks.e]\ntype = \"telegram\"\ntoken = \"S3CRET\"\nchat = \"general\"\n[sinks.f]\ntype = \"slack_bot\"\ntoken = \"S3CRET\"\nchannel = \"#general\"\n[sinks.g]\ntype = \"pagerduty\"\nrouting_key = \"S3CRET\"\n[sinks.h]\ntype = \"file\"\npath = \"logins\"\nmax_size = \"1 KiB\"\n",
+    ),
     ("a text without an end", "[sinks.ops]\ntype = \"slack\"\nwebhook_url = \"https://example.org/S3CRET\n"),
     ("a text without a beginning", "[enrich.threat_jammer]\ntoken = S3CRET\n"),
     ("a line without a key", "[host]\nhttps://hooks.slack.com/S3CRET\n"),

@@ -7,9 +7,15 @@ use login_tracer::config::parse::SECTIONS;
 
 use crate::{ConfigFile, repository};
 
-/// The places for a secret that exclude each other: inline, file, environment variable.
-const ALTERNATIVES: [[&str; 2]; 3] =
-    [["token", "webhook_url"], ["token_file", "webhook_url_file"], ["token_env", "webhook_url_env"]];
+/// The places for a secret, of which one is used at a time, as the ends of keys: inline, file, environment variable.
+const PLACES: [&str; 3] = ["", "_file", "_env"];
+
+/// Keys of a section, without the end that names a place, of which one group is used at a time.
+const CHOICES: &[(&str, [&[&str]; 2])] = &[
+    ("sinks.email", [&["host", "port", "tls", "user", "password", "ca"], &["sendmail"]]),
+    ("sinks.syslog", [&["transport", "host", "port", "ca"], &["socket"]]),
+    ("sinks.ntfy", [&["token"], &["user", "password"]]),
+];
 
 #[test]
 fn it_equals_the_defaults() {
@@ -41,23 +47,24 @@ fn it_shows_every_key_of_every_section() {
 
 #[test]
 fn it_is_right_where_it_is_commented_out() {
-    for (used, _) in ALTERNATIVES.iter().enumerate() {
-        let others: Vec<_> = ALTERNATIVES
-            .iter()
-            .enumerate()
-            .filter(|(place, _)| *place != used)
-            .flat_map(|(_, keys)| keys)
-            .collect();
-        let text: String = shipped()
-            .lines()
+    for (place, choice) in [(0, 0), (1, 0), (2, 0), (1, 1)] {
+        let mut text = String::new();
+        let mut section = String::new();
+        for line in shipped().lines() {
             // A setting follows its # at once, a remark after a blank.
-            .map(|line| match line.strip_prefix('#') {
+            let line = match line.strip_prefix('#') {
                 Some(setting) if !setting.starts_with(' ') => setting,
                 Some(_) | None => line,
-            })
-            .filter(|line| !others.iter().any(|key| line.starts_with(&format!("{key} = "))))
-            .map(|line| format!("{line}\n"))
-            .collect();
+            };
+            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                section = name.to_owned();
+            }
+            let key = line.split_once(" = ").map_or("", |(key, _)| key);
+            if is_used(&section, key, place, choice) {
+                text.push_str(line);
+            }
+            text.push('\n');
+        }
         // Variables and files of the example do not exist here: whatever is said must be about that alone.
         let problems = ConfigFile::new(&text).problems();
         for line in problems.lines() {
@@ -67,6 +74,17 @@ fn it_is_right_where_it_is_commented_out() {
             );
         }
     }
+}
+
+/// Whether a line is used with the secrets in this place and this one of the choices made.
+fn is_used(section: &str, key: &str, place: usize, choice: usize) -> bool {
+    let known = SECTIONS.iter().find(|(name, _)| *name == section).map_or(&[][..], |(_, keys)| keys);
+    let base = key.trim_end_matches("_file").trim_end_matches("_env");
+    let is_secret = known.contains(&format!("{base}_env").as_str());
+    let chosen = CHOICES.iter().find(|(name, _)| *name == section).is_none_or(|(_, groups)| {
+        !groups.iter().enumerate().any(|(group, keys)| group != choice && keys.contains(&base))
+    });
+    chosen && (!is_secret || key == format!("{base}{}", PLACES[place]))
 }
 
 fn shipped() -> String {

@@ -48,7 +48,7 @@ impl Shelf {
 
     fn next(&mut self, now: Timestamp) -> Delivery {
         match self.outbox.due("team", now).unwrap() {
-            Due::Now(delivery) => delivery,
+            Due::Now(delivery) => *delivery,
             other @ (Due::At(_) | Due::Nothing) => panic!("{other:?}"),
         }
     }
@@ -65,6 +65,7 @@ impl Shelf {
             started: now,
             took: Duration::from_millis(5),
             status: Some(200),
+            receipt: None,
             result,
         };
         self.outbox.record(&attempt).unwrap();
@@ -266,4 +267,34 @@ fn delivery_ids_are_stable_and_tell_everything_apart() {
         delivery_id(&nil, ChangeKind::Opened, 1, "slack").to_string(),
         "78ebe026-009b-5270-8912-a51f805c0243"
     );
+}
+
+#[test]
+fn those_that_follow_know_what_the_service_calls_the_first() {
+    let mut shelf = Shelf::new();
+    let now = start();
+    let changes = vec![
+        announcement(1, ChangeKind::Opened, 1, Some("1 opened")),
+        announcement(1, ChangeKind::Closed, 2, Some("1 closed")),
+        announcement(2, ChangeKind::Opened, 1, Some("2 opened")),
+    ];
+    shelf.take_in(changes, now);
+    for (expected, first_receipt, receipt) in
+        [("1 opened", None, Some("ts 1")), ("1 closed", Some("ts 1"), Some("ts 2")), ("2 opened", None, None)]
+    {
+        let delivery = shelf.next(now);
+        assert_eq!(delivery.message.summary, expected);
+        assert_eq!(delivery.first_receipt.as_deref(), first_receipt, "{expected}");
+        shelf.outbox.claim(delivery.id).unwrap();
+        let attempt = Attempt {
+            delivery: delivery.id,
+            number: 1,
+            started: now,
+            took: Duration::ZERO,
+            status: None,
+            receipt: receipt.map(str::to_owned),
+            result: Recorded::Delivered,
+        };
+        shelf.outbox.record(&attempt).unwrap();
+    }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use jiff::{SignedDuration, Timestamp};
-use login_tracer::config::{Config, Secret, Sink, SinkKind, Slack, ThreatJammer};
+use login_tracer::config::{Config, Http, Secret, Sink, SinkKind, Slack, ThreatJammer};
 use login_tracer::notify::outbox::{DeliveryRow, DeliveryState, Reader};
 use login_tracer::notify::{self, Step};
 use login_tracer::session::{Closed, End, LossCounter, Opening, SessionKey, Sshd, Update};
@@ -205,7 +205,10 @@ impl Setup {
         let timeout = Duration::from_millis(self.slack_timeout_ms);
         let slack = |(name, url): &(String, String)| Sink {
             name: name.clone(),
-            kind: SinkKind::Slack(Slack { webhook_url: Secret::new(url.clone()), timeout }),
+            kind: SinkKind::Slack(Slack {
+                webhook_url: Secret::new(url.clone()),
+                http: Http { timeout, ca: None },
+            }),
         };
         if !self.slack.is_empty() {
             config.sinks = self.slack.iter().map(slack).collect();

@@ -10,12 +10,27 @@ use std::time::{Duration, Instant};
 
 /// A request as it came in.
 #[derive(Debug, Clone)]
+#[allow(dead_code, reason = "not every test looks at everything")]
 pub(crate) struct Request {
     pub(crate) at: Instant,
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
+    /// Names in small letters.
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
+}
+
+impl Request {
+    /// A header by its name in small letters; `None` also if it came more than once.
+    #[allow(dead_code, reason = "not every double asks for headers")]
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers.iter().filter(|(other, _)| other == name);
+        match (found.next(), found.next()) {
+            (Some((_, value)), None) => Some(value),
+            _ => None,
+        }
+    }
 }
 
 /// What the server does with a request.
@@ -92,14 +107,16 @@ fn serve(
     reader.read_line(&mut first)?;
     let mut words = first.split_whitespace();
     let (Some(method), Some(path)) = (words.next(), words.next()) else { return Ok(()) };
-    let (mut length, mut authorization) = (0, None);
+    let (mut length, mut authorization, mut headers) = (0, None, Vec::new());
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
             return Ok(());
         }
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        match name.to_ascii_lowercase().as_str() {
+        let name = name.to_ascii_lowercase();
+        headers.push((name.clone(), value.trim().to_owned()));
+        match name.as_str() {
             "content-length" => length = value.trim().parse().unwrap(),
             "authorization" => authorization = Some(value.trim().to_owned()),
             _ => {}
@@ -108,8 +125,8 @@ fn serve(
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     let body = String::from_utf8(body).expect("JSON is UTF-8");
-    let request =
-        Request { at: Instant::now(), method: method.to_owned(), path: path.to_owned(), authorization, body };
+    let (at, method, path) = (Instant::now(), method.to_owned(), path.to_owned());
+    let request = Request { at, method, path, authorization, headers, body };
     log.lock().unwrap().push(request.clone());
     reply(&mut stream, handler(&request))
 }

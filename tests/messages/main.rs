@@ -138,7 +138,7 @@ proptest! {
         let (gained, foreign) = (gained(&user, Some(&host), &reason), foreign(Some(&user), &reason));
         for event in [opened, closed, gained, foreign] {
             let message = compose(&event, Some((&rate(&facts), &facts)), &zone());
-            let payload = payload(&message);
+            let payload = serde_json::to_string(&payload(&message)).unwrap();
             slack::check(&payload).map_err(TestCaseError::fail)?;
             let value: serde_json::Value = serde_json::from_str(&payload)?;
             for text in texts(&value) {
@@ -224,7 +224,7 @@ fn check(name: &str, event: &Event, facts: &Facts) {
 }
 
 fn check_message(name: &str, message: &Message) {
-    let payload = payload(message);
+    let payload = serde_json::to_string(&payload(message)).unwrap();
     slack::check(&payload).unwrap();
     // Indented for people; the order of the keys is the one that is sent.
     let json = indented(&payload);

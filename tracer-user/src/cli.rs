@@ -70,6 +70,8 @@ pub enum Command {
     Trace(TraceArgs),
     /// The role that looks up, rates and announces sessions (drops root)
     Notify,
+    /// Send an example through every sink, or one, and show what was said
+    NotifyTest(NotifyTestArgs),
     /// List sessions, newest first
     Sessions(SessionsArgs),
     /// Show everything about one session
@@ -92,6 +94,15 @@ pub struct TraceArgs {
     /// Also append every kernel event to this file, as lines of JSON: for a bug report
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct NotifyTestArgs {
+    /// Name of the sink in the configuration; without it, all of them
+    ///
+    /// What is sent is marked as an example. Secrets are left out of what is shown.
+    #[arg(value_name = "SINK")]
+    pub sink: Option<String>,
 }
 
 #[derive(Debug, Args)]

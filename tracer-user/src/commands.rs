@@ -4,6 +4,7 @@ pub mod attempts;
 pub mod check;
 pub mod findings;
 mod notify;
+mod notify_test;
 mod run;
 pub mod sessions;
 pub mod show;
@@ -82,6 +83,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Run => run::run(global, &state_dir),
         Command::Trace(args) => trace::run(args, global, &state_dir),
         Command::Notify => notify::run(global, &state_dir),
+        Command::NotifyTest(args) => notify_test::run(args, global),
         Command::Sessions(args) => sessions::run(args, &state_dir),
         Command::Show(args) => show::run(args, &state_dir),
         Command::Attempts(args) => attempts::run(args, &state_dir),

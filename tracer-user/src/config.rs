@@ -8,8 +8,10 @@ use std::time::Duration;
 
 pub mod file;
 pub mod parse;
+mod sink;
 
 pub use self::file::{ConfigError, Secrets, load};
+pub use self::sink::*;
 
 /// Where the configuration is read from when `--config` does not say otherwise.
 pub const DEFAULT_PATH: &str = "/etc/login-tracer/config.toml";
@@ -122,14 +124,6 @@ pub struct Thresholds {
     pub high_above: u8,
 }
 
-/// `[sinks.NAME]`: one destination.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sink {
-    /// The NAME: letters, digits, `-` and `_`.
-    pub name: String,
-    pub kind: SinkKind,
-}
-
 impl ThreatJammer {
     /// The service's own address.
     pub const DEFAULT_BASE_URL: &'static str = "https://dublin.api.threatjammer.com";
@@ -138,26 +132,6 @@ impl ThreatJammer {
     pub const DEFAULT_REQUESTS_PER_MINUTE: u32 = 10;
     /// What the free plan allows.
     pub const DEFAULT_REQUESTS_PER_MONTH: u32 = 5_000;
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SinkKind {
-    /// Coloured lines on standard output.
-    Console,
-    Slack(Slack),
-}
-
-/// A Slack incoming webhook.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slack {
-    /// The URL is the credential: whoever has it can post.
-    pub webhook_url: Secret,
-    /// How long one request may take.
-    pub timeout: Duration,
-}
-
-impl Slack {
-    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 }
 
 impl Default for Config {

@@ -8,6 +8,7 @@
 
 pub mod message; // what is told
 pub mod outbox; // delivery.db
+pub mod record; // the same for programs
 
 pub mod intake; // sessions.db -> outbox
 mod rating; // look-ups -> assessments and messages
@@ -17,6 +18,8 @@ mod worker; // outbox -> one sink
 pub mod backoff; // how long to wait after a failure; pure
 pub mod outcome; // what an answer means; pure
 pub mod sink; // one file for each service
+
+pub mod rehearsal; // an example through every sink
 
 use std::cell::RefCell;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -35,12 +38,10 @@ use tokio::task::{JoinSet, LocalSet};
 use self::intake::Intake;
 use self::outbox::Outbox;
 use self::rating::Rating;
-use self::sink::Sink;
-use self::sink::console::Console;
-use self::sink::slack::Slack;
+use self::sink::http::Clients;
 use self::watch::Watch;
 use self::worker::Worker;
-use crate::config::{Config, SinkKind};
+use crate::config::Config;
 use crate::enrich::threat_jammer::ThreatJammer;
 use crate::enrich::{Enricher, Ledger};
 use crate::store::{self, StoreError};
@@ -111,8 +112,8 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         tracing::warn!(%sink, waiting, "deliveries wait for a sink that is not configured");
     }
     let outbox = Rc::new(RefCell::new(outbox));
-    let client = client(config)?;
-    let enricher = Rc::new(enricher(config, client.as_ref(), &outbox));
+    let clients = Clients::new();
+    let enricher = Rc::new(enricher(config, &clients, &outbox)?);
     let (stop, stopped) = channel::channel(false);
     let mut workers = JoinSet::new();
     let mut worker_bells = Vec::new();
@@ -121,7 +122,7 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         worker_bells.push(Rc::clone(&wake));
         let worker = Worker {
             name: configured.name.clone(),
-            sink: sink(&configured.kind, client.as_ref())
+            sink: sink::open(&configured.kind, &clients)
                 .with_context(|| format!("cannot open the sink {}", configured.name))?,
             outbox: Rc::clone(&outbox),
             wake,
@@ -195,38 +196,15 @@ fn open_outbox(state_dir: &Path) -> anyhow::Result<Outbox> {
     }
 }
 
-/// The HTTP client of everything that is configured; `None` where nothing needs the network.
-fn client(config: &Config) -> anyhow::Result<Option<reqwest::Client>> {
-    let slack = config.sinks.iter().any(|sink| matches!(sink.kind, SinkKind::Slack(_)));
-    if !slack && config.enrich.threat_jammer.is_none() {
-        return Ok(None);
-    }
-    let client = reqwest::Client::builder()
-        .user_agent(concat!("login-tracer/", env!("CARGO_PKG_VERSION")))
-        // Tokens and messages are for the configured services and for nobody they point at.
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .build()
-        .context("cannot set up HTTPS")?;
-    Ok(Some(client))
-}
-
-fn enricher(config: &Config, client: Option<&reqwest::Client>, outbox: &SharedOutbox) -> Enricher {
-    let threat_jammer = config.enrich.threat_jammer.as_ref().zip(client).map(|(service, client)| {
-        let ledger: Rc<dyn Ledger> = Rc::new(Rc::clone(outbox));
-        ThreatJammer::new(service.clone(), client.clone(), ledger)
-    });
-    Enricher::new(config.enrich.deadline, threat_jammer)
-}
-
-fn sink(kind: &SinkKind, client: Option<&reqwest::Client>) -> anyhow::Result<Box<dyn Sink>> {
-    match kind {
-        SinkKind::Console => Ok(Box::new(Console::stdout()?)),
-        SinkKind::Slack(slack) => {
-            let client = client.context("no HTTP client")?;
-            Ok(Box::new(Slack::new(slack, client.clone())))
+fn enricher(config: &Config, clients: &Clients, outbox: &SharedOutbox) -> anyhow::Result<Enricher> {
+    let threat_jammer = match &config.enrich.threat_jammer {
+        None => None,
+        Some(service) => {
+            let ledger: Rc<dyn Ledger> = Rc::new(Rc::clone(outbox));
+            Some(ThreatJammer::new(service.clone(), clients.shared()?, ledger))
         }
-    }
+    };
+    Ok(Enricher::new(config.enrich.deadline, threat_jammer))
 }
 
 fn host_name() -> String {

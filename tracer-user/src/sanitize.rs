@@ -5,6 +5,11 @@
 //! nothing: every such character is replaced by U+FFFD. It is replaced and not dropped, so that `ro<U+200B>ot` never
 //! reads as `root`. Escaping for one service's own markup is that sink's task and comes after this.
 
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter};
+
 /// Stands for every character that must not come out.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
@@ -25,6 +30,54 @@ pub fn text(input: &str, max_chars: usize) -> String {
 /// One line of any length: for text whose length somebody else bounds, such as an error or a log line.
 pub fn line(input: &str) -> String {
     input.chars().map(harmless).collect()
+}
+
+/// A text that no program takes for an address to be opened: `https[://]evil.example`, `www[.]evil.example`. For
+/// services that make links of what looks like one and have no markup to escape it.
+pub fn unlinked(input: &str) -> String {
+    let mut output = String::with_capacity(input.len());
+    let mut rest = input;
+    while let Some(character) = rest.chars().next() {
+        let (length, piece) = if rest.starts_with("://") {
+            (3, "[://]")
+        } else if rest.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("www.")) {
+            output.push_str(&rest[..3]);
+            (4, "[.]")
+        } else {
+            (character.len_utf8(), &rest[..character.len_utf8()])
+        };
+        output.push_str(piece);
+        rest = &rest[length..];
+    }
+    output
+}
+
+/// Compact JSON whose texts are complete and harmless: every hostile character is written as `\uXXXX`.
+pub struct HarmlessJson;
+
+impl Formatter for HarmlessJson {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, character)) = rest.char_indices().find(|(_, c)| is_hostile(*c)) {
+            CompactFormatter.write_string_fragment(writer, &rest[..at])?;
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            rest = &rest[at + character.len_utf8()..];
+        }
+        CompactFormatter.write_string_fragment(writer, rest)
+    }
+}
+
+/// A value as [`HarmlessJson`], in one line without its end.
+///
+/// # Errors
+/// The value cannot be written as JSON.
+pub fn json<T: Serialize>(value: &T) -> serde_json::Result<String> {
+    let mut line = Vec::new();
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut line, HarmlessJson))?;
+    // JSON is UTF-8; nothing is replaced.
+    Ok(String::from_utf8_lossy(&line).into_owned())
 }
 
 /// Whether a character can change how the text around it is shown.
@@ -100,6 +153,18 @@ mod tests {
         assert_eq!(text("ab", 1), "…");
         assert_eq!(text("ab", 0), "");
         assert_eq!(text("", 0), "");
+    }
+
+    #[test]
+    fn nothing_is_left_to_open() {
+        for (input, expected) in [
+            ("see https://evil.example/x", "see https[://]evil.example/x"),
+            ("HTTP://a WWW.b www.c", "HTTP[://]a WWW[.]b www[.]c"),
+            ("ww.w :/ / é", "ww.w :/ / é"),
+            ("www.://", "www[.][://]"),
+        ] {
+            assert_eq!(unlinked(input), expected);
+        }
     }
 
     proptest! {

@@ -25,7 +25,7 @@ const fn tool(program: &'static str, package: &'static str, purpose: &'static st
 
 const BUILD_TOOLS: [Tool; 1] = [tool("cc", "gcc", "the bundled SQLite")];
 
-const TEST_TOOLS: [Tool; 9] = [
+const TEST_TOOLS: [Tool; 12] = [
     tool("ssh", "openssh-client", "logging in"),
     tool("ssh-keygen", "openssh-client", "keys of the tests' own"),
     tool("sshd", "openssh-server", "the server that is watched"),
@@ -35,6 +35,9 @@ const TEST_TOOLS: [Tool; 9] = [
     tool("nsenter", "util-linux", "looking into that namespace"),
     tool("mount", "mount", "overlays over /etc, /home and /run"),
     tool("ip", "iproute2", "network namespaces"),
+    tool("openssl", "openssl", "certificates of the tests' own"),
+    tool("python3", "python3", "checking signatures and mails by somebody else's code"),
+    tool("aiosmtpd", "python3-aiosmtpd", "a mail server"),
 ];
 
 const VM_TOOLS: [Tool; 7] = [

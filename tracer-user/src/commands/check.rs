@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use super::Exit;
 use crate::cli::Global;
 use crate::config::file::Located;
-use crate::config::{self, Config, ConfigError, Secrets, SinkKind, Trace};
+use crate::config::{self, Config, ConfigError, Secrets, Trace};
 use crate::kernel::{self, Pins, RequirementState, Survey};
 use crate::notify::outbox;
 use crate::output::findings::{self, Finding, Part, Verdict};
@@ -113,12 +113,8 @@ fn may_read(file: &fs::Metadata, account: &Account) -> bool {
 }
 
 fn sinks(config: &Config) -> String {
-    let name = |kind: &SinkKind| match kind {
-        SinkKind::Console => "console",
-        SinkKind::Slack(_) => "slack",
-    };
     let sinks: Vec<_> =
-        config.sinks.iter().map(|sink| format!("{} ({})", sink.name, name(&sink.kind))).collect();
+        config.sinks.iter().map(|sink| format!("{} ({})", sink.name, sink.kind.as_str())).collect();
     sinks.join(", ")
 }
 

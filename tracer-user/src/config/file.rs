@@ -164,6 +164,16 @@ pub(super) fn read_secret(path: &Path) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Reads the certificates of an own authority; says what to do if there are none.
+pub(super) fn read_certificates(path: &Path) -> Result<String, String> {
+    let shown = sanitize::line(&path.to_string_lossy());
+    let source = read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    match reqwest::Certificate::from_pem_bundle(source.text.as_bytes()) {
+        Ok(found) if !found.is_empty() => Ok(source.text),
+        Ok(_) | Err(_) => Err(format!("{shown} holds no certificate in PEM format (BEGIN CERTIFICATE)")),
+    }
+}
+
 /// As much of a line as can be shown. Whatever might be (part of) a secret is masked: it is unknown what a line
 /// that cannot be read was meant to be.
 fn excerpt(line: &str) -> String {

@@ -4,16 +4,16 @@
 //! gives no configuration.
 
 mod section;
+mod sinks;
 mod values;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use self::section::Section;
 use super::file::{Problem, Secrets, Source};
 use super::{
-    CallHooks, Config, Enrich, Notify, ProbeLog, ProcessHooks, Sink, SinkKind, Slack, SyscallTracepoints,
-    ThreatJammer, Thresholds, Trace,
+    CallHooks, Config, Enrich, Notify, ProbeLog, ProcessHooks, SyscallTracepoints, ThreatJammer, Thresholds,
+    Trace,
 };
 
 /// Every section with its keys. The shipped file must show all of them.
@@ -39,17 +39,108 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
     ),
     ("risk", &["medium_above", "high_above"]),
     ("sinks.console", &["type"]),
-    ("sinks.slack", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout"]),
+    ("sinks.discord", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"]),
+    ("sinks.slack", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"]),
+    (
+        "sinks.ntfy",
+        &[
+            "type",
+            "topic",
+            "topic_file",
+            "topic_env",
+            "base_url",
+            "token",
+            "token_file",
+            "token_env",
+            "user",
+            "password",
+            "password_file",
+            "password_env",
+            "timeout",
+            "ca_file",
+        ],
+    ),
+    (
+        "sinks.webhook",
+        &["type", "url", "url_file", "url_env", "secret", "secret_file", "secret_env", "timeout", "ca_file"],
+    ),
+    (
+        "sinks.telegram",
+        &["type", "token", "token_file", "token_env", "chat", "thread", "base_url", "timeout", "ca_file"],
+    ),
+    ("sinks.command", &["type", "argv", "timeout"]),
+    ("sinks.file", &["type", "path", "max_size", "keep"]),
+    (
+        "sinks.email",
+        &[
+            "type",
+            "from",
+            "to",
+            "host",
+            "port",
+            "tls",
+            "user",
+            "password",
+            "password_file",
+            "password_env",
+            "sendmail",
+            "timeout",
+            "ca_file",
+        ],
+    ),
+    ("sinks.syslog", &["type", "transport", "socket", "host", "port", "facility", "timeout", "ca_file"]),
+    ("sinks.gotify", &["type", "base_url", "token", "token_file", "token_env", "timeout", "ca_file"]),
+    (
+        "sinks.pushover",
+        &[
+            "type",
+            "token",
+            "token_file",
+            "token_env",
+            "user",
+            "user_file",
+            "user_env",
+            "device",
+            "emergency",
+            "retry",
+            "expire",
+            "base_url",
+            "timeout",
+            "ca_file",
+        ],
+    ),
+    (
+        "sinks.mattermost",
+        &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"],
+    ),
+    ("sinks.teams", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"]),
+    (
+        "sinks.slack_bot",
+        &["type", "token", "token_file", "token_env", "channel", "base_url", "timeout", "ca_file"],
+    ),
+    ("sinks.matrix", &["type", "base_url", "token", "token_file", "token_env", "room", "timeout", "ca_file"]),
+    (
+        "sinks.pagerduty",
+        &[
+            "type",
+            "routing_key",
+            "routing_key_file",
+            "routing_key_env",
+            "resolve",
+            "base_url",
+            "timeout",
+            "ca_file",
+        ],
+    ),
+    ("sinks.journald", &["type", "socket"]),
 ];
 
 /// Top-level names; `sinks` holds one section for each sink.
 const TOP_LEVEL: &[&str] = &["host", "trace", "notify", "enrich", "risk", "sinks"];
 
-const SINK_TYPES: &[&str] = &["console", "slack"];
-
 /// Whether the value of a key may be a secret that no message may repeat.
 pub(super) fn may_hold_secret(key: &str) -> bool {
-    ["token", "webhook", "secret", "password", "url"].iter().any(|word| key.contains(word))
+    ["token", "webhook", "secret", "password", "url", "topic", "key"].iter().any(|word| key.contains(word))
 }
 
 /// Checks the text of a configuration file.
@@ -103,7 +194,7 @@ fn root(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Config {
         notify: with_section(table, "notify", problems, notify).unwrap_or(default.notify),
         enrich: with_section(table, "enrich", problems, enrich).unwrap_or(default.enrich),
         thresholds: with_section(table, "risk", problems, risk).unwrap_or(default.thresholds),
-        sinks: sinks(table, problems).filter(|sinks| !sinks.is_empty()).unwrap_or(default.sinks),
+        sinks: sinks::sinks(table, problems).filter(|sinks| !sinks.is_empty()).unwrap_or(default.sinks),
     }
 }
 
@@ -226,58 +317,6 @@ fn risk(section: &mut Section<'_, '_>) -> Thresholds {
         );
     }
     thresholds
-}
-
-/// One section for each sink, in the order of their names.
-fn sinks(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Option<Vec<Sink>> {
-    let value = table.get("sinks")?;
-    let DeValue::Table(entries) = value.get_ref() else {
-        problems.add(value.span().start, "[sinks]: must be sections such as [sinks.ops]");
-        return None;
-    };
-    Some(entries.iter().filter_map(|(key, value)| sink(key, value, problems)).collect())
-}
-
-fn sink(
-    key: &Spanned<toml::de::DeString<'_>>,
-    value: &Spanned<DeValue<'_>>,
-    problems: &mut Problems<'_>,
-) -> Option<Sink> {
-    let name = key.get_ref();
-    let path = format!("sinks.{}", section::shown_key(name));
-    if let Err(text) = values::sink_name(name) {
-        problems.add(key.span().start, &format!("[{path}]: {text}"));
-    }
-    let DeValue::Table(_) = value.get_ref() else {
-        let text = format!("[sinks] {}: must be a section of its own: [{path}]", section::shown_key(name));
-        problems.add(key.span().start, &text);
-        return None;
-    };
-    // The type decides which keys there are; without one, nothing else can be judged.
-    let mut section = Section::open(path, &[], value, problems)?;
-    let found = section.text("type", |text| {
-        values::one_of(text, &SINK_TYPES.iter().map(|word| (*word, *word)).collect::<Vec<_>>())
-    });
-    let Some(kind) = found else {
-        if !section.has("type") {
-            section.problem_of_section("type is missing; add type = \"slack\" or type = \"console\"");
-        }
-        section.accept_everything();
-        return None;
-    };
-    section.expect(known_keys(&format!("sinks.{kind}")));
-    let kind = match kind {
-        "slack" => SinkKind::Slack(slack(&mut section)),
-        _ => SinkKind::Console,
-    };
-    Some(Sink { name: name.to_string(), kind })
-}
-
-fn slack(section: &mut Section<'_, '_>) -> Slack {
-    Slack {
-        webhook_url: section.secret(["webhook_url", "webhook_url_file", "webhook_url_env"], values::webhook),
-        timeout: section.duration("timeout", values::WAIT).unwrap_or(Slack::DEFAULT_TIMEOUT),
-    }
 }
 
 fn known_keys(section: &str) -> &'static [&'static str] {

@@ -11,9 +11,11 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use crate::assess::{Assessment, Level};
-use crate::enrich::{Fact, Facts, Network, Place};
+use super::outbox::Delivery;
+use crate::assess::{Assessment, Level, Reason};
+use crate::enrich::{Fact, Facts, Network, Place, Why};
 use crate::sanitize;
 use crate::session::{Auth, End, Escalation, ForeignSshd, Session};
 
@@ -59,6 +61,17 @@ impl Event {
                 Some(subject)
             }
             Self::ForeignSshd { .. } | Self::EventsLost { .. } => None,
+        }
+    }
+
+    /// When it happened.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Opened(subject) => subject.opened_at,
+            Self::Closed { at, .. }
+            | Self::Escalated { at, .. }
+            | Self::ForeignSshd { at, .. }
+            | Self::EventsLost { at, .. } => *at,
         }
     }
 
@@ -118,6 +131,18 @@ impl Message {
     /// The text under a label.
     pub fn get(&self, label: Label) -> Option<&str> {
         self.lines.iter().find(|line| line.label == label).map(|line| line.text.as_str())
+    }
+
+    /// The details as plain text, one in a line, with nothing in it that a program would make a link of.
+    pub fn text(&self) -> String {
+        let lines: Vec<_> =
+            self.lines.iter().map(|line| format!("{}: {}", line.label.as_str(), line.text)).collect();
+        sanitize::unlinked(&lines.join("\n"))
+    }
+
+    /// The summary in the same way.
+    pub fn title(&self) -> String {
+        sanitize::unlinked(&self.summary)
     }
 
     /// The text under a label, unless it says why something is not known.
@@ -218,6 +243,35 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
             ];
             Message { summary: format!("Kernel events lost on {host}: {count}"), level: None, lines }
         }
+    }
+}
+
+/// A login that never happened, marked as an example in every place where somebody may look.
+pub fn example(host: &str, at: Timestamp) -> Delivery {
+    let subject = Subject {
+        host: host.to_owned(),
+        user: Some("example".to_owned()),
+        uid: Some(1000),
+        // TEST-NET-1, RFC 5737: nobody's address.
+        peer: Some(SocketAddr::from(([192, 0, 2, 1], 51_122))),
+        auth: None,
+        opened_at: at,
+        recovered: false,
+    };
+    let reasons = vec![Reason { points: 0, text: "this is an example: nobody logged in".to_owned() }];
+    let assessment = Assessment { level: Level::Unknown, score: None, reasons };
+    let facts = Facts::unknown(Why::NoData);
+    let event = Event::Opened(subject);
+    let mut message = compose(&event, Some((&assessment, &facts)), &TimeZone::system());
+    message.summary = format!("EXAMPLE, nobody logged in - {}", message.summary);
+    Delivery {
+        id: Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("example/{host}/{at}").as_bytes()),
+        attempt: 1,
+        subject: format!("example/{at}"),
+        event,
+        rating: Some((assessment, facts)),
+        message,
+        first_receipt: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::enrich::retry_after;
 use crate::sanitize;
@@ -27,27 +28,79 @@ pub enum Outcome {
     Park { why: String },
 }
 
-/// Sorts the answer of a Slack incoming webhook.
-///
-/// Documented: success is 200 with the body `ok`; 400, 403, 404 and 410 name a mistake that stays one; 429 says in
-/// `Retry-After` when to come back; 5xx pass.
-pub fn of_slack(status: u16, retry_after: Option<&str>, body: &str, now: Timestamp) -> Outcome {
-    let after = retry_after.and_then(|value| retry_after::parse(value, now));
-    let answer = sanitize::text(body.trim(), ANSWER_CHARS);
-    let why = if answer.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status}: {answer}") };
-    match status {
-        200 if body.trim() == "ok" => Outcome::Delivered,
-        408 | 425 | 429 | 500..=599 => Outcome::Retry { after, why },
-        // The proxy on the way wants a password: nothing is wrong with the message.
-        407 => Outcome::Retry { after: None, why },
-        400..=499 => Outcome::Park { why },
-        _ => Outcome::Doubtful { why: format!("not an answer of Slack, {why}") },
+impl Outcome {
+    /// A wait that a service named in its own words; bounded like that of `Retry-After`.
+    pub fn retry_in(seconds: f64, why: String) -> Self {
+        let seconds = if seconds.is_finite() { seconds } else { 0.0 };
+        let after = seconds.clamp(0.0, retry_after::LONGEST.as_secs_f64());
+        Self::Retry { after: Duration::try_from_secs_f64(after).ok(), why }
+    }
+}
+
+/// The answer of a service over HTTP.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    /// What `Retry-After` asks for.
+    pub retry_after: Option<Duration>,
+    /// As much of the body as was read.
+    pub body: String,
+    /// The body as it may be shown: services repeat what they were sent, and that may hold secrets.
+    pub shown: String,
+    /// When it came.
+    pub at: Timestamp,
+}
+
+impl Answer {
+    /// `retry_after` is the header as it came; the body can be shown as it is.
+    pub fn new(status: u16, retry_after: Option<&str>, body: String, at: Timestamp) -> Self {
+        let retry_after = retry_after.and_then(|value| retry_after::parse(value, at));
+        Self { status, retry_after, shown: body.clone(), body, at }
+    }
+
+    /// Whether the status is one of success.
+    pub fn is_success(&self) -> bool {
+        (200..=299).contains(&self.status)
+    }
+
+    /// The body as JSON; null if it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or(Value::Null)
+    }
+
+    /// Status and body in one harmless line.
+    pub fn why(&self) -> String {
+        let (status, answer) = (self.status, sanitize::text(self.shown.trim(), ANSWER_CHARS));
+        if answer.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status}: {answer}") }
+    }
+
+    /// What follows by the rules of HTTP, which most services keep. `confirmed` says whether the body is the one by
+    /// which the service confirms a message; a status of success without it is doubtful.
+    ///
+    /// 429 says in `Retry-After` when to come back; 5xx pass; any other 4xx (a bad token, a channel that is gone, a
+    /// payload that is refused) names a mistake that stays one.
+    pub fn outcome(&self, confirmed: bool, service: &str) -> Outcome {
+        let (after, why) = (self.retry_after, self.why());
+        match self.status {
+            200..=299 if confirmed => Outcome::Delivered,
+            408 | 425 | 429 | 500..=599 => Outcome::Retry { after, why },
+            // The proxy on the way wants a password: nothing is wrong with the message.
+            407 => Outcome::Retry { after: None, why },
+            400..=499 => Outcome::Park { why },
+            _ => Outcome::Doubtful { why: format!("not an answer of {service}, {why}") },
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A service that confirms with `ok`.
+    fn of(status: u16, retry_after: Option<&str>, body: &str) -> Outcome {
+        let answer = Answer::new(status, retry_after, body.to_owned(), Timestamp::UNIX_EPOCH);
+        answer.outcome(status == 200 && body.trim() == "ok", "Slack")
+    }
 
     #[test]
     fn every_answer_has_one_consequence() {
@@ -91,7 +144,7 @@ mod tests {
             (101, None, "", Doubt),
         ];
         for (status, header, body, expected) in table {
-            let then = match of_slack(*status, *header, body, Timestamp::UNIX_EPOCH) {
+            let then = match of(*status, *header, body) {
                 Outcome::Delivered => Done,
                 Outcome::Retry { after, .. } => Again(after.map(|after| after.as_secs())),
                 Outcome::Doubtful { .. } => Doubt,
@@ -104,7 +157,7 @@ mod tests {
     #[test]
     fn the_reason_keeps_what_the_service_said_harmless_and_short() {
         let park = |body: &str| {
-            let outcome = of_slack(400, None, body, Timestamp::UNIX_EPOCH);
+            let outcome = of(400, None, body);
             let Outcome::Park { why } = outcome else { panic!("{outcome:?}") };
             why
         };
@@ -112,5 +165,18 @@ mod tests {
         assert_eq!(park(""), "HTTP 400");
         assert!(!park("\u{1b}[2Jx\ny").contains(['\u{1b}', '\n']));
         assert!(park(&"x".repeat(100_000)).chars().count() < 220);
+    }
+
+    #[test]
+    fn waits_in_a_services_own_words_are_bounded() {
+        let wait = |seconds| {
+            let outcome = Outcome::retry_in(seconds, String::new());
+            let Outcome::Retry { after, .. } = outcome else { panic!("{outcome:?}") };
+            after.map(|after| after.as_millis())
+        };
+        assert_eq!(wait(0.65), Some(650));
+        assert_eq!(wait(-1.0), Some(0));
+        assert_eq!(wait(f64::NAN), Some(0));
+        assert_eq!(wait(1e300), Some(86_400_000));
     }
 }

@@ -51,7 +51,7 @@ impl Worker {
             match due {
                 Ok(Due::Now(delivery)) => {
                     troubles = 0;
-                    self.deliver(delivery, &mut rest).await?;
+                    self.deliver(&delivery, &mut rest).await?;
                 }
                 Ok(Due::At(at)) => self.idle(Some(Instant::now() + until(at)), true).await,
                 Ok(Due::Nothing) => self.idle(None, true).await,
@@ -64,7 +64,7 @@ impl Worker {
         Ok(())
     }
 
-    async fn deliver(&mut self, delivery: Delivery, rest: &mut Rest) -> anyhow::Result<()> {
+    async fn deliver(&mut self, delivery: &Delivery, rest: &mut Rest) -> anyhow::Result<()> {
         let mut troubles = 0;
         loop {
             let claimed = self.outbox.borrow_mut().claim(delivery.id);
@@ -79,16 +79,17 @@ impl Worker {
         }
         (self.on_step)(Step::Claim);
         let (started, clock) = (Timestamp::now(), Instant::now());
-        let report = self.sink.send(&delivery).await;
+        let report = self.sink.send(delivery).await;
         let took = clock.elapsed();
         (self.on_step)(Step::Send);
-        let result = self.consequence(&delivery, &report, rest);
+        let result = self.consequence(delivery, &report, rest);
         let attempt = Attempt {
             delivery: delivery.id,
             number: delivery.attempt,
             started,
             took,
             status: report.status,
+            receipt: report.receipt,
             result,
         };
         // It was sent: as long as that cannot be written down, nothing else may happen to this delivery.

@@ -3,16 +3,15 @@
 //! Texts are complete, as they were received, and still harmless on a terminal: characters that could change what
 //! it shows are written as `\uXXXX`.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::ser::{CompactFormatter, Formatter};
 
 use crate::assess::Assessment;
 use crate::notify::outbox::DeliveryRow;
-use crate::sanitize;
+use crate::sanitize::HarmlessJson;
 use crate::session::{Auth, Change, Container, Escalation, FirstCommand, Session};
 
 /// A session in the order of its fields.
@@ -147,25 +146,8 @@ pub fn rfc3339(at: Timestamp) -> String {
 
 /// Writes one value and the end of its line.
 pub fn write_line<T: Serialize>(output: &mut dyn Write, value: &T) -> anyhow::Result<()> {
-    value.serialize(&mut serde_json::Serializer::with_formatter(&mut *output, Harmless))?;
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut *output, HarmlessJson))?;
     Ok(output.write_all(b"\n")?)
-}
-
-/// Compact JSON, with every hostile character escaped.
-struct Harmless;
-
-impl Formatter for Harmless {
-    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        let mut rest = fragment;
-        while let Some((at, character)) = rest.char_indices().find(|(_, c)| sanitize::is_hostile(*c)) {
-            CompactFormatter.write_string_fragment(writer, &rest[..at])?;
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-            rest = &rest[at + character.len_utf8()..];
-        }
-        CompactFormatter.write_string_fragment(writer, rest)
-    }
 }
 
 #[cfg(test)]
@@ -173,6 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sanitize;
 
     #[test]
     fn times_have_six_decimals() {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::super::Secret;
-use super::super::file::{Secrets, read_secret};
+use super::super::file::{Secrets, read_certificates, read_secret};
+use super::super::{Authority, Secret};
 use super::{Problems, values};
 use crate::sanitize;
 
@@ -144,6 +144,11 @@ impl<'a, 'p> Section<'a, 'p> {
         self.checked(key, size)
     }
 
+    /// A number of bytes within limits, such as `"10 MiB"`.
+    pub(super) fn bytes(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
+        self.text(key, |text| values::bytes(text, &range))
+    }
+
     /// A secret from exactly one of three places: the key itself, a file, an environment variable.
     ///
     /// An empty one stands for a secret that is missing (then there is a problem) or was not to be read.
@@ -189,6 +194,71 @@ impl<'a, 'p> Section<'a, 'p> {
         };
         let value = value.and_then(|value| check(&value).map(|()| value));
         Secret::new(self.checked(key, value).unwrap_or_default())
+    }
+
+    /// The certificates in a file.
+    pub(super) fn authority(&mut self, key: &'static str) -> Option<Authority> {
+        let path = self.text(key, |text| absolute(text).map(Path::to_owned))?;
+        if self.problems.secrets == Secrets::Skip {
+            return Some(Authority { path, pem: String::new() });
+        }
+        let pem = read_certificates(&path);
+        self.checked(key, pem).map(|pem| Authority { path, pem })
+    }
+
+    /// The secret, if any of its three keys is there.
+    pub(super) fn optional_secret(
+        &mut self,
+        keys: [&'static str; 3],
+        check: fn(&str) -> Result<(), String>,
+    ) -> Option<Secret> {
+        keys.iter().any(|key| self.has(key)).then(|| self.secret(keys, check))
+    }
+
+    /// A text that must be there.
+    pub(super) fn required<T>(
+        &mut self,
+        key: &'static str,
+        check: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        if !self.has(key) {
+            self.problem_of_section(&format!("{key} is missing; add a line such as {key} = \"...\""));
+        }
+        self.text(key, check)
+    }
+
+    /// A list of texts with at least one in it; a single text is a list of one.
+    pub(super) fn texts<T>(
+        &mut self,
+        key: &'static str,
+        check: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let value = self.table.get(key)?.get_ref();
+        let texts: Option<Vec<&str>> = match value {
+            DeValue::String(text) => Some(vec![text]),
+            DeValue::Array(items) => items.iter().map(|item| item.get_ref().as_str()).collect(),
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Table(_) => None,
+        };
+        let Some(texts) = texts.filter(|texts| !texts.is_empty()) else {
+            self.problem(key, "must be a list of texts in quotes, such as [\"one\", \"two\"]");
+            return None;
+        };
+        let checked = texts.into_iter().map(check).collect();
+        self.checked(key, checked)
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
+        let value = self.table.get(key)?.get_ref();
+        let DeValue::Boolean(flag) = value else {
+            self.problem(key, &format!("must be true or false, not {}", with_article(value)));
+            return None;
+        };
+        Some(*flag)
     }
 
     fn checked<T>(&mut self, key: &str, result: Result<T, String>) -> Option<T> {
@@ -242,7 +312,7 @@ fn with_article(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-fn absolute(path: &str) -> Result<&Path, String> {
+pub(super) fn absolute(path: &str) -> Result<&Path, String> {
     let path = Path::new(path);
     if path.is_absolute() { Ok(path) } else { Err("must be an absolute path".to_owned()) }
 }

@@ -19,6 +19,17 @@ pub(super) const CACHE: RangeInclusive<Duration> = Duration::ZERO..=Duration::fr
 const SIZE: RangeInclusive<u64> = 4096..=64 << 20;
 pub(super) const SIZE_LIMITS: &str = "must be from 4 KiB to 64 MiB";
 
+/// How often Pushover repeats an emergency: what it takes at least, and its longest time to expire.
+pub(super) const PUSHOVER_RETRY: RangeInclusive<Duration> =
+    Duration::from_secs(30)..=Duration::from_secs(10_800);
+
+/// How long Pushover repeats an emergency at most.
+pub(super) const PUSHOVER_EXPIRE: RangeInclusive<Duration> =
+    Duration::from_secs(30)..=Duration::from_secs(10_800);
+
+/// When a file is full: not after every line, and not never.
+pub(super) const FILE_SIZE: RangeInclusive<u64> = 4096..=1 << 40;
+
 const NO_URL: &str = "must be an address that begins with https:// (http:// only for this host itself)";
 
 /// Characters shown of a wrong value.
@@ -91,6 +102,19 @@ pub(super) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<D
 
 /// A size of the ring buffer as a text such as `1 MiB`.
 pub(super) fn size_text(text: &str) -> Result<u32, String> {
+    size(number_of_bytes(text)?)
+}
+
+/// A number of bytes within limits.
+pub(super) fn bytes(text: &str, range: &RangeInclusive<u64>) -> Result<u64, String> {
+    let bytes = number_of_bytes(text)?;
+    if range.contains(&bytes) {
+        return Ok(bytes);
+    }
+    Err(format!("must be from {} to {}", show_size(*range.start()), show_size(*range.end())))
+}
+
+fn number_of_bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|character: char| !character.is_ascii_digit());
     let factor = match text[digits.len()..].trim() {
         "" | "B" => Some(1),
@@ -100,10 +124,7 @@ pub(super) fn size_text(text: &str) -> Result<u32, String> {
     };
     let bytes =
         digits.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
-    match bytes {
-        Some(bytes) => size(bytes),
-        None => Err(format!("{} is no size; write it as \"512 KiB\" or \"1 MiB\"", quoted(text))),
-    }
+    bytes.ok_or_else(|| format!("{} is no size; write it as \"512 KiB\" or \"1 MiB\"", quoted(text)))
 }
 
 /// A size of the ring buffer in bytes.
@@ -123,6 +144,9 @@ pub(super) fn size(bytes: u64) -> Result<u32, String> {
 pub(super) fn base_url(text: &str) -> Result<String, String> {
     let url = Url::parse(text).map_err(|_| NO_URL.to_owned())?;
     require_https(&url)?;
+    if text.chars().any(|character| character.is_control() || character.is_whitespace()) {
+        return Err(NO_URL.to_owned());
+    }
     if !url.username().is_empty()
         || url.password().is_some()
         || url.query().is_some()
@@ -147,16 +171,142 @@ pub(super) fn token(text: &str) -> Result<(), String> {
     Err("must be a token: letters, digits and signs without spaces".to_owned())
 }
 
-/// Nothing secret may cross a network in the clear; within the host, tests and proxies may use http.
-fn require_https(url: &Url) -> Result<(), String> {
-    let is_loopback = match url.host_str() {
-        Some("localhost") => true,
-        Some(host) => host
+/// The name of a topic, as the server's own rule has it.
+pub(super) fn ntfy_topic(text: &str) -> Result<(), String> {
+    let is_good = (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if is_good { Ok(()) } else { Err("must be 1 to 64 letters, digits, - and _".to_owned()) }
+}
+
+/// The name of an account at a service.
+pub(super) fn user(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > 255 || text.chars().any(sanitize::is_hostile) {
+        return Err("must be a name of 1 to 255 visible characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// The password of an account at a service.
+pub(super) fn password(text: &str) -> Result<(), String> {
+    if !text.is_empty() && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err("must be a password without line breaks".to_owned())
+}
+
+/// A secret that requests are signed with.
+pub(super) fn signing_secret(text: &str) -> Result<(), String> {
+    let wrong =
+        || "must be whsec_ and 24 to 64 bytes in base64, as `echo whsec_$(openssl rand -base64 32)` makes it";
+    let key = crate::notify::sink::webhook::signing_key(text).ok_or_else(wrong)?;
+    if (24..=64).contains(&key.len()) { Ok(()) } else { Err(wrong().to_owned()) }
+}
+
+/// The token of a Telegram bot: it becomes part of an address.
+pub(super) fn telegram_token(text: &str) -> Result<(), String> {
+    let is_good = text.split_once(':').is_some_and(|(bot, secret)| {
+        !bot.is_empty()
+            && bot.bytes().all(|byte| byte.is_ascii_digit())
+            && !secret.is_empty()
+            && secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    });
+    if is_good { Ok(()) } else { Err("must be a bot's token, such as 123456:letters-and-digits".to_owned()) }
+}
+
+/// Where a Telegram bot writes to.
+pub(super) fn telegram_chat(text: &str) -> Result<String, String> {
+    let is_name = text.strip_prefix('@').is_some_and(|name| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    });
+    if is_name || text.parse::<i64>().is_ok_and(|number| number != 0) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{} is neither the number of a chat nor the @name of a channel", quoted(text)))
+}
+
+/// An argument of a program.
+pub(super) fn argument(text: &str) -> Result<String, String> {
+    if text.contains('\0') {
+        return Err("must not hold the character NUL".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A mail address, perhaps with a name.
+pub(super) fn mailbox(text: &str) -> Result<String, String> {
+    let parsed =
+        text.parse::<lettre::message::Mailbox>().ok().filter(|_| !text.chars().any(sanitize::is_hostile));
+    match parsed {
+        Some(mailbox) => Ok(mailbox.to_string()),
+        None => Err(format!(
+            "{} is no mail address; write \"ops@example.org\" or \"Name <ops@example.org>\"",
+            quoted(text)
+        )),
+    }
+}
+
+/// The name or address of a server.
+pub(super) fn server(text: &str) -> Result<String, String> {
+    let is_name = !text.is_empty()
+        && text.len() <= 253
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+    if is_name || text.parse::<std::net::IpAddr>().is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{} is no name of a server; write it without scheme and port", quoted(text)))
+}
+
+/// Whether a server's name means this host, so that what it is told crosses no network.
+pub(super) fn is_this_host(host: &str) -> bool {
+    host == "localhost"
+        || host
             .trim_matches(['[', ']'])
             .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.to_canonical().is_loopback()),
-        None => false,
-    };
+            .is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+/// A token or key of Pushover: 30 letters and digits.
+pub(super) fn pushover_key(text: &str) -> Result<(), String> {
+    if text.len() == 30 && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(());
+    }
+    Err("must be 30 letters and digits".to_owned())
+}
+
+/// The id of a Slack channel; names are ambiguous and change.
+pub(super) fn slack_channel(text: &str) -> Result<String, String> {
+    let is_id = text.starts_with(['C', 'G', 'D'])
+        && (8..=32).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    if is_id {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{} is no channel's id, such as C0123456789", quoted(text)))
+    }
+}
+
+/// The id of a Matrix room.
+pub(super) fn matrix_room(text: &str) -> Result<String, String> {
+    let is_id = text.strip_prefix('!').is_some_and(|rest| !rest.is_empty())
+        && text.len() <= 255
+        && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_id {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{} is no room's id; it begins with ! (an alias, with #, may move)", quoted(text)))
+}
+
+/// The integration key of a PagerDuty service.
+pub(super) fn routing_key(text: &str) -> Result<(), String> {
+    if text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(());
+    }
+    Err("must be an integration key: 32 letters and digits".to_owned())
+}
+
+/// Nothing secret may cross a network in the clear; within the host, tests and proxies may use http.
+fn require_https(url: &Url) -> Result<(), String> {
+    let is_loopback = url.host_str().is_some_and(is_this_host);
     match url.scheme() {
         "https" if url.host_str().is_some() => Ok(()),
         "http" if is_loopback => Ok(()),

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
-use super::{DeliveryState, Outbox};
-use crate::notify::message::Message;
+use super::{DeliveryState, Outbox, Rating};
+use crate::notify::message::{Event, Message};
+use crate::session::SessionKey;
 use crate::store::StoreError;
 
 /// Longest time that a delivery can wait for its next attempt, in microseconds: what a service may ask for, and an hour.
@@ -16,7 +17,7 @@ const FARTHEST_US: i64 = 25 * 3600 * 1_000_000;
 /// What a sink has to do.
 #[derive(Debug)]
 pub enum Due {
-    Now(Delivery),
+    Now(Box<Delivery>),
     /// Nothing before this time.
     At(Timestamp),
     Nothing,
@@ -28,7 +29,25 @@ pub struct Delivery {
     pub id: Uuid,
     /// Number of the attempt that comes next, from 1.
     pub attempt: u32,
+    /// What it is about, for ever: the session key, or store id and row number of a change without a session.
+    pub subject: String,
+    pub event: Event,
+    /// What the session was rated; `None` for news of the tracer itself.
+    pub rating: Option<Rating>,
     pub message: Message,
+    /// The receipt of the first message about the same session at the same sink.
+    pub first_receipt: Option<String>,
+}
+
+/// A row of the queue, as it is stored.
+struct Stored {
+    id: Uuid,
+    attempts: u32,
+    session: Option<SessionKey>,
+    subject: String,
+    event: String,
+    message: String,
+    first_receipt: Option<String>,
 }
 
 /// An attempt that came to a result.
@@ -40,6 +59,8 @@ pub struct Attempt {
     pub took: Duration,
     /// HTTP status of the answer, where there was one.
     pub status: Option<u16>,
+    /// What the service calls the message, where it took it and others may refer to it.
+    pub receipt: Option<String>,
     pub result: Recorded,
 }
 
@@ -56,29 +77,63 @@ impl Outbox {
     /// before it are delivered or parked. A message that cannot be read any more is parked on the way.
     pub fn due(&mut self, sink: &str, now: Timestamp) -> Result<Due, StoreError> {
         loop {
-            let Some((id, attempts, message)) =
-                self.first_due(sink, now).map_err(|source| self.error(source))?
-            else {
+            let Some(stored) = self.first_due(sink, now).map_err(|source| self.error(source))? else {
                 return self.next_time(sink, now).map_err(|source| self.error(source));
             };
-            match serde_json::from_str(&message) {
-                Ok(message) => {
-                    return Ok(Due::Now(Delivery { id, attempt: attempts.saturating_add(1), message }));
+            let words = serde_json::from_str(&stored.message);
+            match words.and_then(|message| Ok((message, serde_json::from_str(&stored.event)?))) {
+                Ok((message, event)) => {
+                    let rating = stored.session.map(|session| self.rating(session)).transpose()?;
+                    return Ok(Due::Now(Box::new(Delivery {
+                        id: stored.id,
+                        attempt: stored.attempts.saturating_add(1),
+                        subject: stored.subject,
+                        event,
+                        rating: rating.flatten(),
+                        message,
+                        first_receipt: stored.first_receipt,
+                    })));
                 }
                 Err(error) => {
+                    let (id, number) = (stored.id, stored.attempts);
                     tracing::error!(delivery = %id, %error, "a stored message cannot be read; it is parked");
                     let result = Recorded::Parked { why: "its stored message cannot be read".to_owned() };
-                    let (number, took) = (attempts, Duration::ZERO);
-                    self.record(&Attempt { delivery: id, number, started: now, took, status: None, result })?;
+                    let took = Duration::ZERO;
+                    let (status, receipt) = (None, None);
+                    self.record(&Attempt {
+                        delivery: id,
+                        number,
+                        started: now,
+                        took,
+                        status,
+                        receipt,
+                        result,
+                    })?;
                 }
             }
         }
     }
 
-    fn first_due(&self, sink: &str, now: Timestamp) -> rusqlite::Result<Option<(Uuid, u32, String)>> {
+    fn first_due(&self, sink: &str, now: Timestamp) -> rusqlite::Result<Option<Stored>> {
+        let stored = |row: &Row<'_>| {
+            Ok(Stored {
+                id: row.get("id")?,
+                attempts: row.get("attempts")?,
+                session: row.get::<_, Option<Uuid>>("session_key")?.map(SessionKey),
+                subject: row.get("subject")?,
+                event: row.get("event")?,
+                message: row.get("message")?,
+                first_receipt: row.get("first_receipt")?,
+            })
+        };
         self.connection
             .prepare_cached(
-                "SELECT d.id, d.attempts, a.message FROM deliveries d JOIN announcements a ON a.id = d.announcement
+                "SELECT d.id, d.attempts, d.session_key, a.subject, a.event, a.message,
+                     (SELECT e.receipt FROM deliveries e
+                      WHERE e.session_key = d.session_key AND e.sink = d.sink
+                          AND e.announcement < d.announcement AND e.receipt IS NOT NULL
+                      ORDER BY e.announcement LIMIT 1) AS first_receipt
+                 FROM deliveries d JOIN announcements a ON a.id = d.announcement
                  WHERE d.sink = ?1 AND d.state = 'queued' AND d.next_us <= ?2 AND a.message IS NOT NULL
                      AND NOT EXISTS (
                          SELECT 1 FROM deliveries e
@@ -86,7 +141,7 @@ impl Outbox {
                              AND e.announcement < d.announcement AND e.state IN ('queued', 'claimed'))
                  ORDER BY d.next_us, d.announcement LIMIT 1",
             )?
-            .query_row(params![sink, now.as_microsecond()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .query_row(params![sink, now.as_microsecond()], stored)
             .optional()
     }
 
@@ -141,9 +196,9 @@ impl Outbox {
             connection
                 .prepare_cached(
                     "UPDATE deliveries SET state = ?2, next_us = coalesce(?3, next_us), finished_us = ?4,
-                         last_error = ?5 WHERE id = ?1",
+                         last_error = ?5, receipt = coalesce(?6, receipt) WHERE id = ?1",
                 )?
-                .execute(params![attempt.delivery, state.as_str(), next, finished, why])?;
+                .execute(params![attempt.delivery, state.as_str(), next, finished, why, attempt.receipt])?;
             let result = match state {
                 DeliveryState::Queued => "failed",
                 DeliveryState::Claimed | DeliveryState::Delivered | DeliveryState::Parked => state.as_str(),

@@ -4,7 +4,7 @@
 
 use crate::store::schema::Schema;
 
-pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST] };
+pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST, RECEIPTS] };
 
 const FIRST: &str = "
     -- How far each sessions.db was read. Row numbers of another store mean something else.
@@ -73,3 +73,37 @@ const FIRST: &str = "
         PRIMARY KEY (source, month)
     ) STRICT, WITHOUT ROWID;
 ";
+
+/// What the service calls a message that it took, for those that refer to it: a thread is answered by its name.
+const RECEIPTS: &str = "ALTER TABLE deliveries ADD COLUMN receipt TEXT;";
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rusqlite::Connection;
+
+    use super::*;
+
+    #[test]
+    fn an_older_queue_is_brought_up_to_date_with_what_is_in_it() {
+        let connection = Connection::open_in_memory().unwrap();
+        Schema { steps: &[FIRST] }.apply(&connection, Path::new("delivery.db")).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO announcements (id, subject, kind, seq, event) VALUES (1, 's', 'opened', 1, '{}');
+                 INSERT INTO deliveries (id, announcement, sink, state, attempts, next_us)
+                     VALUES (x'01', 1, 'ops', 'queued', 3, 7);",
+            )
+            .unwrap();
+        for _ in 0..2 {
+            DELIVERIES.apply(&connection, Path::new("delivery.db")).unwrap();
+        }
+        let found: (String, i64, Option<String>) = connection
+            .query_row("SELECT sink, attempts, receipt FROM deliveries", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .unwrap();
+        assert_eq!(found, ("ops".to_owned(), 3, None));
+    }
+}

@@ -67,7 +67,7 @@ impl Sink for Console {
                 return Report::no_answer("the writing thread is gone".to_owned());
             }
             match written.await {
-                Ok(Ok(())) => Report { outcome: Outcome::Delivered, status: None },
+                Ok(Ok(())) => Report::of(Outcome::Delivered),
                 Ok(Err(error)) => Report::no_answer(format!("cannot write: {error}")),
                 Err(_) => Report::no_answer("the writing thread is gone".to_owned()),
             }
