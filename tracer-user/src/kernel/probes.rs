@@ -314,6 +314,7 @@ fn readable<T, E: std::fmt::Display>(log: Option<Result<T, E>>) -> Option<T> {
 }
 
 /// What is in the maps that the loader uses.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the loader uses no other kinds")]
 fn data(map: Map) -> Option<MapData> {
     match map {
         Map::RingBuf(data) | Map::PerCpuArray(data) | Map::HashMap(data) => Some(data),
