@@ -48,13 +48,19 @@ impl Mask {
         self.names.entry(name.to_owned()).or_insert(next).clone()
     }
 
+    /// `sshd: NAME [ROLE]` with any role, or `sshd: NAME@TERMINAL`; a command line names nobody.
     fn title(&mut self, title: &str) -> String {
-        let (Some(Title::Monitor { user, .. }) | Some(Title::Session { user, .. })) = Title::parse(title)
+        let Some((program, rest)) = title.split_once(": ").filter(|(program, _)| program.starts_with("sshd"))
         else {
             return title.to_owned();
         };
-        // The program's name, a colon and a space stand before the user's.
-        let Some((program, rest)) = title.split_once(": ") else { return title.to_owned() };
+        let user = match Title::parse(title) {
+            Some(Title::Monitor { user, .. } | Title::Session { user, .. }) => user,
+            None => match rest.rsplit_once(" [") {
+                Some((user, _)) if !user.starts_with('/') => user,
+                Some(_) | None => return title.to_owned(),
+            },
+        };
         format!("{program}: {}", rest.replacen(user, &self.name(user), 1))
     }
 
