@@ -166,10 +166,9 @@ mod tests {
     }
 
     fn line(mask: &mut Mask, text: &str) -> String {
-        match masked(mask, Fact::LogLine { text: format!("<38>Nov 21 07:12:28 sshd[7]: {text}") }) {
-            Fact::LogLine { text } => text.split_once("]: ").map(|(_, text)| text.to_owned()).unwrap(),
-            other => panic!("{other:?}"),
-        }
+        let line = Fact::LogLine { text: format!("<38>Nov 21 07:12:28 sshd[7]: {text}") };
+        let Fact::LogLine { text } = masked(mask, line) else { panic!("a line stays a line") };
+        text.split_once("]: ").map(|(_, text)| text.to_owned()).unwrap()
     }
 
     #[test]
