@@ -47,7 +47,7 @@ fn what_is_no_recording_is_told_with_its_line() {
     let path = directory.path().join("x.jsonl");
     let whole = fs::read_to_string(recording("logins-user_with_key_runs_command")).unwrap();
     let (expected, _) = replay(recording("logins-user_with_key_runs_command"), false);
-    let mut told = |text: &str| {
+    let told = |text: &str| {
         fs::write(&path, text).unwrap();
         let (output, error) = replay(path.clone(), false);
         (output, error.unwrap_or_default().replace(&directory.path().display().to_string(), "<dir>"))
