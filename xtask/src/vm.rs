@@ -171,15 +171,22 @@ fn run(boots: &[Boot], at_once: Option<usize>) -> Result<()> {
     Ok(())
 }
 
-/// One boot from its begin to its end. A guest that does not get there leaves tiers without an end in its report.
+/// One boot from its begin to its end. A guest that does not get there leaves tiers without an end in its report. It gets a
+/// second chance, since emulators fail as well; a scenario that failed does not.
 fn play(boot: &Boot, guest: &Guest) -> Report {
     let names: Vec<_> = boot.tiers.iter().map(|tier| tier.name).collect();
-    say(format!("{}: booting, for {}", guest.kernel, names.join(", ")));
-    let mut report = Report::begin(guest.kernel, &boot.tiers);
-    if let Err(error) = guest.run(&mut report) {
+    let mut chances = 2;
+    loop {
+        chances -= 1;
+        say(format!("{}: booting, for {}", guest.kernel, names.join(", ")));
+        let mut report = Report::begin(guest.kernel, &boot.tiers);
+        let Err(error) = guest.run(&mut report) else { return report };
         say(format!("{}: {error:#}", guest.kernel));
+        if chances == 0 || report.any_failed() {
+            return report;
+        }
+        say(format!("{}: once more", guest.kernel));
     }
-    report
 }
 
 /// Where kernels, images and logs are kept.

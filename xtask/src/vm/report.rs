@@ -113,6 +113,11 @@ impl Report {
         (!failed.is_empty()).then(|| failed.join("\n"))
     }
 
+    /// Whether a scenario failed, whatever became of the others.
+    pub(super) fn any_failed(&self) -> bool {
+        self.columns.iter().any(|column| column.count(Outcome::Failed) > 0)
+    }
+
     /// One line for each scenario, one column for each tier of each kernel.
     pub(super) fn table(&self) -> String {
         let width = self.order.iter().map(String::len).max().unwrap_or(0);
