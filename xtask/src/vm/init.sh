@@ -5,7 +5,8 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/r
 on() { mkdir -p "$2" && mount -t "$1" "$1" "$2" ${3:+-o "$3"}; }
 on proc /proc; on sysfs /sys; on devtmpfs /dev
 on devpts /dev/pts mode=620,ptmxmode=666; on tmpfs /dev/shm
-on tmpfs /run mode=755; on tmpfs /tmp mode=1777
+# The root is in memory as it is, and the binaries lie where they were built, perhaps below /tmp.
+on tmpfs /run mode=755; mkdir -p /tmp && chmod 1777 /tmp
 on securityfs /sys/kernel/security; on tracefs /sys/kernel/tracing; on bpf /sys/fs/bpf mode=700
 on cgroup2 /sys/fs/cgroup
 stty -F /dev/ttyS1 raw -echo
