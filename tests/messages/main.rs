@@ -86,6 +86,15 @@ fn end_of_a_session() {
 }
 
 #[test]
+fn session_that_was_found_open() {
+    let mut event = opened("alice", ADDRESS);
+    if let Event::Opened(subject) = &mut event {
+        subject.recovered = true;
+    }
+    check("found", &event, &facts(12, "Not listed in any dataset"));
+}
+
+#[test]
 fn gained_user_id() {
     let event = gained("alice", Some("root"), "/usr/bin/sudo");
     check("gained", &event, &facts(12, "Not listed in any dataset"));

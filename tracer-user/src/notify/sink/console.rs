@@ -83,11 +83,17 @@ pub fn line(message: &Message, colour: bool) -> String {
     };
     let mut parts = Vec::new();
     let get = |label| message.get(label);
-    if let Some(time) = get(Label::Ended).or(get(Label::Time)) {
+    if let Some(time) = get(Label::Ended).or(get(Label::Time)).or(get(Label::Opened)) {
         parts.push(paint("2", time));
     }
-    let kinds =
-        [(Label::Lost, "LOST"), (Label::Doubt, "SSHD?"), (Label::Gained, "GAINED"), (Label::Ended, "LOGOUT")];
+    // The first that is there. A session that was found open has no time of its own.
+    let kinds = [
+        (Label::Lost, "LOST"),
+        (Label::Doubt, "SSHD?"),
+        (Label::Gained, "GAINED"),
+        (Label::Ended, "LOGOUT"),
+        (Label::Opened, "FOUND"),
+    ];
     let what = kinds.into_iter().find(|(label, _)| get(*label).is_some()).map_or("LOGIN", |(_, word)| word);
     parts.push(paint(style(message.level), &format!("{what:<6}")));
     match (get(Label::User), get(Label::Host)) {
