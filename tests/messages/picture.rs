@@ -29,7 +29,7 @@ const STYLE: &str = "
     .time { color: #616061; font-size: 12px }
     .attachment { display: flex; gap: 12px; margin-top: 5px }
     .bar { flex: none; width: 4px; border-radius: 4px }
-    .fields { display: grid; grid-template-columns: 300px 300px; gap: 3px 14px }";
+    .fields { display: grid; grid-template-columns: 300px 300px; gap: 3px 14px; overflow-wrap: anywhere }";
 
 #[test]
 #[ignore = "needs chromium; writes the picture of the README"]
@@ -52,7 +52,7 @@ fn picture() {
             "--hide-scrollbars",
             "--force-device-scale-factor=2",
         ])
-        .args(["--window-size=760,1000", "--virtual-time-budget=2000"])
+        .args(["--window-size=760,1085", "--virtual-time-budget=2000"])
         .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
         .arg(format!("--screenshot={picture}"))
         .arg(format!("file://{}", page.display()))
