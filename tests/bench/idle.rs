@@ -46,8 +46,8 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
     let both = mib(trace)? + mib(notify)?;
     row.repeated("resident: both roles", "MiB", vec![both], Some(Target::AtMost(30.0)))?;
     row.repeated("resident: their supervisor", "MiB", vec![mib(supervisor)?], None)?;
-    let locked = |kind| anyhow::Ok(bpf_objects(trace, kind, "memlock:")?.iter().sum::<u64>());
-    let kernel = (locked("prog_id:")? + locked("map_id:")?) as f64 / MIB;
+    let maps: u64 = bpf_objects(trace, "map_id:", "memlock:")?.iter().sum();
+    let kernel = (tracer.program_bytes()? + maps) as f64 / MIB;
     row.repeated("kernel memory: programs and maps", "MiB", vec![kernel], None)?;
 
     let binary = bench.tracer.metadata().context("the tracer's binary is gone")?.len();

@@ -1,5 +1,6 @@
 //! `login-tracer run` at work, and what its processes use.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::loaded_programs;
 use jiff::Timestamp;
 use rustix::process::Signal;
@@ -24,6 +26,8 @@ pub struct Tracer {
     /// From its start until both roles said that they are ready.
     pub start: Duration,
     messages: Arc<Lines>,
+    program: PathBuf,
+    state_dir: PathBuf,
 }
 
 /// How a tracer is set up.
@@ -63,7 +67,13 @@ impl Tracer {
         let started = Instant::now();
         let mut child = command.spawn().context("cannot start the tracer")?;
         let messages = Lines::of(child.stderr.take().context("the messages are piped")?);
-        let mut tracer = Self { child, start: Duration::ZERO, messages };
+        let mut tracer = Self {
+            child,
+            start: Duration::ZERO,
+            messages,
+            program: bench.tracer.clone(),
+            state_dir: setup.state_dir.to_owned(),
+        };
         let mut buffer = [0; 1024];
         loop {
             let Ok(length) = socket.recv(&mut buffer) else {
@@ -90,10 +100,23 @@ impl Tracer {
         Ok([supervisor, role("trace")?, role("notify")?])
     }
 
-    /// The programs that it has loaded into the kernel. Other tracers may be at work: these are ours.
+    /// The programs that it has pinned. Other tracers may be at work, but not in this sandbox's BPF file system.
     pub fn program_ids(&self) -> anyhow::Result<Vec<u64>> {
-        let [_, trace, _] = self.processes()?;
-        bpf_objects(trace, "prog_id:", "prog_id:")
+        let mut found = BTreeSet::new();
+        for instance in fs::read_dir("/sys/fs/bpf/login-tracer").context("nothing is pinned")? {
+            for generation in fs::read_dir(instance?.path())? {
+                for pin in fs::read_dir(generation?.path())? {
+                    let path = pin?.path();
+                    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                    if name.starts_with("link_") {
+                        let link = FdLink::from(PinnedLink::from_pin(&path)?);
+                        found.insert(u64::from(link.info()?.program_id()));
+                    }
+                }
+            }
+        }
+        ensure!(!found.is_empty(), "no program is pinned");
+        Ok(found.into_iter().collect())
     }
 
     /// Their names, as far as the kernel keeps them (15 bytes).
@@ -101,6 +124,13 @@ impl Tracer {
         let ids = self.program_ids()?;
         let ours = loaded_programs().flatten().filter(|program| ids.contains(&program.id().into()));
         Ok(ours.filter_map(|program| program.name_as_str().map(str::to_owned)).collect())
+    }
+
+    /// The kernel memory that they take.
+    pub fn program_bytes(&self) -> anyhow::Result<u64> {
+        let ids = self.program_ids()?;
+        let ours = loaded_programs().flatten().filter(|program| ids.contains(&program.id().into()));
+        ours.map(|program| Ok(u64::from(program.memory_locked()?))).sum()
     }
 
     /// Everything that it said.
@@ -114,6 +144,9 @@ impl Drop for Tracer {
         processes::signal(self.child.id(), Signal::TERM);
         // It ends in a moment, or when its supervisor loses patience.
         self.child.wait().ok();
+        // The programs would go on, also where it is measured how it is without them.
+        let unloaded = command(&self.program).arg("--state-dir").arg(&self.state_dir).arg("unload").output();
+        assert!(unloaded.is_ok_and(|output| output.status.success()), "the programs are still in the kernel");
     }
 }
 
