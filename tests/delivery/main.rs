@@ -7,9 +7,11 @@
 
 mod console;
 mod disk;
+mod holds;
 #[path = "../doubles/http.rs"]
 mod http;
 mod kills;
+mod limits;
 mod look_ups;
 mod outages;
 mod positions;

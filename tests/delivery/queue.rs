@@ -12,7 +12,7 @@ use login_tracer::enrich::{Facts, Ledger as _, Why};
 use login_tracer::notify::intake::delivery_id;
 use login_tracer::notify::message::{Event, Message};
 use login_tracer::notify::outbox::{
-    self, Attempt, Delivery, Due, NewAnnouncement, Outbox, Position, Reader, Recorded, TakenIn,
+    self, Attempt, Claim, Delivery, Due, NewAnnouncement, Outbox, Position, Reader, Recorded, TakenIn,
 };
 use login_tracer::session::{ChangeKind, SessionKey};
 use rusqlite::Connection;
@@ -58,7 +58,7 @@ impl Shelf {
     }
 
     fn attempt(&mut self, delivery: &Delivery, result: Recorded, now: Timestamp) {
-        self.outbox.claim(delivery.id).unwrap();
+        assert_eq!(self.outbox.claim(delivery.id, now).unwrap(), Claim::Held);
         let attempt = Attempt {
             delivery: delivery.id,
             number: delivery.attempt,
@@ -68,7 +68,7 @@ impl Shelf {
             receipt: None,
             result,
         };
-        self.outbox.record(&attempt).unwrap();
+        self.outbox.record(&[attempt]).unwrap();
     }
 }
 
@@ -167,7 +167,7 @@ fn interrupted_claims_come_back_with_the_same_id() {
     let now = start();
     shelf.take_in(vec![announcement(1, ChangeKind::Opened, 1, Some("once"))], now);
     let delivery = shelf.next(now);
-    shelf.outbox.claim(delivery.id).unwrap();
+    assert_eq!(shelf.outbox.claim(delivery.id, now).unwrap(), Claim::Held);
     assert!(shelf.nothing(now));
     let mut outbox = Outbox::open(shelf.dir.path()).unwrap();
     assert_eq!(outbox.release_claims().unwrap(), 1);
@@ -285,7 +285,7 @@ fn those_that_follow_know_what_the_service_calls_the_first() {
         let delivery = shelf.next(now);
         assert_eq!(delivery.message.summary, expected);
         assert_eq!(delivery.first_receipt.as_deref(), first_receipt, "{expected}");
-        shelf.outbox.claim(delivery.id).unwrap();
+        assert_eq!(shelf.outbox.claim(delivery.id, now).unwrap(), Claim::Held);
         let attempt = Attempt {
             delivery: delivery.id,
             number: 1,
@@ -295,6 +295,6 @@ fn those_that_follow_know_what_the_service_calls_the_first() {
             receipt: receipt.map(str::to_owned),
             result: Recorded::Delivered,
         };
-        shelf.outbox.record(&attempt).unwrap();
+        shelf.outbox.record(&[attempt]).unwrap();
     }
 }

@@ -10,11 +10,15 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use jiff::{SignedDuration, Timestamp};
-use login_tracer::config::{Config, Http, Secret, Sink, SinkKind, Slack, ThreatJammer};
-use login_tracer::notify::outbox::{DeliveryRow, DeliveryState, Reader};
+use login_tracer::config::{
+    Config, Http, PaceChoice, Queueing, Rate, Secret, Sink, SinkKind, Slack, ThreatJammer,
+};
+use login_tracer::notify::outbox::{self, DeliveryRow, DeliveryState, Reader};
 use login_tracer::notify::{self, Step};
 use login_tracer::session::{Closed, End, LossCounter, Opening, SessionKey, Sshd, Update};
 use login_tracer::store::Writer;
+use login_tracer::supervise::lock::{self, Holder};
+use login_tracer::supervise;
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +44,12 @@ pub(crate) struct Setup {
     pub(crate) threat_jammer: Option<String>,
     pub(crate) deadline_ms: u64,
     pub(crate) per_minute: u32,
+    /// Messages, in milliseconds, of sinks that have a pace.
+    pub(crate) paces: Vec<(String, u32, u64)>,
+    /// The limits of every queue, where they are not the usual ones.
+    pub(crate) max_age_s: Option<u64>,
+    pub(crate) max_queued: Option<u32>,
+    pub(crate) keep_delivered_s: Option<u64>,
     /// Kill the process at this step, counted from 1.
     pub(crate) kill_at: Option<u32>,
 }
@@ -175,6 +185,9 @@ impl Drop for Role {
 fn role() {
     let Some(state_dir) = env::var_os("DELIVERY_TEST_STATE_DIR") else { return };
     let setup: Setup = serde_json::from_str(&env::var("DELIVERY_TEST_SETUP").unwrap()).unwrap();
+    // As `login-tracer notify` does before it begins.
+    fs::create_dir_all(Path::new(&state_dir).join(outbox::DIRECTORY)).unwrap();
+    let _lock = lock::acquire(Holder::Role(supervise::Role::Notify), Path::new(&state_dir)).unwrap();
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let steps = std::cell::Cell::new(0);
     let mut journal =
@@ -203,7 +216,11 @@ impl Setup {
             requests_per_month: 5000,
         });
         let timeout = Duration::from_millis(self.slack_timeout_ms);
+        if let Some(keep) = self.keep_delivered_s {
+            config.notify.keep_delivered = Duration::from_secs(keep);
+        }
         let slack = |(name, url): &(String, String)| Sink {
+            queue: self.queueing(name),
             name: name.clone(),
             kind: SinkKind::Slack(Slack {
                 webhook_url: Secret::new(url.clone()),
@@ -214,6 +231,16 @@ impl Setup {
             config.sinks = self.slack.iter().map(slack).collect();
         }
         config
+    }
+
+    fn queueing(&self, sink: &str) -> Queueing {
+        let pace = self.paces.iter().find(|(name, _, _)| name == sink);
+        let own = |(_, count, per): &(String, u32, u64)| Rate::new(*count, Duration::from_millis(*per));
+        Queueing {
+            pace: pace.map_or(PaceChoice::Unlimited, |pace| PaceChoice::Own(own(pace))),
+            max_age: self.max_age_s.map_or(Queueing::DEFAULT_MAX_AGE, Duration::from_secs),
+            max_queued: self.max_queued.unwrap_or(Queueing::DEFAULT_MAX_QUEUED),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod inside;
 mod method;
+mod queue;
 
 use std::net::SocketAddr;
 
@@ -51,6 +52,23 @@ pub enum Event {
         at: Timestamp,
         count: u64,
     },
+    /// A sink is gone; its messages wait.
+    SinkSuspended {
+        host: String,
+        at: Timestamp,
+        sink: String,
+        why: String,
+    },
+    /// Messages for a sink were given up.
+    MessagesLost {
+        host: String,
+        at: Timestamp,
+        sink: String,
+        /// Too old.
+        expired: u64,
+        /// Too many.
+        dropped: u64,
+    },
 }
 
 impl Event {
@@ -60,7 +78,10 @@ impl Event {
             Self::Opened(subject) | Self::Closed { subject, .. } | Self::Escalated { subject, .. } => {
                 Some(subject)
             }
-            Self::ForeignSshd { .. } | Self::EventsLost { .. } => None,
+            Self::ForeignSshd { .. }
+            | Self::EventsLost { .. }
+            | Self::SinkSuspended { .. }
+            | Self::MessagesLost { .. } => None,
         }
     }
 
@@ -71,7 +92,9 @@ impl Event {
             Self::Closed { at, .. }
             | Self::Escalated { at, .. }
             | Self::ForeignSshd { at, .. }
-            | Self::EventsLost { at, .. } => *at,
+            | Self::EventsLost { at, .. }
+            | Self::SinkSuspended { at, .. }
+            | Self::MessagesLost { at, .. } => *at,
         }
     }
 
@@ -81,7 +104,10 @@ impl Event {
             Self::Opened(_) => Self::Opened(known),
             Self::Closed { at, end, .. } => Self::Closed { subject: known, at, end },
             Self::Escalated { at, how, .. } => Self::Escalated { subject: known, at, how },
-            Self::ForeignSshd { .. } | Self::EventsLost { .. } => self,
+            Self::ForeignSshd { .. }
+            | Self::EventsLost { .. }
+            | Self::SinkSuspended { .. }
+            | Self::MessagesLost { .. } => self,
         }
     }
 }
@@ -179,6 +205,8 @@ pub enum Label {
     Risk,
     Lost,
     Doubt,
+    Sink,
+    Remedy,
 }
 
 impl Label {
@@ -200,6 +228,8 @@ impl Label {
             Self::Risk => "Risk",
             Self::Lost => "Lost",
             Self::Doubt => "Why",
+            Self::Sink => "Sink",
+            Self::Remedy => "What to do",
         }
     }
 }
@@ -242,6 +272,10 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
                 line(Label::Lost, lost),
             ];
             Message { summary: format!("Kernel events lost on {host}: {count}"), level: None, lines }
+        }
+        Event::SinkSuspended { host, at, sink, why } => queue::suspended(host, *at, sink, why, zone),
+        Event::MessagesLost { host, at, sink, expired, dropped } => {
+            queue::lost(host, *at, sink, (*expired, *dropped), zone)
         }
     }
 }

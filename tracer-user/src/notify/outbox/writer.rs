@@ -256,8 +256,8 @@ fn insert_announcement(
     for (delivery, sink) in &announcement.deliveries {
         connection
             .prepare_cached(
-                "INSERT INTO deliveries (id, announcement, session_key, sink, state, attempts, next_us)
-                 VALUES (?1, ?2, ?3, ?4, 'queued', 0, ?5)",
+                "INSERT INTO deliveries (id, announcement, session_key, sink, state, attempts, next_us, queued_us)
+                 VALUES (?1, ?2, ?3, ?4, 'queued', 0, ?5, ?5)",
             )?
             .execute(params![delivery, id, session, sink, now.as_microsecond()])?;
     }
@@ -280,6 +280,6 @@ fn refresh(connection: &Connection, session: SessionKey, known: &Subject) -> rus
     Ok(())
 }
 
-fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+pub(super) fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
