@@ -180,7 +180,8 @@ fn errors_name_the_cause_and_the_remedy() {
     let mut case = |title: &str, state: &State, arguments: &[&str]| {
         let arguments = [&["queue"], arguments].concat();
         let shown = state.run(&arguments).shown();
-        writeln!(golden, "## {title}\n$ login-tracer {}\n{shown}", arguments.join(" ")).unwrap();
+        writeln!(golden, "## {title}\n$ login-tracer {}\n{shown}", arguments.join(" ").escape_debug())
+            .unwrap();
     };
     let empty = State::empty();
     case("the role never ran", &empty, &["list"]);
@@ -288,4 +289,20 @@ fn only_root_and_the_account_of_the_role_may_change_the_queue() {
     }
     // A role that holds its lock and does not listen is not written behind its back.
     assert!(lock::is_held(Holder::Role(Role::Notify), state.path()).is_ok_and(|held| !held));
+}
+
+#[test]
+fn the_check_names_sinks_that_are_held() {
+    let state = example();
+    state.open_to_others(0o755);
+    let shown = state.run(&["check"]).stdout();
+    for expected in [
+        "sink ops: suspended, 2 waiting: HTTP 404: no_service",
+        "sink busy: paused, 1 waiting: by hand: moving",
+        "sink old: is not configured, 1 waiting",
+        "sink mail: refused for good, and parked: 1",
+    ] {
+        assert!(shown.contains(expected), "{expected} in\n{shown}");
+    }
+    assert!(!shown.contains('\u{1b}'), "{shown}");
 }

@@ -17,8 +17,8 @@ use login_tracer::notify::outbox::{self, DeliveryRow, DeliveryState, Reader};
 use login_tracer::notify::{self, Step};
 use login_tracer::session::{Closed, End, LossCounter, Opening, SessionKey, Sshd, Update};
 use login_tracer::store::Writer;
-use login_tracer::supervise::lock::{self, Holder};
 use login_tracer::supervise;
+use login_tracer::supervise::lock::{self, Holder};
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
 
