@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod backlog;
 mod console;
 mod disk;
 mod holds;
@@ -16,10 +17,13 @@ mod look_ups;
 mod outages;
 mod positions;
 mod queue;
+#[path = "../doubles/receiver.rs"]
+mod receiver;
 #[path = "../root.rs"]
 mod root;
 #[path = "../doubles/slack.rs"]
 mod slack;
+mod thousands;
 #[path = "../doubles/threat_jammer.rs"]
 mod threat_jammer;
 mod world;

@@ -11,7 +11,7 @@ use std::{env, fs, thread};
 
 use jiff::{SignedDuration, Timestamp};
 use login_tracer::config::{
-    Config, Http, PaceChoice, Queueing, Rate, Secret, Sink, SinkKind, Slack, ThreatJammer,
+    Config, Http, PaceChoice, Queueing, Rate, Secret, Sink, SinkKind, Slack, ThreatJammer, Webhook,
 };
 use login_tracer::notify::outbox::{self, DeliveryRow, DeliveryState, Reader};
 use login_tracer::notify::{self, Step};
@@ -40,6 +40,9 @@ pub(crate) struct Setup {
     /// Names and URLs of the webhooks.
     pub(crate) slack: Vec<(String, String)>,
     pub(crate) slack_timeout_ms: u64,
+    /// Names and URLs of receivers of signed JSON.
+    #[serde(default)]
+    pub(crate) webhooks: Vec<(String, String)>,
     /// Base URL of the look-up service.
     pub(crate) threat_jammer: Option<String>,
     pub(crate) deadline_ms: u64,
@@ -145,6 +148,10 @@ impl Role {
         format!("/proc/{}/root", self.child.id()).into()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has ended, and how.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
@@ -205,7 +212,7 @@ fn role() {
 }
 
 impl Setup {
-    fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         let mut config = Config { host_name: Some("web-1".to_owned()), ..Config::default() };
         config.enrich.deadline = Duration::from_millis(self.deadline_ms);
         config.enrich.threat_jammer = self.threat_jammer.clone().map(|base_url| ThreatJammer {
@@ -227,8 +234,18 @@ impl Setup {
                 http: Http { timeout, ca: None },
             }),
         };
-        if !self.slack.is_empty() {
-            config.sinks = self.slack.iter().map(slack).collect();
+        let webhook = |(name, url): &(String, String)| Sink {
+            queue: self.queueing(name),
+            name: name.clone(),
+            kind: SinkKind::Webhook(Webhook {
+                url: Secret::new(url.clone()),
+                secret: None,
+                http: Http { timeout, ca: None },
+            }),
+        };
+        let sinks: Vec<_> = self.slack.iter().map(slack).chain(self.webhooks.iter().map(webhook)).collect();
+        if !sinks.is_empty() {
+            config.sinks = sinks;
         }
         config
     }

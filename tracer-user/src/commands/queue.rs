@@ -160,10 +160,11 @@ fn ask(state_dir: &Path, request: &Request) -> anyhow::Result<Answer> {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
-        match error.kind() {
-            io::ErrorKind::PermissionDenied => return Err(forbidden(state_dir)),
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {}
-            _ => return Err(error).context("the notify role does not answer"),
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            return Err(forbidden(state_dir));
+        }
+        if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
+            return Err(error).context("the notify role does not answer");
         }
         let holder = Holder::Role(Role::Notify);
         if !lock::is_held(holder, state_dir).context("cannot tell whether the notify role runs")? {
