@@ -29,6 +29,10 @@ use crate::store::StoreError;
 /// Longest sleep without looking at the wall clock, which may be set meanwhile.
 const CLOCK_CHECK: Duration = Duration::from_secs(60);
 
+/// How long a result waits for that of another message that is under way, to be written down together: less than a disk
+/// takes for one.
+const GATHER: Duration = Duration::from_millis(1);
+
 /// The task that serves one sink.
 pub(super) struct Worker {
     pub(super) name: String,
@@ -201,7 +205,7 @@ impl Worker {
                     tracing::error!(sink = %self.name, %error, "an attempt broke off");
                 }
             }
-            next = flights.tasks.try_join_next_with_id();
+            next = self.next_landed(flights).await;
         }
         // It was sent: as long as that cannot be written down, nothing else may happen to these deliveries.
         let mut troubles = 0;
@@ -222,6 +226,17 @@ impl Worker {
             self.suspend(&why)?;
         }
         Ok(())
+    }
+
+    /// What else comes back before a disk could be done with what there is.
+    async fn next_landed(
+        &self,
+        flights: &mut Flights,
+    ) -> Option<Result<(tokio::task::Id, Landed), JoinError>> {
+        if flights.tasks.is_empty() {
+            return None;
+        }
+        tokio::time::timeout(GATHER, flights.tasks.join_next_with_id()).await.unwrap_or(None)
     }
 
     fn attempt(&self, landed: Landed, rest: &mut Rest) -> Attempt {

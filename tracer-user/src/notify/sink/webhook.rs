@@ -20,7 +20,7 @@ use crate::notify::outcome::{Answer, Outcome};
 use crate::notify::record::Record;
 
 /// Requests that may be under way beside each other.
-pub const AT_ONCE: usize = 8;
+pub const AT_ONCE: usize = 16;
 
 /// One receiver.
 pub struct Webhook {
