@@ -105,6 +105,8 @@ pub struct DeliveryRow {
 pub struct Reader {
     connection: Connection,
     path: PathBuf,
+    /// Where verdicts are; an earlier version kept none, and its database stays as it is until the notify role runs.
+    verdict_column: &'static str,
 }
 
 impl Reader {
@@ -117,7 +119,11 @@ impl Reader {
         fs::metadata(&path).map_err(|source| store::unreadable(&path, source))?;
         let connection = store::open_for_reading(&path)?;
         schema::DELIVERIES.check_readable(&connection, &path)?;
-        Ok(Self { connection, path })
+        let has_verdicts = connection
+            .prepare("SELECT 1 FROM pragma_table_info('announcements') WHERE name = 'verdict'")
+            .and_then(|mut column| column.exists([]))
+            .map_err(|source| StoreError::sqlite(&path, source))?;
+        Ok(Self { connection, path, verdict_column: if has_verdicts { "verdict" } else { "NULL" } })
     }
 
     /// The assessments of these sessions; a session without one is not in the answer.

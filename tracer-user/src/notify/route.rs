@@ -240,3 +240,6 @@ fn rank(level: Level) -> u8 {
         Level::High => 2,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,12 +32,9 @@ pub fn headline(verdict: &Verdict) -> String {
 /// What led to it, a line each: allowlist, routes, quiet hours.
 pub fn write_details(verdict: &Verdict, view: &View, indent: &str, output: &mut dyn Write) -> io::Result<()> {
     if let Some(allowed) = &verdict.allowed {
-        let told = if verdict.reason == Why::Allowed {
-            ""
-        } else {
-            "; an allowed login is told of nevertheless if this happens"
-        };
-        writeln!(output, "{indent}allowed by {}{told}", allowed_by(allowed))?;
+        let is_told = verdict.reason != Why::Allowed;
+        let what = if is_told { "; that is about its beginning and its end alone" } else { "" };
+        writeln!(output, "{indent}allowed by {}{what}", allowed_by(allowed))?;
     }
     for look in &verdict.routes {
         writeln!(output, "{indent}{}", route(look))?;
@@ -73,5 +70,5 @@ fn route(look: &Look) -> String {
         found.as_ref().map_or_else(|| "not known".to_owned(), |found| sanitize::text(found, TEXT_CHARS));
     let wanted = sanitize::text(wanted, TEXT_CHARS);
     let condition = sanitize::text(condition, TEXT_CHARS);
-    format!("route {name}: no, {condition} is {found} and not {wanted}")
+    format!("route {name}: no, {condition} wants {wanted} and it is {found}")
 }

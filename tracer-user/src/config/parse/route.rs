@@ -138,12 +138,12 @@ fn allow(number: usize, section: &mut Section<'_, '_>) -> Option<Allow> {
     let reason = section.required("reason", values::reason);
     let allow = Allow {
         number,
-        reason: reason?,
+        reason: reason.clone().unwrap_or_default(),
         addresses: section.texts("address", values::address).unwrap_or_default(),
         networks: section.texts("network", values::network).unwrap_or_default(),
         users: section.texts("user", super::values::user).unwrap_or_default(),
         keys: section.texts("key", values::fingerprint).unwrap_or_default(),
         until: section.date("until", values::until),
     };
-    Some(allow)
+    reason.map(|_| allow)
 }

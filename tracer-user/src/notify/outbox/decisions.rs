@@ -1,6 +1,6 @@
 //! What was decided about the changes of a session, for the command line.
 
-use rusqlite::{OptionalExtension as _, Row};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::{DeliveryRow, Reader, delivery_row, invalid};
 use crate::notify::route::{Allowed, Beginning, Verdict};
@@ -25,10 +25,11 @@ impl Reader {
     /// The announcements of one session, in the order of its changes.
     pub fn decisions_of(&self, key: SessionKey) -> Result<Vec<Decision>, StoreError> {
         let read = || {
-            let mut announcements = self.connection.prepare_cached(
-                "SELECT id, kind, seq, message IS NOT NULL AS is_finished, verdict FROM announcements
+            let mut announcements = self.connection.prepare_cached(&format!(
+                "SELECT id, kind, seq, message IS NOT NULL AS is_finished, {} AS verdict FROM announcements
                  WHERE subject = ?1 ORDER BY id",
-            )?;
+                self.verdict_column
+            ))?;
             let mut deliveries = self.connection.prepare_cached(
                 "SELECT d.id, d.sink, a.kind, d.state, d.attempts, d.last_error, d.next_us, d.finished_us
                  FROM deliveries d JOIN announcements a ON a.id = d.announcement
@@ -55,18 +56,23 @@ impl Reader {
 
     /// By which entry of the allowlist a session was allowed, if by any.
     pub fn allowed(&self, key: SessionKey) -> Result<Option<Allowed>, StoreError> {
-        match beginning(&self.connection, key).map_err(|source| self.error(source))? {
+        match beginning(&self.connection, self.verdict_column, key).map_err(|source| self.error(source))? {
             Beginning::Allowed(entry) => Ok(Some(entry)),
             Beginning::NotAllowed | Beginning::Undecided => Ok(None),
         }
     }
 }
 
-/// What was decided about the session when something of it was finished first.
-pub(super) fn beginning(connection: &rusqlite::Connection, key: SessionKey) -> rusqlite::Result<Beginning> {
-    let query =
-        "SELECT verdict FROM announcements WHERE subject = ?1 AND message IS NOT NULL ORDER BY seq LIMIT 1";
-    let mut statement = connection.prepare_cached(query)?;
+/// What was decided about the session when something of it was finished first. `column` is where verdicts are.
+pub(super) fn beginning(
+    connection: &Connection,
+    column: &str,
+    key: SessionKey,
+) -> rusqlite::Result<Beginning> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {column} AS verdict FROM announcements
+         WHERE subject = ?1 AND message IS NOT NULL ORDER BY seq LIMIT 1"
+    ))?;
     let found = statement.query_row([key.to_string()], verdict).optional()?;
     Ok(match found {
         None => Beginning::Undecided,

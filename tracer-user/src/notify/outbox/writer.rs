@@ -197,7 +197,7 @@ impl Outbox {
 
     /// What was decided about the beginning of a session.
     pub fn beginning(&self, session: SessionKey) -> Result<Beginning, StoreError> {
-        decisions::beginning(&self.connection, session).map_err(|source| self.error(source))
+        decisions::beginning(&self.connection, "verdict", session).map_err(|source| self.error(source))
     }
 
     /// Writes a rating together with the announcements that it finishes.
