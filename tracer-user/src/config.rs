@@ -8,9 +8,11 @@ use std::time::Duration;
 
 pub mod file;
 pub mod parse;
+mod route;
 mod sink;
 
 pub use self::file::{ConfigError, Secrets, load};
+pub use self::route::*;
 pub use self::sink::*;
 
 /// Where the configuration is read from when `--config` does not say otherwise.
@@ -29,6 +31,8 @@ pub struct Config {
     pub thresholds: Thresholds,
     /// Where messages go. Never empty: without any sink configured it is one console sink.
     pub sinks: Vec<Sink>,
+    /// Which changes go to which of them.
+    pub rules: Rules,
 }
 
 /// `[trace]`: the role that watches the kernel.
@@ -143,6 +147,7 @@ impl Default for Config {
             enrich: Enrich { deadline: Duration::from_secs(3), threat_jammer: None },
             thresholds: Thresholds::default(),
             sinks: vec![Sink { name: "console".to_owned(), kind: SinkKind::Console }],
+            rules: Rules::default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::Exit;
 use super::sessions::Ratings;
 use crate::assess::Assessment;
 use crate::cli::{SessionRef, ShowArgs};
-use crate::notify::outbox::DeliveryRow;
+use crate::notify::outbox::{DeliveryRow, DeliveryState};
 use crate::output::json::{self, ChangeRecord, DeliveryRecord, SessionRecord};
 use crate::output::session::{auth, duration, known, lasted, risk, time};
 use crate::output::{self, Style, View};
@@ -173,12 +173,13 @@ fn change_words(change: &Change) -> String {
 
 /// `opened -> ops: delivered 2026-11-21 10:00:01, 2 attempts`
 fn delivery_line(view: &View, delivery: &DeliveryRow) -> String {
-    let mut line = format!(
-        "{} -> {}: {}",
-        delivery.kind.as_str(),
-        sanitize::text(&delivery.sink, TEXT_CHARS),
-        delivery.state.as_str()
-    );
+    let sink = sanitize::text(&delivery.sink, TEXT_CHARS);
+    format!("{} -> {sink}: {}", delivery.kind.as_str(), delivery_state(view, delivery))
+}
+
+/// `delivered 2026-11-21 10:00:01, 2 attempts`
+pub(super) fn delivery_state(view: &View, delivery: &DeliveryRow) -> String {
+    let mut line = delivery.state.as_str().to_owned();
     if let Some(at) = delivery.finished_at {
         line.push_str(&format!(" {}", time(view, at)));
     }
@@ -188,7 +189,8 @@ fn delivery_line(view: &View, delivery: &DeliveryRow) -> String {
         attempts => line.push_str(&format!(", {attempts} attempts")),
     }
     if let Some(at) = delivery.next_at {
-        line.push_str(&format!(", next {}", time(view, at)));
+        let words = if delivery.state == DeliveryState::Held { " until" } else { ", next" };
+        line.push_str(&format!("{words} {}", time(view, at)));
     }
     if let Some(error) = &delivery.last_error {
         line.push_str(&format!(", last error: {}", sanitize::text(error, TEXT_CHARS)));
