@@ -18,6 +18,7 @@ mod readers;
 mod replay;
 #[path = "../root.rs"]
 mod root;
+mod route;
 mod sessions;
 mod show;
 mod terminal;

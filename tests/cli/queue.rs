@@ -14,9 +14,10 @@ use login_tracer::commands::queue::{list, show};
 use login_tracer::notify::intake::delivery_id;
 use login_tracer::notify::message::{Event, Message};
 use login_tracer::notify::outbox::{
-    self, Attempt, Claim, DeliveryRef, Limits, NewAnnouncement, News, NewsKind, Outbox, Recorded, Selection,
-    TakenIn,
+    self, Attempt, Claim, DeliveryRef, Finished, Limits, NewAnnouncement, NewDelivery, News, NewsKind,
+    Outbox, Recorded, Selection, TakenIn,
 };
+use login_tracer::notify::route::{Verdict, Why};
 use login_tracer::session::ChangeKind;
 use login_tracer::supervise::Role;
 use login_tracer::supervise::lock::{self, Holder};
@@ -39,17 +40,26 @@ fn ago(minutes: i64) -> Timestamp {
 fn take_in(outbox: &mut Outbox, sessions: &[u32], sinks: &[&str], at: Timestamp) {
     let announcement = |session: &u32| {
         let subject = key(*session).to_string();
-        let to = |sink: &&str| (delivery_id(&subject, ChangeKind::Opened, 1, sink), (*sink).to_owned());
+        let to = |sink: &&str| NewDelivery {
+            id: delivery_id(&subject, ChangeKind::Opened, 1, sink),
+            sink: (*sink).to_owned(),
+            held_until: None,
+        };
+        let verdict =
+            Verdict { at, reason: Why::NoRoutes, allowed: None, routes: Vec::new(), sinks: Vec::new() };
         NewAnnouncement {
             session: Some(key(*session)),
-            deliveries: sinks.iter().map(to).collect(),
             kind: ChangeKind::Opened,
             seq: 1,
             event: Event::EventsLost { host: "web-1".to_owned(), at, count: 1 },
-            message: Some(Message {
-                summary: format!("SSH login: alice{session}\u{1b}[2J on web-1"),
-                level: None,
-                lines: Vec::new(),
+            finished: Some(Finished {
+                message: Message {
+                    summary: format!("SSH login: alice{session}\u{1b}[2J on web-1"),
+                    level: None,
+                    lines: Vec::new(),
+                },
+                verdict,
+                deliveries: sinks.iter().map(to).collect(),
             }),
             subject,
         }

@@ -6,7 +6,8 @@ use std::{env, fs};
 use jiff::{SignedDuration, Timestamp};
 use login_tracer::notify::intake::delivery_id;
 use login_tracer::notify::message::{Event, Message};
-use login_tracer::notify::outbox::{self, NewAnnouncement, Outbox, Reader, TakenIn};
+use login_tracer::notify::outbox::{self, Finished, NewAnnouncement, NewDelivery, Outbox, Reader, TakenIn};
+use login_tracer::notify::route::{Verdict, Why};
 use login_tracer::session::ChangeKind;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
@@ -45,14 +46,22 @@ fn fill(world: &World, count: u32, over_hours: i64, sinks: &[&str]) {
 
 fn login(number: u32, at: Timestamp, sinks: &[&str]) -> NewAnnouncement {
     let subject = key(number).to_string();
-    let to = |sink: &&str| (delivery_id(&subject, ChangeKind::Opened, 1, sink), (*sink).to_owned());
+    let to = |sink: &&str| NewDelivery {
+        id: delivery_id(&subject, ChangeKind::Opened, 1, sink),
+        sink: (*sink).to_owned(),
+        held_until: None,
+    };
+    let verdict = Verdict { at, reason: Why::NoRoutes, allowed: None, routes: Vec::new(), sinks: Vec::new() };
     NewAnnouncement {
         session: Some(key(number)),
-        deliveries: sinks.iter().map(to).collect(),
         kind: ChangeKind::Opened,
         seq: 1,
         event: Event::EventsLost { host: "web-1".to_owned(), at, count: 1 },
-        message: Some(Message { summary: format!("login {number}"), level: None, lines: Vec::new() }),
+        finished: Some(Finished {
+            message: Message { summary: format!("login {number}"), level: None, lines: Vec::new() },
+            verdict,
+            deliveries: sinks.iter().map(to).collect(),
+        }),
         subject,
     }
 }

@@ -21,6 +21,7 @@ mod queue;
 mod receiver;
 #[path = "../root.rs"]
 mod root;
+mod routes;
 #[path = "../doubles/slack.rs"]
 mod slack;
 mod thousands;

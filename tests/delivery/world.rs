@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use jiff::{SignedDuration, Timestamp};
+use login_tracer::config::file::Source;
 use login_tracer::config::{
-    Config, Http, PaceChoice, Queueing, Rate, Secret, Sink, SinkKind, Slack, ThreatJammer, Webhook,
+    Config, Http, PaceChoice, Queueing, Rate, Rules, Secret, Secrets, Sink, SinkKind, Slack, ThreatJammer,
+    Webhook, parse,
 };
-use login_tracer::notify::outbox::{self, DeliveryRow, DeliveryState, Reader};
+use login_tracer::notify::outbox::{self, Decision, DeliveryRow, DeliveryState, Reader};
 use login_tracer::notify::{self, Step};
 use login_tracer::session::{Closed, End, LossCounter, Opening, SessionKey, Sshd, Update};
 use login_tracer::store::Writer;
@@ -47,6 +49,8 @@ pub(crate) struct Setup {
     pub(crate) threat_jammer: Option<String>,
     pub(crate) deadline_ms: u64,
     pub(crate) per_minute: u32,
+    /// Routes, quiet hours and allowlist, as in the configuration file.
+    pub(crate) rules: String,
     /// Messages, in milliseconds, of sinks that have a pace.
     pub(crate) paces: Vec<(String, u32, u64)>,
     /// The limits of every queue, where they are not the usual ones.
@@ -93,6 +97,14 @@ impl World {
     pub(crate) fn deliveries(&self, session: SessionKey) -> Vec<DeliveryRow> {
         match Reader::open(self.path()) {
             Ok(reader) => reader.deliveries_of(session).unwrap(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// The announcements of a session, finished or not.
+    pub(crate) fn decisions(&self, session: SessionKey) -> Vec<Decision> {
+        match Reader::open(self.path()) {
+            Ok(reader) => reader.decisions_of(session).unwrap(),
             Err(_) => Vec::new(),
         }
     }
@@ -247,6 +259,7 @@ impl Setup {
         if !sinks.is_empty() {
             config.sinks = sinks;
         }
+        config.rules = self.parsed_rules();
         config
     }
 
@@ -258,6 +271,15 @@ impl Setup {
             max_age: self.max_age_s.map_or(Queueing::DEFAULT_MAX_AGE, Duration::from_secs),
             max_queued: self.max_queued.unwrap_or(Queueing::DEFAULT_MAX_QUEUED),
         }
+    }
+}
+
+impl Setup {
+    /// The rules, with sinks of these names.
+    fn parsed_rules(&self) -> Rules {
+        let sink = |(name, _): &(String, String)| format!("[sinks.{name}]\ntype = \"console\"\n");
+        let text = format!("{}\n{}", self.rules, self.slack.iter().map(sink).collect::<String>());
+        parse::config(&Source { text, is_public: false }, Secrets::Read).unwrap().rules
     }
 }
 

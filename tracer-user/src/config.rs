@@ -9,10 +9,12 @@ use std::time::Duration;
 pub mod file;
 pub mod parse;
 mod queue;
+mod route;
 mod sink;
 
 pub use self::file::{ConfigError, Secrets, load};
 pub use self::queue::{PaceChoice, Queueing, Rate};
+pub use self::route::*;
 pub use self::sink::*;
 
 /// Where the configuration is read from when `--config` does not say otherwise.
@@ -31,6 +33,8 @@ pub struct Config {
     pub thresholds: Thresholds,
     /// Where messages go. Never empty: without any sink configured it is one console sink.
     pub sinks: Vec<Sink>,
+    /// Which changes go to which of them.
+    pub rules: Rules,
 }
 
 /// `[trace]`: the role that watches the kernel.
@@ -155,6 +159,7 @@ impl Default for Config {
                 kind: SinkKind::Console,
                 queue: Queueing::default(),
             }],
+            rules: Rules::default(),
         }
     }
 }

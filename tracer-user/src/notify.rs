@@ -10,10 +10,14 @@ pub mod message; // what is told
 pub mod outbox; // delivery.db
 pub mod record; // the same for programs
 
+mod announce; // finishes announcements: words, verdict, deliveries
 pub mod control; // changes by hand
+pub mod groups; // who is in which group of this host
 pub mod intake; // sessions.db -> outbox
 mod news; // what the role tells about itself
 mod rating; // look-ups -> assessments and messages
+mod release; // the end of quiet hours
+pub mod route; // where a change goes; pure
 mod upkeep; // limits and clearing up
 mod watch; // wakes the intake
 mod worker; // outbox -> one sink
@@ -40,12 +44,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch as channel};
 use tokio::task::{JoinSet, LocalSet};
 
+use self::announce::Announcer;
 use self::control::Control;
+use self::groups::Directory;
 use self::intake::Intake;
 use self::news::Herald;
 use self::outbox::{Limits, Outbox};
 use self::pace::Pace;
 use self::rating::Rating;
+use self::release::Release;
 use self::sink::http::Clients;
 use self::upkeep::Upkeep;
 use self::watch::Watch;
@@ -153,13 +160,28 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         };
         workers.spawn_local(worker.run());
     }
+    let announcer = Rc::new(Announcer {
+        rules: config.rules.clone(),
+        sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
+        directory: Directory::new(&config.rules),
+    });
+    warn_of_missing_groups(config);
+    let release_bell = Rc::new(Notify::new());
+    let release = Release {
+        outbox: Rc::clone(&outbox),
+        wake: Rc::clone(&release_bell),
+        wake_workers: worker_bells.clone(),
+    };
+    // Those who have something to do when deliveries were made.
+    let wake: Vec<_> = worker_bells.into_iter().chain([release_bell]).collect();
     let rating_bell = Rc::new(Notify::new());
     let rating = Rating {
         outbox: Rc::clone(&outbox),
         enricher: Rc::clone(&enricher),
         thresholds: config.thresholds,
+        announcer: Rc::clone(&announcer),
         wake: Rc::clone(&rating_bell),
-        wake_workers: worker_bells.clone(),
+        wake_workers: wake.clone(),
         on_step: Rc::clone(&on_step),
     };
     let upkeep = Upkeep {
@@ -179,8 +201,8 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         enricher,
         thresholds: config.thresholds,
         host,
-        sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
-        wake: worker_bells.into_iter().chain([rating_bell]).collect(),
+        announcer,
+        wake: wake.into_iter().chain([rating_bell]).collect(),
         on_step,
     };
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -191,6 +213,7 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         _ = interrupt.recv() => Ok(()),
         ended = intake.run(watch) => ended,
         ended = rating.run() => ended,
+        ended = release.run() => ended,
         ended = upkeep.run() => ended,
         ended = control.run() => ended,
         Some(ended) = workers.join_next() => ended.context("a sink's worker broke off")?,
@@ -274,6 +297,16 @@ fn enricher(config: &Config, clients: &Clients, outbox: &SharedOutbox) -> anyhow
         }
     };
     Ok(Enricher::new(config.enrich.deadline, threat_jammer))
+}
+
+/// In a thread of its own: the name service may be slow.
+fn warn_of_missing_groups(config: &Config) {
+    let rules = config.rules.clone();
+    drop(tokio::task::spawn_blocking(move || {
+        for group in groups::missing(&rules) {
+            tracing::warn!(%group, "a route names a group that this host does not have");
+        }
+    }));
 }
 
 fn host_name() -> String {

@@ -10,6 +10,7 @@ pub mod log;
 pub mod queue;
 pub mod session;
 pub mod table;
+pub mod verdict;
 
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write};

@@ -3,6 +3,7 @@
 //! A value that is wrong is reported and replaced by its default for the rest of the pass; a pass with any problem
 //! gives no configuration.
 
+mod route;
 mod section;
 mod sinks;
 mod values;
@@ -12,8 +13,8 @@ use toml::de::DeTable;
 use self::section::Section;
 use super::file::{Problem, Secrets, Source};
 use super::{
-    CallHooks, Config, Enrich, Notify, ProbeLog, ProcessHooks, SyscallTracepoints, ThreatJammer, Thresholds,
-    Trace,
+    CallHooks, Config, Enrich, Notify, ProbeLog, ProcessHooks, SyscallTracepoints, Take, ThreatJammer,
+    Thresholds, Trace,
 };
 
 /// Every section with its keys. The shipped file must show all of them.
@@ -23,7 +24,7 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
         "trace",
         &["ring_buffer", "probe_log", "keep_attempts", "hooks", "process_hooks", "syscall_tracepoints"],
     ),
-    ("notify", &["user", "keep_delivered"]),
+    ("notify", &["user", "routing", "keep_delivered"]),
     ("enrich", &["deadline", "threat_jammer"]),
     (
         "enrich.threat_jammer",
@@ -38,6 +39,15 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("risk", &["medium_above", "high_above"]),
+    (
+        "routes",
+        &[
+            "name", "sinks", "kind", "level", "at_least", "at_most", "user", "group", "address", "network",
+            "host", "service", "from", "to", "weekdays",
+        ],
+    ),
+    ("quiet_hours", &["from", "to", "weekdays", "except", "sinks"]),
+    ("allow", &["address", "network", "user", "key", "until", "reason"]),
     ("sinks.console", &["type"]),
     ("sinks.discord", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"]),
     ("sinks.slack", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"]),
@@ -139,7 +149,8 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
 pub const KEYS_OF_SINKS: &[&str] = &["pace", "max_age", "max_queued"];
 
 /// Top-level names; `sinks` holds one section for each sink.
-const TOP_LEVEL: &[&str] = &["host", "trace", "notify", "enrich", "risk", "sinks"];
+const TOP_LEVEL: &[&str] =
+    &["host", "trace", "notify", "enrich", "risk", "sinks", "routes", "quiet_hours", "allow"];
 
 /// Whether the value of a key may be a secret that no message may repeat.
 pub(super) fn may_hold_secret(key: &str) -> bool {
@@ -191,13 +202,19 @@ fn root(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Config {
             problems.add(key.span().start, &text);
         }
     }
+    let mut take = Take::default();
     Config {
         host_name: with_section(table, "host", problems, host).flatten(),
         trace: with_section(table, "trace", problems, trace).unwrap_or(default.trace),
-        notify: with_section(table, "notify", problems, notify).unwrap_or(default.notify),
+        notify: with_section(table, "notify", problems, |section| {
+            take = section.text("routing", routing).unwrap_or_default();
+            notify(section)
+        })
+        .unwrap_or(default.notify),
         enrich: with_section(table, "enrich", problems, enrich).unwrap_or(default.enrich),
         thresholds: with_section(table, "risk", problems, risk).unwrap_or(default.thresholds),
         sinks: sinks::sinks(table, problems).filter(|sinks| !sinks.is_empty()).unwrap_or(default.sinks),
+        rules: route::rules(table, take, problems),
     }
 }
 
@@ -281,6 +298,11 @@ fn notify(section: &mut Section<'_, '_>) -> Notify {
             .text("keep_delivered", |text| values::days(text, &values::KEEP))
             .unwrap_or(default.keep_delivered),
     }
+}
+
+/// Which of the routes that match are taken.
+fn routing(text: &str) -> Result<Take, String> {
+    values::one_of(text, &[("first", Take::First), ("all", Take::All)])
 }
 
 fn enrich(section: &mut Section<'_, '_>) -> Enrich {

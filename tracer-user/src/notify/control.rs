@@ -74,7 +74,8 @@ impl Request {
                 Some(DeliveryState::Delivered) => Some(format!("{id} was delivered already")),
                 Some(DeliveryState::Claimed) => Some(format!("{id} is being sent right now")),
                 Some(
-                    DeliveryState::Queued
+                    DeliveryState::Held
+                    | DeliveryState::Queued
                     | DeliveryState::Parked
                     | DeliveryState::Dropped
                     | DeliveryState::Expired,
@@ -87,7 +88,7 @@ impl Request {
                 Some(DeliveryState::Dropped | DeliveryState::Expired) => {
                     Some(format!("{id} was given up already"))
                 }
-                Some(DeliveryState::Queued | DeliveryState::Parked) => None,
+                Some(DeliveryState::Held | DeliveryState::Queued | DeliveryState::Parked) => None,
             },
             Self::Retry { what } | Self::Drop { what, .. } => match what {
                 Selection::Sink(sink) | Selection::Older { sink, .. } => unknown(outbox, sink)?,

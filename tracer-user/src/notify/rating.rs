@@ -8,12 +8,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::announce::{Announcer, Name};
 use super::outbox::Pending;
-use super::{OnStep, SharedOutbox, Step, backoff, chance, message};
+use super::route::Beginning;
+use super::{OnStep, SharedOutbox, Step, backoff, chance, groups};
 use crate::assess::assess;
 use crate::config::Thresholds;
 use crate::enrich::{Enricher, Facts};
@@ -25,6 +26,7 @@ pub(super) struct Rating {
     pub(super) outbox: SharedOutbox,
     pub(super) enricher: Rc<Enricher>,
     pub(super) thresholds: Thresholds,
+    pub(super) announcer: Rc<Announcer>,
     /// Rings when there is something to rate.
     pub(super) wake: Rc<Notify>,
     /// Those who send.
@@ -99,7 +101,7 @@ impl Rating {
     /// Rates a session and writes all messages that wait for it, until that succeeds.
     async fn settle(&self, session: SessionKey, facts: &Facts) -> anyhow::Result<()> {
         let mut failures = 0;
-        while let Err(error) = self.write(session, facts) {
+        while let Err(error) = self.try_to_settle(session, facts).await {
             failures += 1;
             pause_or_give_up(error, failures).await?;
         }
@@ -110,6 +112,13 @@ impl Rating {
         Ok(())
     }
 
+    async fn try_to_settle(&self, session: SessionKey, facts: &Facts) -> Result<(), StoreError> {
+        let waiting = self.outbox.borrow().pending_of(session)?;
+        let users = waiting.iter().filter_map(|waiting| groups::user_of(&waiting.event)).map(str::to_owned);
+        self.announcer.directory.ask(users).await;
+        self.write(session, facts)
+    }
+
     fn write(&self, session: SessionKey, facts: &Facts) -> Result<(), StoreError> {
         let mut outbox = self.outbox.borrow_mut();
         // A rating that exists stays: every message about a session says the same.
@@ -117,13 +126,18 @@ impl Rating {
             Some(rating) => rating,
             None => (assess(facts, self.thresholds), facts.clone()),
         };
-        let zone = TimeZone::system();
-        let words = |announcement: Pending| {
-            let message = message::compose(&announcement.event, Some((&rating.0, &rating.1)), &zone);
-            (announcement.id, message)
-        };
-        let messages: Vec<_> = outbox.pending_of(session)?.into_iter().map(words).collect();
-        outbox.rate(session, &rating, &messages, Timestamp::now())
+        let now = Timestamp::now();
+        let mut beginning = outbox.beginning(session)?;
+        let mut finished = Vec::new();
+        for Pending { id, subject, kind, seq, event, .. } in outbox.pending_of(session)? {
+            let name = Name { subject: &subject, kind, seq };
+            let announcement = self.announcer.finish(name, &event, Some(&rating), &beginning, now);
+            if beginning == Beginning::Undecided {
+                beginning = Beginning::of(Some(&announcement.verdict));
+            }
+            finished.push((id, announcement));
+        }
+        outbox.rate(session, &rating, &finished, now)
     }
 }
 

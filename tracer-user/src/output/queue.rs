@@ -26,6 +26,7 @@ pub fn write_queues(rows: &[QueueRow], view: &View, output: &mut dyn Write) -> s
         ("TYPE", Align::Left),
         ("STATE", Align::Left),
         ("WAITING", Align::Right),
+        ("QUIET", Align::Right),
         ("OLDEST", Align::Left),
         ("NEXT", Align::Left),
         ("PARKED", Align::Right),
@@ -47,7 +48,7 @@ pub fn write_queues(rows: &[QueueRow], view: &View, output: &mut dyn Write) -> s
     Ok(())
 }
 
-fn cells(view: &View, row: &QueueRow) -> [Cell; 8] {
+fn cells(view: &View, row: &QueueRow) -> [Cell; 9] {
     let at = |at: Option<Timestamp>| at.map_or_else(|| NONE.to_owned(), |at| time(view, at));
     let next = match row.next {
         _ if row.held.is_some() => NONE.to_owned(),
@@ -62,6 +63,7 @@ fn cells(view: &View, row: &QueueRow) -> [Cell; 8] {
         ),
         state(row),
         Cell::new((row.waiting + row.sending).to_string()),
+        Cell::new(row.quiet.to_string()),
         Cell::new(at(row.oldest)),
         Cell::new(next),
         Cell::styled(row.parked.to_string(), if row.parked > 0 { Style::Yellow } else { Style::Plain }),
@@ -113,7 +115,7 @@ pub fn write_deliveries(rows: &[DeliveryRow], view: &View, output: &mut dyn Writ
 
 fn style(state: DeliveryState) -> Style {
     match state {
-        DeliveryState::Queued | DeliveryState::Claimed => Style::Plain,
+        DeliveryState::Held | DeliveryState::Queued | DeliveryState::Claimed => Style::Plain,
         DeliveryState::Delivered => Style::Green,
         DeliveryState::Parked => Style::Yellow,
         DeliveryState::Dropped | DeliveryState::Expired => Style::Red,
@@ -178,6 +180,8 @@ pub struct QueueRecord<'a> {
     held_why: Option<&'a str>,
     waiting: u64,
     sending: u64,
+    /// What quiet hours hold.
+    quiet: u64,
     oldest_at: Option<String>,
     next_at: Option<String>,
     parked: u64,
@@ -200,6 +204,7 @@ impl<'a> From<&'a QueueRow> for QueueRecord<'a> {
             held_why: row.held.as_ref().map(|held| held.why.as_str()),
             waiting: row.waiting,
             sending: row.sending,
+            quiet: row.quiet,
             oldest_at: row.oldest.map(rfc3339),
             next_at: row.next.map(rfc3339),
             parked: row.parked,

@@ -64,7 +64,7 @@ impl Outbox {
         self.step(|connection| match selection {
             Selection::One(delivery) => {
                 let revived = connection.execute(
-                    &format!("{revive} WHERE id = ?2 AND state IN ('parked', 'dropped', 'expired')"),
+                    &format!("{revive} WHERE id = ?2 AND state IN ('held', 'parked', 'dropped', 'expired')"),
                     params![now_us, delivery],
                 )?;
                 let hurried = connection.execute(
@@ -109,7 +109,7 @@ impl Outbox {
         let now_us = now.as_microsecond();
         self.step(|connection| match selection {
             Selection::One(delivery) => connection.execute(
-                &format!("{give_up} WHERE id = ?3 AND state IN ('queued', 'parked')"),
+                &format!("{give_up} WHERE id = ?3 AND state IN ('held', 'queued', 'parked')"),
                 params![now_us, why, delivery],
             ),
             Selection::Sink(sink) => drop_older(connection, give_up, (now_us, why), sink, i64::MAX),

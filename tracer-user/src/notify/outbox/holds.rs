@@ -31,14 +31,14 @@ impl Hold {
 
 /// A hold with its circumstances.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct SinkHold {
     pub hold: Hold,
     pub since: Timestamp,
     /// What the service answered, or who paused it; may hold text of the service.
     pub why: String,
 }
 
-impl Held {
+impl SinkHold {
     /// From the columns `hold`, `since_us` and `why`.
     pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Option<Self>> {
         let Some(word) = row.get::<_, Option<String>>("hold")? else { return Ok(None) };
@@ -67,17 +67,17 @@ impl Outbox {
     }
 
     /// Whether a sink is known, and what holds it.
-    pub fn sink(&self, name: &str) -> Result<Option<Option<Held>>, StoreError> {
+    pub fn sink(&self, name: &str) -> Result<Option<Option<SinkHold>>, StoreError> {
         let read = || {
             self.connection
                 .prepare_cached("SELECT hold, since_us, why FROM sinks WHERE name = ?1")?
-                .query_row([name], Held::of)
+                .query_row([name], SinkHold::of)
                 .optional()
         };
         read().map_err(|source| self.error(source))
     }
 
-    pub(super) fn hold(&self, name: &str) -> Result<Option<Held>, StoreError> {
+    pub(super) fn hold(&self, name: &str) -> Result<Option<SinkHold>, StoreError> {
         Ok(self.sink(name)?.flatten())
     }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
-use super::holds::Held;
+use super::holds::SinkHold;
 use super::{DeliveryRow, Reader, delivery_row, timestamp};
 use crate::notify::message::Message;
 use crate::session::SessionKey;
@@ -20,10 +20,12 @@ pub struct QueueRow {
     /// The word after `type =`; `None` for a sink that this version never knew.
     pub kind: Option<String>,
     pub is_configured: bool,
-    pub held: Option<Held>,
+    pub held: Option<SinkHold>,
     pub waiting: u64,
     /// Being sent.
     pub sending: u64,
+    /// What quiet hours hold: not in the queue yet.
+    pub quiet: u64,
     /// Since when the oldest one waits.
     pub oldest: Option<Timestamp>,
     /// When the next one is due.
@@ -103,11 +105,13 @@ impl Reader {
                 "WITH names AS (
                      SELECT name FROM sinks WHERE is_configured = 1 OR hold IS NOT NULL
                      UNION SELECT sink FROM deliveries WHERE state = 'queued'
+                     UNION SELECT sink FROM deliveries WHERE state = 'held'
                      UNION SELECT sink FROM deliveries WHERE state = 'parked')
                  SELECT n.name, s.type, s.is_configured, s.hold, s.since_us, s.why,
                      coalesce(s.expired, 0) AS expired, coalesce(s.dropped, 0) AS dropped,
                      (SELECT count(*) FROM deliveries WHERE sink = n.name AND state = 'queued') AS waiting,
                      (SELECT count(*) FROM deliveries WHERE sink = n.name AND state = 'claimed') AS sending,
+                     (SELECT count(*) FROM deliveries WHERE sink = n.name AND state = 'held') AS quiet,
                      (SELECT min(queued_us) FROM deliveries WHERE sink = n.name AND state = 'queued') AS oldest_us,
                      (SELECT min(next_us) FROM deliveries WHERE sink = n.name AND state = 'queued') AS next_us,
                      (SELECT count(*) FROM deliveries WHERE sink = n.name AND state = 'parked') AS parked
@@ -125,6 +129,7 @@ impl Reader {
                 "SELECT {ROW} FROM deliveries d JOIN announcements a ON a.id = d.announcement
                  WHERE d.id IN (SELECT id FROM deliveries WHERE sink = ?1 AND state = 'queued'
                      UNION SELECT id FROM deliveries WHERE sink = ?1 AND state = 'claimed'
+                     UNION SELECT id FROM deliveries WHERE sink = ?1 AND state = 'held'
                      UNION SELECT id FROM deliveries WHERE sink = ?1 AND state = 'parked')
                  ORDER BY d.state, d.next_us, d.announcement LIMIT ?2"
             ))?;
@@ -186,9 +191,10 @@ fn queue_row(row: &Row<'_>) -> rusqlite::Result<QueueRow> {
         sink: row.get("name")?,
         kind: row.get("type")?,
         is_configured: row.get::<_, Option<bool>>("is_configured")?.unwrap_or(false),
-        held: Held::of(row)?,
+        held: SinkHold::of(row)?,
         waiting: row.get("waiting")?,
         sending: row.get("sending")?,
+        quiet: row.get("quiet")?,
         oldest: time("oldest_us")?,
         next: time("next_us")?,
         parked: row.get("parked")?,

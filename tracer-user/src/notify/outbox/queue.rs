@@ -315,9 +315,11 @@ fn record(connection: &Connection, attempt: &Attempt) -> rusqlite::Result<()> {
         ])?;
     let result = match state {
         DeliveryState::Delivered | DeliveryState::Parked => state.as_str(),
-        DeliveryState::Queued | DeliveryState::Claimed | DeliveryState::Dropped | DeliveryState::Expired => {
-            "failed"
-        }
+        DeliveryState::Held
+        | DeliveryState::Queued
+        | DeliveryState::Claimed
+        | DeliveryState::Dropped
+        | DeliveryState::Expired => "failed",
     };
     connection
         .prepare_cached(

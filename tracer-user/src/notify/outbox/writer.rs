@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, TransactionBehavior, params};
 use uuid::Uuid;
 
-use super::{assessment_of, invalid, schema};
+use super::{DeliveryState, assessment_of, decisions, held, invalid, schema};
 use crate::assess::Assessment;
 use crate::enrich::{Facts, Why};
 use crate::notify::message::{Event, Message, Subject};
+use crate::notify::route::{Beginning, Verdict};
 use crate::session::{ChangeKind, SessionKey};
 use crate::store::{self, StoreError};
 
@@ -56,10 +57,25 @@ pub struct NewAnnouncement {
     pub kind: ChangeKind,
     pub seq: u32,
     pub event: Event,
-    /// The finished message; `None` if the session must be rated first.
-    pub message: Option<Message>,
-    /// Id and sink of each delivery.
-    pub deliveries: Vec<(Uuid, String)>,
+    /// `None` if the session must be rated first.
+    pub finished: Option<Finished>,
+}
+
+/// What an announcement says, where it goes and why.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    pub message: Message,
+    pub verdict: Verdict,
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// A delivery that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDelivery {
+    pub id: Uuid,
+    pub sink: String,
+    /// Not before this time; `None`: now.
+    pub held_until: Option<Timestamp>,
 }
 
 /// An announcement whose session is not rated yet.
@@ -67,6 +83,10 @@ pub struct NewAnnouncement {
 pub struct Pending {
     pub id: i64,
     pub session: SessionKey,
+    /// What it is called, for ever: see [`NewAnnouncement`].
+    pub subject: String,
+    pub kind: ChangeKind,
+    pub seq: u32,
     pub event: Event,
 }
 
@@ -144,14 +164,14 @@ impl Outbox {
 
     /// The announcements with an id above this one that wait for a rating, oldest first.
     pub fn pending(&self, above: i64) -> Result<Vec<Pending>, StoreError> {
-        let query = "SELECT id, session_key, event FROM announcements
+        let query = "SELECT id, session_key, subject, kind, seq, event FROM announcements
                      WHERE message IS NULL AND id > ?1 AND session_key IS NOT NULL ORDER BY id";
         self.read_pending(query, &above)
     }
 
     /// The announcements of a session that wait for its rating, oldest first.
     pub fn pending_of(&self, session: SessionKey) -> Result<Vec<Pending>, StoreError> {
-        let query = "SELECT id, session_key, event FROM announcements
+        let query = "SELECT id, session_key, subject, kind, seq, event FROM announcements
                      WHERE message IS NULL AND session_key = ?1 ORDER BY id";
         self.read_pending(query, &session.0)
     }
@@ -159,9 +179,15 @@ impl Outbox {
     fn read_pending(&self, query: &str, value: &dyn ToSql) -> Result<Vec<Pending>, StoreError> {
         let read = || {
             let decode = |row: &Row<'_>| {
-                let event: String = row.get("event")?;
-                let event = serde_json::from_str(&event).map_err(|_| invalid("event"))?;
-                Ok(Pending { id: row.get("id")?, session: SessionKey(row.get("session_key")?), event })
+                let (event, kind): (String, String) = (row.get("event")?, row.get("kind")?);
+                Ok(Pending {
+                    id: row.get("id")?,
+                    session: SessionKey(row.get("session_key")?),
+                    subject: row.get("subject")?,
+                    kind: ChangeKind::parse(&kind).ok_or_else(|| invalid("kind"))?,
+                    seq: row.get("seq")?,
+                    event: serde_json::from_str(&event).map_err(|_| invalid("event"))?,
+                })
             };
             let mut statement = self.connection.prepare_cached(query)?;
             statement.query_map([value], decode)?.collect::<rusqlite::Result<Vec<_>>>()
@@ -169,20 +195,26 @@ impl Outbox {
         read().map_err(|source| self.error(source))
     }
 
-    /// Writes a rating together with the messages that show it.
+    /// What was decided about the beginning of a session.
+    pub fn beginning(&self, session: SessionKey) -> Result<Beginning, StoreError> {
+        decisions::beginning(&self.connection, "verdict", session).map_err(|source| self.error(source))
+    }
+
+    /// Writes a rating together with the announcements that it finishes.
     pub fn rate(
         &mut self,
         session: SessionKey,
         rating: &Rating,
-        messages: &[(i64, Message)],
+        finished: &[(i64, Finished)],
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(|connection| {
             insert_rating(connection, session, rating, now)?;
-            for (announcement, message) in messages {
+            for (announcement, finished) in finished {
                 connection
-                    .prepare_cached("UPDATE announcements SET message = ?2 WHERE id = ?1")?
-                    .execute(params![announcement, json(message)?])?;
+                    .prepare_cached("UPDATE announcements SET message = ?2, verdict = ?3 WHERE id = ?1")?
+                    .execute(params![announcement, json(&finished.message)?, json(&finished.verdict)?])?;
+                insert_deliveries(connection, *announcement, Some(session), &finished.deliveries, now)?;
             }
             Ok(())
         })
@@ -233,33 +265,63 @@ fn insert_announcement(
     announcement: &NewAnnouncement,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let session = announcement.session.map(|session| session.0);
-    let message = announcement.message.as_ref().map(json).transpose()?;
+    let finished = announcement.finished.as_ref();
+    let message = finished.map(|finished| json(&finished.message)).transpose()?;
+    let verdict = finished.map(|finished| json(&finished.verdict)).transpose()?;
     let id: Option<i64> = connection
         .prepare_cached(
-            "INSERT INTO announcements (session_key, subject, kind, seq, event, message)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (subject, kind, seq) DO NOTHING RETURNING id",
+            "INSERT INTO announcements (session_key, subject, kind, seq, event, message, verdict)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (subject, kind, seq) DO NOTHING RETURNING id",
         )?
         .query_row(
             params![
-                session,
+                announcement.session.map(|session| session.0),
                 announcement.subject,
                 announcement.kind.as_str(),
                 announcement.seq,
                 json(&announcement.event)?,
-                message
+                message,
+                verdict
             ],
             |row| row.get(0),
         )
         .optional()?;
-    let Some(id) = id else { return Ok(()) };
-    for (delivery, sink) in &announcement.deliveries {
+    match (id, finished) {
+        (Some(id), Some(finished)) => {
+            insert_deliveries(connection, id, announcement.session, &finished.deliveries, now)
+        }
+        (None, _) | (_, None) => Ok(()),
+    }
+}
+
+fn insert_deliveries(
+    connection: &Connection,
+    announcement: i64,
+    session: Option<SessionKey>,
+    deliveries: &[NewDelivery],
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    for delivery in deliveries {
+        let (state, next) = match delivery.held_until {
+            Some(until) => (DeliveryState::Held, until),
+            None => (DeliveryState::Queued, now),
+        };
         connection
             .prepare_cached(
                 "INSERT INTO deliveries (id, announcement, session_key, sink, state, attempts, next_us, queued_us)
-                 VALUES (?1, ?2, ?3, ?4, 'queued', 0, ?5, ?5)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?6)",
             )?
-            .execute(params![delivery, id, session, sink, now.as_microsecond()])?;
+            .execute(params![
+                delivery.id,
+                announcement,
+                session.map(|session| session.0),
+                delivery.sink,
+                state.as_str(),
+                next.as_microsecond()
+            ])?;
+        if let (Some(session), None) = (session, delivery.held_until) {
+            held::release_session(connection, session.0, &delivery.sink, now)?;
+        }
     }
     Ok(())
 }
