@@ -10,6 +10,7 @@ pub mod message; // what is told
 pub mod outbox; // delivery.db
 pub mod record; // the same for programs
 
+pub mod assessor; // a session, and everything about it -> its rating
 pub mod intake; // sessions.db -> outbox
 mod rating; // look-ups -> assessments and messages
 mod watch; // wakes the intake
@@ -35,6 +36,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch as channel};
 use tokio::task::{JoinSet, LocalSet};
 
+use self::assessor::Assessor;
 use self::intake::Intake;
 use self::outbox::Outbox;
 use self::rating::Rating;
@@ -42,8 +44,13 @@ use self::sink::http::Clients;
 use self::watch::Watch;
 use self::worker::Worker;
 use crate::config::Config;
+use crate::enrich::abuseipdb::AbuseIpdb;
+use crate::enrich::crowdsec::CrowdSec;
+use crate::enrich::greynoise::GreyNoise;
+use crate::enrich::local::Local;
+use crate::enrich::reverse_dns::ReverseDns;
 use crate::enrich::threat_jammer::ThreatJammer;
-use crate::enrich::{Enricher, Ledger};
+use crate::enrich::{Enricher, Ledger, Source};
 use crate::store::{self, StoreError};
 
 /// How long what is being sent may take when the role is told to end; it is sent again after the next start otherwise.
@@ -113,7 +120,8 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
     }
     let outbox = Rc::new(RefCell::new(outbox));
     let clients = Clients::new();
-    let enricher = Rc::new(enricher(config, &clients, &outbox)?);
+    let enricher = Rc::new(enricher(config, &clients, Rc::new(Rc::clone(&outbox)))?);
+    let assessor = Rc::new(Assessor::new(state_dir.to_owned(), enricher, config.risk.clone()));
     let (stop, stopped) = channel::channel(false);
     let mut workers = JoinSet::new();
     let mut worker_bells = Vec::new();
@@ -134,8 +142,7 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
     let rating_bell = Rc::new(Notify::new());
     let rating = Rating {
         outbox: Rc::clone(&outbox),
-        enricher: Rc::clone(&enricher),
-        thresholds: config.thresholds,
+        assessor: Rc::clone(&assessor),
         wake: Rc::clone(&rating_bell),
         wake_workers: worker_bells.clone(),
         on_step: Rc::clone(&on_step),
@@ -143,8 +150,7 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
     let intake = Intake {
         state_dir: state_dir.to_owned(),
         outbox,
-        enricher,
-        thresholds: config.thresholds,
+        assessor,
         host: config.host_name.clone().unwrap_or_else(host_name),
         sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
         wake: worker_bells.into_iter().chain([rating_bell]).collect(),
@@ -196,15 +202,27 @@ fn open_outbox(state_dir: &Path) -> anyhow::Result<Outbox> {
     }
 }
 
-fn enricher(config: &Config, clients: &Clients, outbox: &SharedOutbox) -> anyhow::Result<Enricher> {
-    let threat_jammer = match &config.enrich.threat_jammer {
-        None => None,
-        Some(service) => {
-            let ledger: Rc<dyn Ledger> = Rc::new(Rc::clone(outbox));
-            Some(ThreatJammer::new(service.clone(), clients.shared()?, ledger))
-        }
-    };
-    Ok(Enricher::new(config.enrich.deadline, threat_jammer))
+/// All sources that are configured.
+pub fn enricher(config: &Config, clients: &Clients, ledger: Rc<dyn Ledger>) -> anyhow::Result<Enricher> {
+    let enrich = &config.enrich;
+    let mut sources: Vec<Rc<dyn Source>> = Vec::new();
+    if let Some(service) = enrich.threat_jammer.clone() {
+        sources.push(Rc::new(ThreatJammer::new(service, clients.shared()?, Rc::clone(&ledger))));
+    }
+    if let Some(service) = enrich.abuseipdb.clone() {
+        sources.push(Rc::new(AbuseIpdb::new(service, clients.shared()?, Rc::clone(&ledger))));
+    }
+    if let Some(service) = enrich.crowdsec.clone() {
+        sources.push(Rc::new(CrowdSec::new(service, clients.shared()?, Rc::clone(&ledger))));
+    }
+    if let Some(service) = enrich.greynoise.clone() {
+        sources.push(Rc::new(GreyNoise::new(service, clients.shared()?, ledger)));
+    }
+    if enrich.reverse_dns {
+        sources.push(Rc::new(ReverseDns::default()));
+    }
+    let local = Rc::new(Local::open(&enrich.databases, &enrich.lists));
+    Ok(Enricher::new(enrich.deadline, local, sources))
 }
 
 fn host_name() -> String {

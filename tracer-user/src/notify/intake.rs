@@ -7,7 +7,6 @@
 //! Where nothing was ever read (the first start, or `delivery.db` was lost), reading begins [`NEWS`] ago: what happened
 //! before is history and not news, and a restart must not flood anybody.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -16,13 +15,11 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::assessor::Assessor;
 use super::message::{self, Event, Message, Subject};
 use super::outbox::{NewAnnouncement, Position, Rating, TakenIn};
 use super::watch::Watch;
 use super::{OnStep, SharedOutbox, Step, backoff, chance};
-use crate::assess::assess;
-use crate::config::Thresholds;
-use crate::enrich::Enricher;
 use crate::session::{Change, ChangeKind, Session, SessionKey};
 use crate::store::{Reader, StoreError};
 
@@ -51,8 +48,7 @@ pub fn delivery_id(subject: &str, kind: ChangeKind, seq: u32, sink: &str) -> Uui
 pub(super) struct Intake {
     pub(super) state_dir: PathBuf,
     pub(super) outbox: SharedOutbox,
-    pub(super) enricher: Rc<Enricher>,
-    pub(super) thresholds: Thresholds,
+    pub(super) assessor: Rc<Assessor>,
     /// Name of this host, for news that no session is part of.
     pub(super) host: String,
     pub(super) sinks: Vec<String>,
@@ -226,7 +222,7 @@ impl Intake {
                 _,
             ) => return Ok(()),
         };
-        let message = self.rate_at_once(&session, taken, now)?.map(|(assessment, facts)| {
+        let message = self.rate_at_once(&source.reader, &session, taken, now)?.map(|(assessment, facts)| {
             message::compose(&event, Some((&assessment, &facts)), &TimeZone::system())
         });
         let subject = session.key.to_string();
@@ -237,6 +233,7 @@ impl Intake {
     /// The rating of a session, if nobody needs to be asked for it.
     fn rate_at_once(
         &self,
+        reader: &Reader,
         session: &Session,
         taken: &mut TakenIn,
         now: Timestamp,
@@ -251,15 +248,12 @@ impl Intake {
         // The rating of a session whose first message still waits is made with that one.
         let waits = !outbox.pending_of(session.key)?.is_empty();
         drop(outbox);
-        let address = session.peer.as_ref().map(SocketAddr::ip);
-        match self.enricher.at_hand(address, now).filter(|_| !waits) {
-            None => Ok(None),
-            Some(facts) => {
-                let rating = (assess(&facts, self.thresholds), facts);
-                taken.ratings.push((session.key, rating.clone()));
-                Ok(Some(rating))
-            }
+        if waits {
+            return Ok(None);
         }
+        let Some(rating) = self.assessor.at_hand(reader, session, now) else { return Ok(None) };
+        taken.ratings.push((session.key, rating.clone()));
+        Ok(Some(rating))
     }
 
     fn announcement(
