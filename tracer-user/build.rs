@@ -6,7 +6,8 @@ fn main() {
     // Asked when it runs: checkouts that share a target directory share the compiled script.
     let package =
         std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo tells build scripts where their package is");
-    let object = PathBuf::from(package).with_file_name("target/bpf/tracer-probes");
+    let arch = std::env::var("CARGO_CFG_TARGET_ARCH").expect("cargo tells build scripts what they build for");
+    let object = PathBuf::from(package).with_file_name("target/bpf").join(arch).join("tracer-probes");
     println!("cargo::rerun-if-changed={}", object.display());
     if object.is_file() {
         println!("cargo::rustc-env=TRACER_PROBES={}", object.display());

@@ -56,6 +56,7 @@ mod idle;
 mod latency;
 mod login;
 mod machine;
+mod rivals;
 mod throughput;
 
 use report::Row;

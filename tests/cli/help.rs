@@ -19,6 +19,7 @@ fn every_verb_explains_itself() {
         &["notify-test", "--help"],
         &["sessions", "--help"],
         &["show", "--help"],
+        &["route", "--help"],
         &["findings", "--help"],
         &["attempts", "--help"],
         &["replay", "--help"],

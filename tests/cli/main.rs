@@ -17,6 +17,7 @@ mod readers;
 mod replay;
 #[path = "../root.rs"]
 mod root;
+mod route;
 mod sessions;
 mod show;
 mod terminal;

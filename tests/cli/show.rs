@@ -69,7 +69,9 @@ fn page(reader: &Reader, id: i64, assessment: Option<Assessment>, deliveries: Ve
     let session = reader.session(id).unwrap().unwrap();
     let changes = reader.changes_of(id).unwrap();
     let mut output = Vec::new();
-    Everything { session, changes, assessment, deliveries }.write(&view(false), &mut output).unwrap();
+    Everything { session, changes, assessment, allowed: None, deliveries }
+        .write(&view(false), &mut output)
+        .unwrap();
     String::from_utf8(output).unwrap()
 }
 

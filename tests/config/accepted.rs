@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use login_tracer::config::{
-    CallHooks, Config, ConfigError, ProbeLog, ProcessHooks, Secrets, SinkKind, SyscallTracepoints, load,
+    CallHooks, Config, ConfigError, ProbeLog, ProcessHooks, Secrets, SinkKind, SyscallTracepoints, Take, load,
 };
 
 use crate::ConfigFile;
@@ -61,6 +61,53 @@ fn everything_can_be_set() {
     let SinkKind::Slack(slack) = &ops.kind else { panic!("{ops:?}") };
     assert_eq!(slack.webhook_url.expose(), "https://hooks.slack.com/services/T/B/x");
     assert_eq!(slack.http.timeout, Duration::from_secs(5));
+}
+
+#[test]
+fn rules_mean_what_is_written() {
+    let config = ConfigFile::new(
+        r#"
+        [notify]
+        routing = "all"
+        [[routes]]
+        sinks = "tty"
+        address = ["192.0.2.7", "::ffff:198.51.100.0/120"]
+        network = "2001:db8::1/32"
+        weekdays = ["fri-mon"]
+        from = "22:00"
+        to = "24:00"
+        [[routes]]
+        name = "last"
+        sinks = []
+        [quiet_hours]
+        weekdays = "Sunday"
+        except = []
+        [[allow]]
+        user = "backup"
+        reason = "backup"
+        until = "2026-12-31 18:00"
+        [[allow]]
+        key = "SHA256:7L5FXqCp1cnVTcsWCKPhBLXgDd4YNbsk2gHbYYBmYfI"
+        reason = "key of the robots"
+        until = 2026-12-31
+        [sinks.tty]
+        type = "console"
+        "#,
+    )
+    .config();
+    let rules = &config.rules;
+    assert_eq!(rules.take, Take::All);
+    let networks: Vec<_> = rules.routes[0].when.addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["192.0.2.7/32", "198.51.100.0/24"]);
+    assert_eq!(rules.routes[0].when.networks[0].to_string(), "2001:db8::/32");
+    assert_eq!(rules.routes[0].when.hours.unwrap().to_string(), "mon fri sat sun 22:00-24:00");
+    let names: Vec<_> = rules.routes.iter().map(|route| route.name.as_str()).collect();
+    assert_eq!(names, ["1", "last"]);
+    assert_eq!(rules.quiet[0].hours.to_string(), "sun 00:00-24:00");
+    assert_eq!((rules.quiet[0].except.len(), rules.quiet[0].sinks.len()), (0, 0));
+    let ends: Vec<_> =
+        rules.allow.iter().map(|entry| entry.until.as_ref().unwrap().end.to_string()).collect();
+    assert_eq!(ends, ["2026-12-31T18:00:00", "2027-01-01T00:00:00"]);
 }
 
 #[test]

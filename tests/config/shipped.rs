@@ -29,7 +29,7 @@ fn it_shows_every_key_of_every_section() {
     let mut section = String::new();
     let mut shown = Vec::new();
     for line in text.lines().map(|line| line.strip_prefix('#').unwrap_or(line)) {
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        if let Some(name) = title(line) {
             section = name.to_owned();
             shown.push(name.to_owned());
         } else if let Some((key, _)) = line.split_once(" = ")
@@ -58,7 +58,7 @@ fn it_is_right_where_it_is_commented_out() {
                 Some(setting) if !setting.starts_with(' ') => setting,
                 Some(_) | None => line,
             };
-            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            if let Some(name) = title(line) {
                 section = name.to_owned();
             }
             let key = line.split_once(" = ").map_or("", |(key, _)| key);
@@ -76,6 +76,12 @@ fn it_is_right_where_it_is_commented_out() {
             );
         }
     }
+}
+
+/// The section that a line begins, or the list of them.
+fn title(line: &str) -> Option<&str> {
+    let title = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))?;
+    Some(title.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(title))
 }
 
 /// Whether a line is used with the secrets in this place and this one of the choices made.

@@ -16,6 +16,7 @@ mod positions;
 mod queue;
 #[path = "../root.rs"]
 mod root;
+mod routes;
 #[path = "../doubles/slack.rs"]
 mod slack;
 #[path = "../doubles/threat_jammer.rs"]

@@ -12,8 +12,10 @@ use login_tracer::enrich::{Facts, Ledger as _, Why};
 use login_tracer::notify::intake::delivery_id;
 use login_tracer::notify::message::{Event, Message};
 use login_tracer::notify::outbox::{
-    self, Attempt, Delivery, Due, NewAnnouncement, Outbox, Position, Reader, Recorded, TakenIn,
+    self, Attempt, Delivery, Due, Finished, NewAnnouncement, NewDelivery, Outbox, Position, Reader, Recorded,
+    Released, TakenIn,
 };
+use login_tracer::notify::route::{self, Verdict};
 use login_tracer::session::{ChangeKind, SessionKey};
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -40,6 +42,7 @@ impl Shelf {
             store_id: STORE,
             cursor: 7,
             ratings: Vec::new(),
+            reassessed: Vec::new(),
             announcements,
             better_known: Vec::new(),
         };
@@ -75,9 +78,22 @@ impl Shelf {
 fn announcement(session: u32, kind: ChangeKind, seq: u32, message: Option<&str>) -> NewAnnouncement {
     let subject = key(session).to_string();
     let event = Event::EventsLost { host: "h".to_owned(), at: start(), count: 1 };
-    let message = message.map(|text| Message { summary: text.to_owned(), level: None, lines: Vec::new() });
-    let deliveries = vec![(delivery_id(&subject, kind, seq, "team"), "team".to_owned())];
-    NewAnnouncement { session: Some(key(session)), subject, kind, seq, event, message, deliveries }
+    let id = delivery_id(&subject, kind, seq, "team");
+    let finished = message.map(|text| finished(id, text, None));
+    NewAnnouncement { session: Some(key(session)), subject, kind, seq, event, finished }
+}
+
+/// What everybody is told, perhaps later.
+fn finished(id: Uuid, text: &str, held_until: Option<Timestamp>) -> Finished {
+    let verdict = Verdict {
+        at: start(),
+        reason: route::Why::NoRoutes,
+        allowed: None,
+        routes: Vec::new(),
+        sinks: Vec::new(),
+    };
+    let message = Message { summary: text.to_owned(), level: None, lines: Vec::new() };
+    Finished { message, verdict, deliveries: vec![NewDelivery { id, sink: "team".to_owned(), held_until }] }
 }
 
 fn start() -> Timestamp {
@@ -135,8 +151,9 @@ fn nothing_is_sent_before_it_is_rated() {
     let pending = shelf.outbox.pending_of(key(1)).unwrap();
     let assessment = Assessment { level: Level::Low, score: Some(3), reasons: Vec::new() };
     let rating = (assessment.clone(), Facts::unknown(Why::NoData));
-    let message = Message { summary: "rated".to_owned(), level: Some(Level::Low), lines: Vec::new() };
-    shelf.outbox.rate(key(1), &rating, &[(pending[0].id, message)], now).unwrap();
+    let id = delivery_id(&pending[0].subject, pending[0].kind, pending[0].seq, "team");
+    let finished = finished(id, "rated", None);
+    shelf.outbox.rate(key(1), &rating, &[(pending[0].id, finished)], now).unwrap();
     assert_eq!(shelf.next(now).message.summary, "rated");
     // The first rating stays.
     let other = (Assessment { level: Level::High, ..assessment.clone() }, Facts::unknown(Why::NoData));
@@ -297,4 +314,49 @@ fn those_that_follow_know_what_the_service_calls_the_first() {
         };
         shelf.outbox.record(&attempt).unwrap();
     }
+}
+
+#[test]
+fn quiet_hours_hold_and_hold_up_nothing_else() {
+    let mut shelf = Shelf::new();
+    let (now, morning) = (start(), start() + SignedDuration::from_hours(9));
+    let held = |session: u32, text: &str| {
+        let mut held = announcement(session, ChangeKind::Opened, 1, Some(text));
+        held.finished.as_mut().unwrap().deliveries[0].held_until = Some(morning);
+        held
+    };
+    shelf.take_in(vec![held(1, "1 opened"), held(2, "2 opened"), held(3, "3 opened")], now);
+    assert!(shelf.nothing(now));
+    assert_eq!(shelf.outbox.release_held(now).unwrap(), Released { count: 0, next: Some(morning) });
+    // What is told of a session at once takes with it what is held of it, in their order.
+    shelf.take_in(vec![announcement(2, ChangeKind::Escalated, 2, Some("2 escalated"))], now);
+    for expected in ["2 opened", "2 escalated"] {
+        let delivery = shelf.next(now);
+        assert_eq!(delivery.message.summary, expected);
+        shelf.attempt(&delivery, Recorded::Delivered, now);
+    }
+    assert!(shelf.nothing(now));
+    // Another process finds the rest; nothing is told early, and all of it in the end, once.
+    let mut outbox = Outbox::open(shelf.dir.path()).unwrap();
+    assert_eq!(outbox.release_held(morning - 1.second()).unwrap().count, 0);
+    assert_eq!(outbox.release_held(morning).unwrap(), Released { count: 2, next: None });
+    assert_eq!(outbox.release_held(morning).unwrap(), Released { count: 0, next: None });
+    for expected in ["1 opened", "3 opened"] {
+        let delivery = shelf.next(morning);
+        assert_eq!(delivery.message.summary, expected);
+        shelf.attempt(&delivery, Recorded::Delivered, morning);
+    }
+    assert!(shelf.nothing(morning));
+}
+
+#[test]
+fn a_clock_that_is_set_back_holds_nothing_for_years() {
+    let mut shelf = Shelf::new();
+    let now = start();
+    let mut held = announcement(1, ChangeKind::Opened, 1, Some("late"));
+    held.finished.as_mut().unwrap().deliveries[0].held_until =
+        Some(now + SignedDuration::from_hours(24 * 365));
+    shelf.take_in(vec![held], now);
+    assert_eq!(shelf.outbox.release_held(now).unwrap().count, 1);
+    assert_eq!(shelf.next(now).message.summary, "late");
 }

@@ -10,8 +10,11 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use jiff::{SignedDuration, Timestamp};
-use login_tracer::config::{Config, Http, Secret, Sink, SinkKind, Slack, ThreatJammer};
-use login_tracer::notify::outbox::{DeliveryRow, DeliveryState, Reader};
+use login_tracer::config::file::Source;
+use login_tracer::config::{
+    Config, Http, Rules, Secret, Secrets, Sink, SinkKind, Slack, ThreatJammer, parse,
+};
+use login_tracer::notify::outbox::{Decision, DeliveryRow, DeliveryState, Reader};
 use login_tracer::notify::{self, Step};
 use login_tracer::session::{Closed, End, LossCounter, Opening, SessionKey, Sshd, Update};
 use login_tracer::store::Writer;
@@ -40,6 +43,8 @@ pub(crate) struct Setup {
     pub(crate) threat_jammer: Option<String>,
     pub(crate) deadline_ms: u64,
     pub(crate) per_minute: u32,
+    /// Routes, quiet hours and allowlist, as in the configuration file.
+    pub(crate) rules: String,
     /// Kill the process at this step, counted from 1.
     pub(crate) kill_at: Option<u32>,
 }
@@ -80,6 +85,14 @@ impl World {
     pub(crate) fn deliveries(&self, session: SessionKey) -> Vec<DeliveryRow> {
         match Reader::open(self.path()) {
             Ok(reader) => reader.deliveries_of(session).unwrap(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// The announcements of a session, finished or not.
+    pub(crate) fn decisions(&self, session: SessionKey) -> Vec<Decision> {
+        match Reader::open(self.path()) {
+            Ok(reader) => reader.decisions_of(session).unwrap(),
             Err(_) => Vec::new(),
         }
     }
@@ -213,7 +226,17 @@ impl Setup {
         if !self.slack.is_empty() {
             config.sinks = self.slack.iter().map(slack).collect();
         }
+        config.rules = self.parsed_rules();
         config
+    }
+}
+
+impl Setup {
+    /// The rules, with sinks of these names.
+    fn parsed_rules(&self) -> Rules {
+        let sink = |(name, _): &(String, String)| format!("[sinks.{name}]\ntype = \"console\"\n");
+        let text = format!("{}\n{}", self.rules, self.slack.iter().map(sink).collect::<String>());
+        parse::config(&Source { text, is_public: false }, Secrets::Read).unwrap().rules
     }
 }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 /// How long anything that is expected may take. Far above what it takes, also on an emulated
 /// machine, so that only a defect reaches it.
-pub const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(90);
 
 /// A line and when it was seen.
 #[derive(Debug, Clone)]

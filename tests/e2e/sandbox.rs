@@ -206,7 +206,7 @@ fn interface(name: &str, what: libc::Ioctl, fill: impl FnOnce(&mut libc::ifreq))
     // SAFETY: all-zero bytes are a valid ifreq.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(name.as_bytes()) {
-        *to = from.cast_signed();
+        *to = libc::c_char::from_ne_bytes([*from]);
     }
     fill(&mut request);
     // SAFETY: the requests that are used here read one ifreq, which lives through the call.

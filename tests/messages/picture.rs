@@ -1,49 +1,35 @@
-//! The picture in the README: the golden payloads, laid out as Slack lays out such blocks.
+//! The pictures in the README: the golden payloads, laid out as the services lay them out.
 //!
 //! ```text
 //! cargo test -p tracer-user --test messages picture -- --ignored
 //! ```
-//! writes `tests/goldens/slack-login.png` anew. It needs chromium, and DejaVu or Noto fonts for the letters.
+//! writes the pictures in `tests/goldens/` anew. It needs chromium, and DejaVu or Noto fonts for the letters.
 
-use std::fmt::Write as _;
+mod discord;
+mod email;
+mod slack;
+
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
-
 use crate::golden;
 
-/// The messages in the picture, and the time beside each.
-const SHOWN: [(&str, &str); 4] =
-    [("login-low", "09:05"), ("login-high", "09:05"), ("login-unknown", "09:05"), ("logout", "09:33")];
-
-const STYLE: &str = "
-    * { margin: 0; box-sizing: border-box }
-    body { width: 760px; padding: 14px 20px; background: #fff; color: #1d1c1d;
-           font: 14px/1.4 Lato, 'Noto Sans', 'DejaVu Sans', sans-serif }
-    .message { display: flex; gap: 10px; padding: 7px 0 }
-    .icon { flex: none; width: 36px; height: 36px; border-radius: 6px; background: #2b4a6f; color: #fff;
-            font: bold 15px/36px 'DejaVu Sans Mono', monospace; text-align: center }
-    .rest { flex: auto }
-    .app { margin: 0 6px; padding: 0 3px; border-radius: 2px; background: #ececec; color: #616061; font-size: 10px }
-    .time { color: #616061; font-size: 12px }
-    .attachment { display: flex; gap: 12px; margin-top: 5px }
-    .bar { flex: none; width: 4px; border-radius: 4px }
-    .fields { display: grid; grid-template-columns: 300px 300px; gap: 3px 14px; overflow-wrap: anywhere }";
-
 #[test]
-#[ignore = "needs chromium; writes the picture of the README"]
-fn picture() {
-    let mut body = String::new();
-    for (name, time) in SHOWN {
-        let json = std::fs::read_to_string(golden(&format!("slack-{name}.json"))).unwrap();
-        message(&mut body, &serde_json::from_str(&json).unwrap(), time);
-    }
+#[ignore = "needs chromium; writes the pictures of the README"]
+fn pictures() {
+    picture("slack-login.png", 1085, slack::STYLE, &slack::body());
+    picture("discord-login.png", 790, discord::STYLE, &discord::body());
+    picture("email-login.png", 520, email::STYLE, &email::body());
+}
+
+/// Writes one picture of a page, this high in pixels of the page.
+fn picture(name: &str, height: u32, style: &str, body: &str) {
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("page.html");
-    std::fs::write(&page, format!("<!doctype html><meta charset=utf-8><style>{STYLE}</style>{body}"))
+    std::fs::write(&page, format!("<!doctype html><meta charset=utf-8><style>{style}</style>{body}"))
         .unwrap();
-    let picture = golden("slack-login.png");
+    let picture = golden(name);
     let status = Command::new("chromium")
         .args([
             "--headless",
@@ -52,7 +38,7 @@ fn picture() {
             "--hide-scrollbars",
             "--force-device-scale-factor=2",
         ])
-        .args(["--window-size=760,1085", "--virtual-time-budget=2000"])
+        .args([&format!("--window-size=760,{height}"), "--virtual-time-budget=2000"])
         .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
         .arg(format!("--screenshot={picture}"))
         .arg(format!("file://{}", page.display()))
@@ -63,37 +49,14 @@ fn picture() {
     assert!(Path::new(&picture).metadata().unwrap().len() > 10_000);
 }
 
-/// Texts of the payload are escaped for Slack with the same three entities that HTML needs.
-fn message(page: &mut String, payload: &Value, time: &str) {
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    write!(
-        page,
-        "<div class=message><div class=icon>lt</div><div class=rest><b>login-tracer</b><span class=app>APP</span>\
-         <span class=time>{time}</span><div>{}</div>",
-        text(&payload["text"])
-    )
-    .unwrap();
-    for attachment in payload["attachments"].as_array().unwrap() {
-        write!(
-            page,
-            "<div class=attachment><div class=bar style='background:{}'></div><div class=fields>",
-            text(&attachment["color"])
-        )
-        .unwrap();
-        let fields = attachment["blocks"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .flat_map(|block| block["fields"].as_array().unwrap());
-        for field in fields {
-            let plain = text(&field["text"]);
-            let shown = match field["type"].as_str().unwrap() {
-                "mrkdwn" => format!("<b>{}</b>", plain.trim_matches('*')),
-                _ => plain,
-            };
-            write!(page, "<div>{shown}</div>").unwrap();
-        }
-        page.push_str("</div></div>");
-    }
-    page.push_str("</div></div>");
+/// The goldens of a sink, by the titles of the messages.
+fn sections(sink: &str) -> HashMap<String, String> {
+    let text = std::fs::read_to_string(golden(&format!("sinks/{sink}.txt"))).unwrap();
+    let sections = text.split("## ").filter_map(|section| section.split_once('\n'));
+    sections.map(|(title, rest)| (title.to_owned(), rest.to_owned())).collect()
+}
+
+/// Text as HTML.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

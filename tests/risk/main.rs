@@ -4,7 +4,6 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test relies on may panic, with its place")]
 
-#[expect(dead_code, reason = "other tests need more of it")]
 #[path = "../doubles/http.rs"]
 mod http;
 

@@ -76,6 +76,8 @@ pub enum Command {
     Sessions(SessionsArgs),
     /// Show everything about one session
     Show(ShowArgs),
+    /// Explain where the changes of a session went, and why
+    Route(RouteArgs),
     /// List connections that led to no session, by address
     Attempts(AttemptsArgs),
     /// List sshds that were started and are not this host's, newest first
@@ -162,6 +164,21 @@ pub struct ShowArgs {
     pub session: SessionRef,
 
     /// One JSON object: that of `sessions --json` with its changes and deliveries
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RouteArgs {
+    /// The session: the number in the table, or the `session` of the JSON
+    #[arg(long, value_name = "ID", value_parser = SessionRef::parse)]
+    pub explain: SessionRef,
+
+    /// Also what the configuration of today would decide at this moment
+    #[arg(long)]
+    pub now: bool,
+
+    /// One JSON object
     #[arg(long)]
     pub json: bool,
 }

@@ -6,6 +6,7 @@ pub mod findings;
 mod notify;
 mod notify_test;
 pub mod replay;
+pub mod route;
 mod run;
 pub mod sessions;
 pub mod show;
@@ -87,6 +88,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::NotifyTest(args) => notify_test::run(args, global),
         Command::Sessions(args) => sessions::run(args, &state_dir),
         Command::Show(args) => show::run(args, &state_dir),
+        Command::Route(args) => route::run(args, global, &state_dir),
         Command::Attempts(args) => attempts::run(args, &state_dir),
         Command::Findings(args) => findings::run(args, &state_dir),
         Command::Replay(args) => replay::run(args),

@@ -9,11 +9,13 @@ mod enrich;
 pub mod file;
 pub mod parse;
 mod risk;
+mod route;
 mod sink;
 
 pub use self::enrich::*;
 pub use self::file::{ConfigError, Secrets, load};
 pub use self::risk::*;
+pub use self::route::*;
 pub use self::sink::*;
 
 /// Where the configuration is read from when `--config` does not say otherwise.
@@ -32,6 +34,8 @@ pub struct Config {
     pub risk: Risk,
     /// Where messages go. Never empty: without any sink configured it is one console sink.
     pub sinks: Vec<Sink>,
+    /// Which changes go to which of them.
+    pub rules: Rules,
 }
 
 /// `[trace]`: the role that watches the kernel.
@@ -106,6 +110,7 @@ impl Default for Config {
             enrich: Enrich::default(),
             risk: Risk::default(),
             sinks: vec![Sink { name: "console".to_owned(), kind: SinkKind::Console }],
+            rules: Rules::default(),
         }
     }
 }

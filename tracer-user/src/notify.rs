@@ -10,9 +10,14 @@ pub mod message; // what is told
 pub mod outbox; // delivery.db
 pub mod record; // the same for programs
 
+mod announce; // finishes announcements: words, verdict, deliveries
 pub mod assessor; // a session, and everything about it -> its rating
+pub mod groups; // who is in which group of this host
 pub mod intake; // sessions.db -> outbox
 mod rating; // look-ups -> assessments and messages
+mod reassessment; // what becomes known later -> assessments and messages
+mod release; // the end of quiet hours
+pub mod route; // where a change goes; pure
 mod watch; // wakes the intake
 mod worker; // outbox -> one sink
 
@@ -36,10 +41,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch as channel};
 use tokio::task::{JoinSet, LocalSet};
 
+use self::announce::Announcer;
 use self::assessor::Assessor;
+use self::groups::Directory;
 use self::intake::Intake;
 use self::outbox::Outbox;
 use self::rating::Rating;
+use self::reassessment::Reassessment;
+use self::release::Release;
 use self::sink::http::Clients;
 use self::watch::Watch;
 use self::worker::Worker;
@@ -139,21 +148,51 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         };
         workers.spawn_local(worker.run());
     }
+    let announcer = Rc::new(Announcer {
+        rules: config.rules.clone(),
+        sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
+        directory: Directory::new(&config.rules),
+    });
+    warn_of_missing_groups(config);
+    let release_bell = Rc::new(Notify::new());
+    let release = Release {
+        outbox: Rc::clone(&outbox),
+        wake: Rc::clone(&release_bell),
+        wake_workers: worker_bells.clone(),
+    };
+    // Those who have something to do when deliveries were made.
+    let bells: Vec<_> = worker_bells.into_iter().chain([release_bell]).collect();
     let rating_bell = Rc::new(Notify::new());
     let rating = Rating {
         outbox: Rc::clone(&outbox),
         assessor: Rc::clone(&assessor),
+        announcer: Rc::clone(&announcer),
         wake: Rc::clone(&rating_bell),
-        wake_workers: worker_bells.clone(),
+        wake_workers: bells.clone(),
         on_step: Rc::clone(&on_step),
     };
+    let (late, late_bell) = (Rc::new(RefCell::new(Vec::new())), Rc::new(Notify::new()));
+    let (inbox, bell) = (Rc::clone(&late), Rc::clone(&late_bell));
+    assessor.enricher().tell_late(Rc::new(move |address, facts| {
+        inbox.borrow_mut().push((address, facts));
+        bell.notify_one();
+    }));
+    let reassessment = Rc::new(Reassessment {
+        outbox: Rc::clone(&outbox),
+        assessor: Rc::clone(&assessor),
+        announcer: Rc::clone(&announcer),
+        late,
+        wake: late_bell,
+        wake_workers: bells.clone(),
+    });
     let intake = Intake {
+        reassessment: Rc::clone(&reassessment),
         state_dir: state_dir.to_owned(),
         outbox,
         assessor,
         host: config.host_name.clone().unwrap_or_else(host_name),
-        sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
-        wake: worker_bells.into_iter().chain([rating_bell]).collect(),
+        announcer,
+        wake: bells.into_iter().chain([rating_bell]).collect(),
         on_step,
     };
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -164,6 +203,8 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         _ = interrupt.recv() => Ok(()),
         ended = intake.run(watch) => ended,
         ended = rating.run() => ended,
+        ended = release.run() => ended,
+        () = reassessment.run() => Ok(()),
         Some(ended) = workers.join_next() => ended.context("a sink's worker broke off")?,
     };
     tell_systemd(NotifyState::Stopping);
@@ -223,6 +264,16 @@ pub fn enricher(config: &Config, clients: &Clients, ledger: Rc<dyn Ledger>) -> a
     }
     let local = Rc::new(Local::open(&enrich.databases, &enrich.lists));
     Ok(Enricher::new(enrich.deadline, local, sources))
+}
+
+/// In a thread of its own: the name service may be slow.
+fn warn_of_missing_groups(config: &Config) {
+    let rules = config.rules.clone();
+    drop(tokio::task::spawn_blocking(move || {
+        for group in groups::missing(&rules) {
+            tracing::warn!(%group, "a route names a group that this host does not have");
+        }
+    }));
 }
 
 fn host_name() -> String {

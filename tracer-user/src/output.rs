@@ -9,6 +9,7 @@ pub mod json;
 pub mod log;
 pub mod session;
 pub mod table;
+pub mod verdict;
 
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write};

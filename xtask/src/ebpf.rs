@@ -1,4 +1,4 @@
-//! `build-ebpf`: the kernel programs, as one object with BTF at target/bpf/tracer-probes.
+//! `build-ebpf`: the kernel programs, as one object with BTF below target/bpf.
 //!
 //! They are built by a compiler of their own in a target directory of their own. The object is replaced only when its
 //! bytes change, so that nothing that embeds it is built again for nothing.
@@ -30,12 +30,20 @@ pub(crate) fn task() -> Result<()> {
 /// # Errors
 /// The programs do not compile, or the object cannot be written.
 pub(crate) fn build(tools: &BpfTools) -> Result<()> {
+    build_for(&tools.compiler.identity.arch, tools)
+}
+
+/// As [`build`], for another processor than this one: the programs read the arguments of functions from its registers.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) fn build_for(arch: &str, tools: &BpfTools) -> Result<()> {
     let mut cargo = Command::new(tools.compiler.sibling("cargo"));
     cargo.arg("build");
-    command::run(with_bpf_target(&mut cargo, tools)?)?;
+    command::run(with_bpf_target(&mut cargo, arch, tools)?)?;
 
     let built = target_directory().join(TARGET).join("release").join(BIN);
-    let object = workspace::bpf_object();
+    let object = workspace::bpf_object(arch);
     if replace(&built, &object)? {
         say(format!("new kernel programs in {}", object.display()));
     }
@@ -53,19 +61,18 @@ pub(crate) fn clippy(tools: &BpfTools) -> Result<bool> {
     }
     let mut cargo = Command::new(clippy);
     cargo.arg("clippy");
-    let cargo = with_bpf_target(&mut cargo, tools)?;
+    let cargo = with_bpf_target(&mut cargo, &tools.compiler.identity.arch, tools)?;
     // The subcommand asks this variable which cargo it belongs to.
     cargo.env("CARGO", tools.compiler.sibling("cargo")).args(["--", "-D", "warnings"]);
     command::run(cargo)?;
     Ok(true)
 }
 
-fn with_bpf_target<'a>(cargo: &'a mut Command, tools: &BpfTools) -> Result<&'a mut Command> {
+fn with_bpf_target<'a>(cargo: &'a mut Command, arch: &str, tools: &BpfTools) -> Result<&'a mut Command> {
     let identity = &tools.compiler.identity;
-    let arch = match identity.arch.as_str() {
-        known @ ("x86_64" | "aarch64") => known,
-        other => bail!("the kernel programs know x86_64 and aarch64, this machine is {other}"),
-    };
+    if !matches!(arch, "x86_64" | "aarch64") {
+        bail!("the kernel programs know x86_64 and aarch64, not {arch}");
+    }
     environment::without_toolchain(cargo)
         .current_dir(workspace::root())
         .args(["--release", "--package", "tracer-ebpf", "--bin", BIN])

@@ -37,7 +37,7 @@ struct Cli {
 enum Task {
     /// Find or install what building and testing need; does nothing when all is there
     Setup,
-    /// Build the kernel programs into target/bpf/tracer-probes
+    /// Build the kernel programs into target/bpf
     BuildEbpf,
     /// Build the kernel programs and login-tracer
     Build {

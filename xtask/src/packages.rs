@@ -1,7 +1,7 @@
 //! Debian packages: what is installed, what can be, and installing it without a question and without a new daemon.
 //!
-//! Setup adds packages and removes none. Where openssh-server is new, its service is neither started nor enabled: the
-//! tests start an sshd of their own, and a machine that had no sshd should not have one listening afterwards.
+//! Setup adds packages and removes none. Where one with a service is new, that is neither started nor enabled: the tests
+//! start an sshd of their own, and a machine that had no sshd should not have one listening afterwards.
 
 use std::process::Command;
 
@@ -9,7 +9,19 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{command, say, workspace};
 
-const OPENSSH_SERVER: &str = "openssh-server";
+/// A package that brings a daemon.
+struct Daemon {
+    package: &'static str,
+    units: &'static [&'static str],
+    /// As System V's init calls it.
+    script: &'static str,
+}
+
+const DAEMONS: [Daemon; 2] = [
+    Daemon { package: "openssh-server", units: &["ssh.service", "ssh.socket"], script: "ssh" },
+    Daemon { package: "rsyslog", units: &["rsyslog.service"], script: "rsyslog" },
+];
+
 /// Keeps packages from starting services while a command runs; relative to the workspace's root.
 const WITHOUT_DAEMONS: &str = "xtask/src/without-daemons.sh";
 
@@ -42,7 +54,11 @@ pub(crate) fn ensure(names: &[&str]) -> Result<()> {
 /// apt-get fails; its output is in the error.
 pub(crate) fn install(names: &[impl AsRef<str>]) -> Result<()> {
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-    let sshd_is_new = !missing(&[OPENSSH_SERVER], &installed(&[OPENSSH_SERVER])).is_empty();
+    let new_daemons: Vec<&Daemon> = DAEMONS
+        .iter()
+        .filter(|daemon| names.contains(&daemon.package))
+        .filter(|daemon| !missing(&[daemon.package], &installed(&[daemon.package])).is_empty())
+        .collect();
     if !names.iter().all(|name| is_known(name)) {
         say("refreshing the package lists");
         apt_get(&["update"])?;
@@ -60,9 +76,12 @@ pub(crate) fn install(names: &[impl AsRef<str>]) -> Result<()> {
         apt_get(&["update"])?;
         apt_get(&arguments)?;
     }
-    if sshd_is_new && names.contains(&OPENSSH_SERVER) {
-        disable_sshd()?;
-        say("openssh-server is there for the tests alone: its service was not started and is disabled");
+    for daemon in new_daemons {
+        daemon.disable()?;
+        say(format!(
+            "{} is there for the tests alone: its service was not started and is disabled",
+            daemon.package
+        ));
     }
     Ok(())
 }
@@ -78,7 +97,7 @@ pub(crate) fn candidate(name: &str) -> Option<String> {
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {
-    let mut command = if arguments.contains(&OPENSSH_SERVER) {
+    let mut command = if DAEMONS.iter().any(|daemon| arguments.contains(&daemon.package)) {
         let mut shell = Command::new("sh");
         shell.arg(workspace::root().join(WITHOUT_DAEMONS)).arg("apt-get");
         shell
@@ -92,17 +111,19 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
     command::capture(&mut command).map(drop)
 }
 
-fn disable_sshd() -> Result<()> {
-    let mut disable = if command::find("systemctl").is_some() {
-        let mut systemctl = Command::new("systemctl");
-        systemctl.args(["disable", "ssh.service", "ssh.socket"]);
-        systemctl
-    } else {
-        let mut update = Command::new("update-rc.d");
-        update.args(["ssh", "disable"]);
-        update
-    };
-    command::capture(&mut disable).map(drop)
+impl Daemon {
+    fn disable(&self) -> Result<()> {
+        let mut disable = if command::find("systemctl").is_some() {
+            let mut systemctl = Command::new("systemctl");
+            systemctl.arg("disable").args(self.units);
+            systemctl
+        } else {
+            let mut update = Command::new("update-rc.d");
+            update.args([self.script, "disable"]);
+            update
+        };
+        command::capture(&mut disable).map(drop)
+    }
 }
 
 /// The answer of dpkg-query, which fails when it does not know one of the names but tells about the others.

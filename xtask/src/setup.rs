@@ -25,7 +25,7 @@ const fn tool(program: &'static str, package: &'static str, purpose: &'static st
 
 const BUILD_TOOLS: [Tool; 1] = [tool("cc", "gcc", "the bundled SQLite")];
 
-const TEST_TOOLS: [Tool; 12] = [
+const TEST_TOOLS: [Tool; 14] = [
     tool("ssh", "openssh-client", "logging in"),
     tool("ssh-keygen", "openssh-client", "keys of the tests' own"),
     tool("sshd", "openssh-server", "the server that is watched"),
@@ -38,6 +38,8 @@ const TEST_TOOLS: [Tool; 12] = [
     tool("openssl", "openssl", "certificates of the tests' own"),
     tool("python3", "python3", "checking signatures and mails by somebody else's code"),
     tool("aiosmtpd", "python3-aiosmtpd", "a mail server"),
+    tool("rsyslogd", "rsyslog", "a log server"),
+    tool("curl", "curl", "measuring what people use instead"),
 ];
 
 const VM_TOOLS: [Tool; 7] = [
@@ -49,6 +51,13 @@ const VM_TOOLS: [Tool; 7] = [
     tool("xz", "xz-utils", "unpacking kernels"),
     tool("strip", "binutils", "small binaries in the guest"),
 ];
+
+const ARM64_TOOLS: [Tool; 2] = [
+    tool("qemu-system-aarch64", "qemu-system-arm", "the emulated arm64 machine"),
+    tool("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu", "programs for arm64"),
+];
+/// What that compiler needs beside itself; it brings no program to look for.
+const ARM64_LIBC: &str = "libc6-dev-arm64-cross";
 
 /// What builds the kernel programs.
 pub(crate) struct BpfTools {
@@ -89,15 +98,20 @@ pub(crate) fn for_tests() -> Result<()> {
     ensure(&TEST_TOOLS)
 }
 
-/// What emulated machines need besides.
+/// What emulated machines need besides, and what arm64 ones do.
 ///
 /// # Errors
 /// As [`task`], or the machine is of another kind than the kernels.
-pub(crate) fn for_vm() -> Result<()> {
+pub(crate) fn for_vm(arm64: bool) -> Result<()> {
     if let Some(reason) = wrong_machine() {
         bail!(reason);
     }
-    ensure(&VM_TOOLS)
+    ensure(&VM_TOOLS)?;
+    if arm64 {
+        ensure(&ARM64_TOOLS)?;
+        packages::ensure(&[ARM64_LIBC])?;
+    }
+    Ok(())
 }
 
 /// Why emulated machines cannot be had without installing anything.
@@ -109,7 +123,8 @@ pub(crate) fn missing_for_vm() -> Option<String> {
 
 fn wrong_machine() -> Option<String> {
     let arch = std::env::consts::ARCH;
-    (arch != "x86_64").then(|| format!("the kernels are for x86_64, this machine is {arch}"))
+    (arch != "x86_64")
+        .then(|| format!("the emulated machines need x86_64 below them, this machine is {arch}"))
 }
 
 fn ensure(tools: &[Tool]) -> Result<()> {

@@ -11,6 +11,7 @@ mod binaries;
 mod boot;
 mod image;
 mod kernels;
+mod machine;
 mod report;
 mod tiers;
 
@@ -66,7 +67,7 @@ struct Boot {
 /// Something cannot be had, a guest gives no result, or a scenario fails.
 pub(crate) fn task(wish: &Wish) -> Result<()> {
     let boots = plan(wish)?;
-    setup::for_vm()?;
+    setup::for_vm(boots.iter().any(|boot| !boot.kernel.machine.is_ours()))?;
     let done = run(&boots, wish.at_once);
     workspace::return_to_owner()?;
     done
@@ -128,21 +129,23 @@ fn plan(wish: &Wish) -> Result<Vec<Boot>> {
 
 fn run(boots: &[Boot], at_once: Option<usize>) -> Result<()> {
     // First what may be out of reach, so that nothing is built in vain.
-    let image = image::ensure()?;
     for Boot { kernel, .. } in boots {
+        image::ensure(kernel.machine)?;
         kernels::ensure(kernel)?;
     }
-    ebpf::build(&setup::for_build()?)?;
-    let binaries = binaries::build()?;
+    let tools = setup::for_build()?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let at_once = at_once.unwrap_or(processors).clamp(1, boots.len());
     let mut guests = Vec::new();
     for Boot { kernel, tiers, scenarios } in boots {
-        let files = kernels::ensure(kernel)?;
-        let initramfs = image::with_payload(&image, kernel, &files, &binaries, tiers, scenarios)?;
+        let (userland, files) = (image::ensure(kernel.machine)?, kernels::ensure(kernel)?);
+        ebpf::build_for(kernel.machine.arch, &tools)?;
+        let binaries = binaries::build(kernel.machine, &tools)?;
+        let initramfs = image::with_payload(&userland, kernel, &files, &binaries, tiers, scenarios)?;
         // Two help: sshd, client and tracer take turns. More do not.
         let processors = (processors / at_once).clamp(1, 2);
-        guests.push(Guest { kernel: kernel.name, image: files.image, initramfs, processors });
+        let (kernel, machine) = (kernel.name, kernel.machine);
+        guests.push(Guest { kernel, machine, image: files.image, initramfs, processors });
     }
     let reports = Mutex::new(Vec::new());
     let waiting = Mutex::new(boots.iter().zip(&guests).enumerate());

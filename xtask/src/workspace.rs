@@ -18,9 +18,9 @@ pub(crate) fn root() -> PathBuf {
     PathBuf::from(package).parent().expect("xtask lies in the workspace").to_owned()
 }
 
-/// The object that `login-tracer` embeds. tracer-user/build.rs knows this path too.
-pub(crate) fn bpf_object() -> PathBuf {
-    root().join("target/bpf/tracer-probes")
+/// The object that `login-tracer` for a processor embeds. tracer-user/build.rs knows this path too.
+pub(crate) fn bpf_object(arch: &str) -> PathBuf {
+    root().join("target/bpf").join(arch).join("tracer-probes")
 }
 
 /// Tools built for this checkout alone.

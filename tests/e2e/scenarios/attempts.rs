@@ -185,12 +185,13 @@ fn max_startups(scene: &mut Scene<'_>) {
 }
 
 fn sshd_that_logs_nothing(scene: &mut Scene<'_>) {
-    let server = Server::start("UsePAM no\nLogLevel QUIET\nPasswordAuthentication yes\nLoginGraceTime 1\n");
+    let server = Server::start("UsePAM no\nLogLevel QUIET\nPasswordAuthentication yes\n");
     let found = refused(scene, server.login(ALICE).by(Proof::Password(BAD)));
     assert_eq!(found.tried.users, []);
     assert!([Reason::Other, Reason::Refused].contains(&found.reason), "{found:?}");
     let found = bare(scene, &server, drop);
     assert_eq!(found.reason, Reason::NoAuthentication);
+    let server = Server::start("UsePAM no\nLogLevel QUIET\nLoginGraceTime 1\n");
     let found = bare(scene, &server, |mut stream| {
         stream.write_all(b"SSH-2.0-patience\r\n").expect("sshd reads");
         read_to_the_end(stream);

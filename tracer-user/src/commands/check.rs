@@ -2,6 +2,8 @@
 //!
 //! Changes nothing and works for everybody; what only root may see is named as not seen.
 
+mod rules;
+
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -55,18 +57,22 @@ fn config_part(global: &Global, loaded: &Result<Config, ConfigError>) -> Part {
     let path = global.config_path();
     let shown = path.display().to_string();
     let findings = match loaded {
-        Ok(config) => vec![
-            config_file(&path, config),
-            Finding::good("sinks", sinks(config)),
-            match &config.enrich.threat_jammer {
-                Some(service) => Finding::good("reputation", &service.base_url),
-                None => Finding::note(
-                    "reputation",
-                    "not configured: the risk of remote addresses stays unknown",
-                    "add [enrich.threat_jammer] with a token",
-                ),
-            },
-        ],
+        Ok(config) => {
+            let mut findings = vec![
+                config_file(&path, config),
+                Finding::good("sinks", sinks(config)),
+                match &config.enrich.threat_jammer {
+                    Some(service) => Finding::good("reputation", &service.base_url),
+                    None => Finding::note(
+                        "reputation",
+                        "not configured: the risk of remote addresses stays unknown",
+                        "add [enrich.threat_jammer] with a token",
+                    ),
+                },
+            ];
+            findings.extend(rules::findings(config));
+            findings
+        }
         Err(ConfigError::Invalid { path, problems }) => problems
             .iter()
             .map(|problem| Finding::problem("", Located(path, problem).to_string(), "correct the line"))

@@ -5,6 +5,7 @@
 
 mod enrich;
 mod risk;
+mod route;
 mod section;
 mod sinks;
 mod values;
@@ -13,7 +14,7 @@ use toml::de::DeTable;
 
 use self::section::Section;
 use super::file::{Problem, Secrets, Source};
-use super::{CallHooks, Config, Notify, ProbeLog, ProcessHooks, Rule, SyscallTracepoints, Trace};
+use super::{CallHooks, Config, Notify, ProbeLog, ProcessHooks, Rule, SyscallTracepoints, Take, Trace};
 
 /// Every section with its keys. The shipped file must show all of them.
 pub const SECTIONS: &[(&str, &[&str])] = &[
@@ -22,7 +23,7 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
         "trace",
         &["ring_buffer", "probe_log", "keep_attempts", "hooks", "process_hooks", "syscall_tracepoints"],
     ),
-    ("notify", &["user"]),
+    ("notify", &["user", "routing"]),
     (
         "enrich",
         &[
@@ -56,6 +57,15 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
     ("risk", &["medium_above", "high_above", "learning_days", "learning_logins", "points", "trusted"]),
     ("risk.points", Rule::KEYS),
     ("risk.trusted", &["networks", "users", "keys"]),
+    (
+        "routes",
+        &[
+            "name", "sinks", "kind", "level", "at_least", "at_most", "user", "group", "address", "network",
+            "host", "service", "from", "to", "weekdays",
+        ],
+    ),
+    ("quiet_hours", &["from", "to", "weekdays", "except", "sinks"]),
+    ("allow", &["address", "network", "user", "key", "until", "reason"]),
     ("sinks.console", &["type"]),
     ("sinks.discord", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"]),
     ("sinks.slack", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"]),
@@ -154,7 +164,8 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
 ];
 
 /// Top-level names; `sinks` holds one section for each sink.
-const TOP_LEVEL: &[&str] = &["host", "trace", "notify", "enrich", "risk", "sinks"];
+const TOP_LEVEL: &[&str] =
+    &["host", "trace", "notify", "enrich", "risk", "sinks", "routes", "quiet_hours", "allow"];
 
 /// Whether the value of a key may be a secret that no message may repeat.
 pub(super) fn may_hold_secret(key: &str) -> bool {
@@ -206,13 +217,19 @@ fn root(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Config {
             problems.add(key.span().start, &text);
         }
     }
+    let mut take = Take::default();
     Config {
         host_name: with_section(table, "host", problems, host).flatten(),
         trace: with_section(table, "trace", problems, trace).unwrap_or(default.trace),
-        notify: with_section(table, "notify", problems, notify).unwrap_or(default.notify),
+        notify: with_section(table, "notify", problems, |section| {
+            take = section.text("routing", routing).unwrap_or_default();
+            notify(section)
+        })
+        .unwrap_or(default.notify),
         enrich: with_section(table, "enrich", problems, enrich::enrich).unwrap_or(default.enrich),
         risk: with_section(table, "risk", problems, risk::risk).unwrap_or(default.risk),
         sinks: sinks::sinks(table, problems).filter(|sinks| !sinks.is_empty()).unwrap_or(default.sinks),
+        rules: route::rules(table, take, problems),
     }
 }
 
@@ -290,6 +307,11 @@ fn trace(section: &mut Section<'_, '_>) -> Trace {
 
 fn notify(section: &mut Section<'_, '_>) -> Notify {
     Notify { user: section.text("user", values::account).unwrap_or(Config::default().notify.user) }
+}
+
+/// Which of the routes that match are taken.
+fn routing(text: &str) -> Result<Take, String> {
+    values::one_of(text, &[("first", Take::First), ("all", Take::All)])
 }
 
 fn known_keys(section: &str) -> &'static [&'static str] {

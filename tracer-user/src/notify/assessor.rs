@@ -110,7 +110,10 @@ impl Assessor {
     }
 
     /// Lends an open store; it is opened where it is not, or was replaced.
-    fn with_reader<T>(&self, read: impl FnOnce(&Reader) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn with_reader<T>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let mut slot = self.reader.borrow_mut();
         if slot.as_ref().is_some_and(Reader::is_replaced) {
             *slot = None;

@@ -1,8 +1,9 @@
 //! `notify/delivery.db`: what is to be told, to whom, and what came of it. The notify role is its only writer.
 //!
 //! Promises:
-//! - A change is taken in together with its deliveries and the cursor, in one transaction that is on the disk when it
-//!   returns: after a crash it is either in the queue or will be read again.
+//! - A change is taken in together with the cursor, in one transaction that is on the disk when it returns: after a crash
+//!   it is either here or will be read again. Where it goes is decided when it is rated, at once or later, and written in
+//!   one transaction with its words and its deliveries.
 //! - Claim, attempt, record: an attempt counts from the moment it is claimed, its result is written with
 //!   `synchronous=FULL`. A crash between sending and recording repeats the delivery, with the same id and the same text.
 //! - An assessment is written before the first message that shows it, and stays as it was.
@@ -11,6 +12,8 @@
 //! What is lost with this file (it was damaged and set aside) is what the look-ups said and which deliveries had failed;
 //! sessions and changes are in `sessions.db`.
 
+mod decisions;
+mod held;
 mod ledger;
 mod queue;
 mod schema;
@@ -24,8 +27,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use uuid::Uuid;
 
+pub use self::decisions::Decision;
+pub use self::held::Released;
 pub use self::queue::{Attempt, Delivery, Due, Recorded};
-pub use self::writer::{NewAnnouncement, Outbox, Pending, Position, Rating, TakenIn};
+pub use self::writer::{Finished, NewAnnouncement, NewDelivery, Outbox, Pending, Position, Rating, TakenIn};
 use crate::assess::{Assessment, Level, Reason};
 use crate::session::{ChangeKind, SessionKey};
 use crate::store::{self, StoreError};
@@ -43,6 +48,8 @@ pub fn path(state_dir: &Path) -> PathBuf {
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryState {
+    /// Quiet hours keep it; at its next time it is queued.
+    Held,
     /// To be sent, now or at its next time.
     Queued,
     /// Being sent; or it was, when the notify role died, and will be sent again.
@@ -54,11 +61,12 @@ pub enum DeliveryState {
 }
 
 impl DeliveryState {
-    const ALL: [Self; 4] = [Self::Queued, Self::Claimed, Self::Delivered, Self::Parked];
+    const ALL: [Self; 5] = [Self::Held, Self::Queued, Self::Claimed, Self::Delivered, Self::Parked];
 
     /// The word in the database and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Held => "held",
             Self::Queued => "queued",
             Self::Claimed => "claimed",
             Self::Delivered => "delivered",
@@ -86,7 +94,7 @@ pub struct DeliveryRow {
     pub attempts: u32,
     /// Why the last attempt failed; may hold text of the service.
     pub last_error: Option<String>,
-    /// When it is tried next; only while it is queued.
+    /// When it is tried next; only while it is queued or held.
     pub next_at: Option<Timestamp>,
     /// When it came to its end; only when delivered or parked.
     pub finished_at: Option<Timestamp>,
@@ -97,6 +105,8 @@ pub struct DeliveryRow {
 pub struct Reader {
     connection: Connection,
     path: PathBuf,
+    /// Where verdicts are; an earlier version kept none, and its database stays as it is until the notify role runs.
+    verdict_column: &'static str,
 }
 
 impl Reader {
@@ -109,7 +119,11 @@ impl Reader {
         fs::metadata(&path).map_err(|source| store::unreadable(&path, source))?;
         let connection = store::open_for_reading(&path)?;
         schema::DELIVERIES.check_readable(&connection, &path)?;
-        Ok(Self { connection, path })
+        let has_verdicts = connection
+            .prepare("SELECT 1 FROM pragma_table_info('announcements') WHERE name = 'verdict'")
+            .and_then(|mut column| column.exists([]))
+            .map_err(|source| StoreError::sqlite(&path, source))?;
+        Ok(Self { connection, path, verdict_column: if has_verdicts { "verdict" } else { "NULL" } })
     }
 
     /// The assessments of these sessions; a session without one is not in the answer.
@@ -163,7 +177,7 @@ fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
     let (kind, state): (String, String) = (row.get("kind")?, row.get("state")?);
     let state = DeliveryState::parse(&state).ok_or_else(|| invalid("state"))?;
     let next_at = match state {
-        DeliveryState::Queued => Some(timestamp(row.get("next_us")?)?),
+        DeliveryState::Held | DeliveryState::Queued => Some(timestamp(row.get("next_us")?)?),
         DeliveryState::Claimed | DeliveryState::Delivered | DeliveryState::Parked => None,
     };
     Ok(DeliveryRow {

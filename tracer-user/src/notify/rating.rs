@@ -8,13 +8,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::announce::{Announcer, Name};
 use super::assessor::Assessor;
 use super::outbox::Pending;
-use super::{OnStep, SharedOutbox, Step, backoff, chance, message};
+use super::route::Beginning;
+use super::{OnStep, SharedOutbox, Step, backoff, chance, groups};
 use crate::enrich::Facts;
 use crate::session::SessionKey;
 use crate::store::StoreError;
@@ -23,6 +24,7 @@ use crate::store::StoreError;
 pub(super) struct Rating {
     pub(super) outbox: SharedOutbox,
     pub(super) assessor: Rc<Assessor>,
+    pub(super) announcer: Rc<Announcer>,
     /// Rings when there is something to rate.
     pub(super) wake: Rc<Notify>,
     /// Those who send.
@@ -97,7 +99,7 @@ impl Rating {
     /// Rates a session and writes all messages that wait for it, until that succeeds.
     async fn settle(&self, session: SessionKey, facts: &Facts) -> anyhow::Result<()> {
         let mut failures = 0;
-        while let Err(error) = self.write(session, facts) {
+        while let Err(error) = self.try_to_settle(session, facts).await {
             failures += 1;
             pause_or_give_up(error, failures).await?;
         }
@@ -106,6 +108,13 @@ impl Rating {
             wake.notify_one();
         }
         Ok(())
+    }
+
+    async fn try_to_settle(&self, session: SessionKey, facts: &Facts) -> Result<(), StoreError> {
+        let waiting = self.outbox.borrow().pending_of(session)?;
+        let users = waiting.iter().filter_map(|waiting| groups::user_of(&waiting.event)).map(str::to_owned);
+        self.announcer.directory.ask(users).await;
+        self.write(session, facts)
     }
 
     fn write(&self, session: SessionKey, facts: &Facts) -> Result<(), StoreError> {
@@ -121,13 +130,18 @@ impl Rating {
                 self.assessor.rate_key(session, at, address, facts.clone())
             }
         };
-        let zone = TimeZone::system();
-        let words = |announcement: Pending| {
-            let message = message::compose(&announcement.event, Some((&rating.0, &rating.1)), &zone);
-            (announcement.id, message)
-        };
-        let messages: Vec<_> = waiting.into_iter().map(words).collect();
-        outbox.rate(session, &rating, &messages, Timestamp::now())
+        let now = Timestamp::now();
+        let mut beginning = outbox.beginning(session)?;
+        let mut finished = Vec::new();
+        for Pending { id, subject, kind, seq, event, .. } in waiting {
+            let name = Name { subject: &subject, kind, seq };
+            let announcement = self.announcer.finish(name, &event, Some(&rating), &beginning, now);
+            if beginning == Beginning::Undecided {
+                beginning = Beginning::of(Some(&announcement.verdict));
+            }
+            finished.push((id, announcement));
+        }
+        outbox.rate(session, &rating, &finished, now)
     }
 }
 

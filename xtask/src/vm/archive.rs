@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use super::directory;
+use super::machine::Machine;
 use crate::command;
 
 /// The keys of all releases, from Debian's package `debian-archive-keyring`.
@@ -25,9 +26,10 @@ impl std::fmt::Display for Unavailable {
 
 impl std::error::Error for Unavailable {}
 
-/// One release of Debian.
+/// One release of Debian for one kind of machine.
 pub(super) struct Archive {
     folder: PathBuf,
+    architecture: &'static str,
 }
 
 impl Archive {
@@ -35,8 +37,9 @@ impl Archive {
     ///
     /// # Errors
     /// [`Unavailable`] without a mirror that answers.
-    pub(super) fn open(suite: &str) -> Result<Self> {
-        let folder = directory().join("apt").join(suite);
+    pub(super) fn open(suite: &str, machine: &Machine) -> Result<Self> {
+        let architecture = machine.debian;
+        let folder = directory().join("apt").join(format!("{suite}-{architecture}"));
         for part in ["state/lists/partial", "cache/archives/partial"] {
             let part = folder.join(part);
             fs::create_dir_all(&part).with_context(|| format!("cannot create {}", part.display()))?;
@@ -45,15 +48,15 @@ impl Archive {
         fs::write(&sources, source(suite)?).with_context(|| format!("cannot write {}", sources.display()))?;
         let status = folder.join("status");
         fs::write(&status, "").with_context(|| format!("cannot write {}", status.display()))?;
-        let archive = Self { folder };
+        let archive = Self { folder, architecture };
         command::capture(archive.apt("apt-get").arg("update"))
             .map_err(|error| Unavailable(format!("Debian {suite} cannot be downloaded: {error:#}")))?;
         Ok(archive)
     }
 
     /// The package, and those of its dependencies that belong to a kernel.
-    pub(super) fn with_dependencies(&self, package: &str) -> Result<Vec<String>> {
-        let mut names = vec![package.to_owned()];
+    pub(super) fn with_dependencies(&self, package: String) -> Result<Vec<String>> {
+        let mut names = vec![package];
         let mut next = 0;
         while let Some(name) = names.get(next) {
             let told = command::capture(self.apt("apt-cache").args(["depends", "--important", name]))?;
@@ -90,6 +93,8 @@ impl Archive {
             format!("Dir::Cache={}", at("cache")),
             format!("Dir::Etc::SourceList={}", at("sources.list")),
             "Dir::Etc::SourceParts=/dev/null".to_owned(),
+            format!("APT::Architecture={}", self.architecture),
+            format!("APT::Architectures={}", self.architecture),
             "Acquire::Languages=none".to_owned(),
             "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
             "Acquire::Retries=3".to_owned(),

@@ -1,14 +1,19 @@
 //! The binaries that go into the guest: the tracer and the end-to-end suite, as `cargo test` builds them.
 //!
 //! The same profile as for the tests of this machine, so that nothing is built twice; what the emulator would be slow
-//! with is optimized there, too.
+//! with is optimized there, too. For another kind of machine, Rust's library is built as well: the compiler of the kernel
+//! programs has its sources, and so no toolchain has to be changed.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-use crate::{command, workspace};
+use super::directory;
+use super::machine::Machine;
+use crate::setup::BpfTools;
+use crate::{command, environment, workspace};
 
 /// Where they are on this machine. The suite finds the tracer by the path at which it was built.
 pub(super) struct Binaries {
@@ -33,15 +38,39 @@ struct Target {
 ///
 /// # Errors
 /// Something does not compile.
-pub(super) fn build() -> Result<Binaries> {
+pub(super) fn build(machine: &Machine, tools: &BpfTools) -> Result<Binaries> {
+    const WHAT: [&str; 6] = ["test", "--package", "tracer-user", "--test", "e2e", "--no-run"];
     let mut cargo = workspace::cargo();
-    cargo
-        .args(["test", "--package", "tracer-user", "--test", "e2e", "--no-run"])
-        .arg("--message-format=json-render-diagnostics");
+    if !machine.is_ours() {
+        cargo = Command::new(tools.compiler.sibling("cargo"));
+    }
+    cargo.args(WHAT).arg("--message-format=json-render-diagnostics");
+    if !machine.is_ours() {
+        for_another(machine, &mut cargo, tools);
+    }
     let told = command::capture(&mut cargo)?;
     let tracer = executable(&told, "bin", "login-tracer").context("cargo names no login-tracer")?;
     let suite = executable(&told, "test", "e2e").context("cargo names no end-to-end suite")?;
     Ok(Binaries { tracer, suite })
+}
+
+/// Makes cargo build for a machine that is not this one, Rust's library included.
+fn for_another(machine: &Machine, cargo: &mut Command, tools: &BpfTools) {
+    let compiler = format!("{}gcc", machine.toolchain);
+    let target = machine.target();
+    let variable = target.replace('-', "_");
+    environment::without_toolchain(cargo)
+        .current_dir(workspace::root())
+        .args(["-Z", "build-std=std,panic_unwind", "--target", &target, "--target-dir"])
+        .arg(directory().join("build"))
+        .env("RUSTC", &tools.compiler.rustc)
+        // Whatever wraps rustc on this machine was configured for another toolchain.
+        .env("RUSTC_WRAPPER", "")
+        .env(format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase()), &compiler)
+        .env(format!("CC_{variable}"), &compiler);
+    if tools.compiler.identity.stable {
+        cargo.env("RUSTC_BOOTSTRAP", "1");
+    }
 }
 
 fn executable(told: &str, kind: &str, name: &str) -> Option<PathBuf> {

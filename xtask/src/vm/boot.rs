@@ -11,17 +11,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use super::directory;
+use super::machine::Machine;
 use super::report::{Report, Said};
 use crate::say;
 
-pub(super) const EMULATOR: &str = "qemu-system-x86_64";
-
 /// How long the guest may be silent: booting and each scenario take far less.
 const SILENCE: Duration = Duration::from_secs(240);
-
-/// Everything that the emulator knows but `cmpxchg16b`: QEMU 7.2 now and then leaves nonsense in the flags after it, and
-/// Linux 6.12, which allocates memory with it, dies of that within minutes.
-const PROCESSOR: &str = "max,-cx16";
 
 /// The guest's memory in MiB: the image, unpacked, and what runs in it.
 const MEMORY: &str = "1536";
@@ -30,6 +25,7 @@ const MEMORY: &str = "1536";
 pub(super) struct Guest {
     /// The name of its kernel.
     pub(super) kernel: &'static str,
+    pub(super) machine: &'static Machine,
     pub(super) image: PathBuf,
     pub(super) initramfs: PathBuf,
     pub(super) processors: usize,
@@ -77,22 +73,25 @@ impl Guest {
 
     /// The kernel's messages go to the first serial port, the guest's words to the second, which is our pipe.
     fn start(&self, console: &Path) -> Result<Child> {
-        let mut emulator = Command::new(EMULATOR);
+        let Machine { emulator: program, arguments, console: port, voice, .. } = self.machine;
+        let mut emulator = Command::new(program);
         emulator
-            .args(["-accel", "tcg,thread=multi", "-cpu", PROCESSOR, "-m", MEMORY])
+            .args(*arguments)
+            .args(["-accel", "tcg,thread=multi", "-m", MEMORY])
             .args(["-smp", &self.processors.to_string()])
             .args(["-nic", "none", "-display", "none", "-monitor", "none", "-no-reboot"])
             .arg("-kernel")
             .arg(&self.image)
             .arg("-initrd")
             .arg(&self.initramfs)
-            .args(["-append", "console=ttyS0 panic=-1 quiet loglevel=4"])
+            .arg("-append")
+            .arg(format!("console={port} panic=-1 quiet loglevel=4 voice={voice}"))
             .arg("-serial")
             .arg(format!("file:{}", console.display()))
-            .args(["-serial", "stdio"])
+            .args(self.machine.second_port)
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
-        emulator.spawn().with_context(|| format!("cannot start {EMULATOR}"))
+        emulator.spawn().with_context(|| format!("cannot start {program}"))
     }
 }
 

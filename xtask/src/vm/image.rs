@@ -1,5 +1,6 @@
 //! What the guest boots from: archives in memory, unpacked by the kernel in their order. The first is Debian's userland,
-//! made once; the second has this run's binaries and orders.
+//! made once; the last has this run's binaries and orders. Another kind of machine takes the userland of this one for its
+//! configuration, which only programs that run here can make, and has its own programs put over it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,6 +13,7 @@ use super::archive::{self, Archive};
 use super::binaries::Binaries;
 use super::directory;
 use super::kernels::{Files, Kernel};
+use super::machine::{AMD64, Machine};
 use super::tiers::Tier;
 use crate::{command, say};
 
@@ -26,28 +28,57 @@ const LEFT_OUT: [&str; 4] =
 const REMOVED: &str = "cd \"$1\" && rm -rf var/lib/apt var/cache usr/share/zoneinfo usr/share/perl* usr/bin/perl* \
     usr/lib/*/perl* usr/lib/*/libperl* usr/lib/*/gconv usr/lib/udev";
 
+/// What Debian's packages take for granted: /bin is /usr/bin. The configured userland has it from a package's script.
+const MERGED: &str =
+    "for part in bin sbin lib; do mkdir -p \"$1/usr/$part\" && ln -s usr/$part \"$1/$part\"; done";
+
 /// The guest's first process.
 const INIT: &str = include_str!("init.sh");
 
 /// How long one tier may take in the guest, in seconds: the whole suite takes about a quarter of it.
 pub(super) const TIER_SECONDS: u64 = 3600;
 
-/// The userland as an archive for the kernel; made where it is not there yet.
+/// The userland as archives for the kernel; made where it is not there yet.
 ///
 /// # Errors
 /// [`super::Unavailable`] without a mirror; others when it cannot be made.
-pub(super) fn ensure() -> Result<PathBuf> {
+pub(super) fn ensure(machine: &Machine) -> Result<Vec<PathBuf>> {
+    let ours = made(&AMD64, |mmdebstrap| {
+        mmdebstrap.arg("--variant=essential").arg(format!("--include={}", PACKAGES.join(",")));
+    })?;
+    if machine.is_ours() {
+        return Ok(vec![ours]);
+    }
+    let packages = installed(&ours)?;
+    let theirs = made(machine, |mmdebstrap| {
+        mmdebstrap.arg("--variant=extract").arg(format!("--include={}", packages.join(",")));
+        mmdebstrap.arg(format!("--setup-hook={MERGED}"));
+    })?;
+    Ok(vec![ours, theirs])
+}
+
+/// The names of the packages in an archive.
+fn installed(image: &Path) -> Result<Vec<String>> {
+    let mut bsdtar = Command::new("bsdtar");
+    let status = command::capture(bsdtar.arg("-xOf").arg(image).arg("./var/lib/dpkg/status"))?;
+    Ok(status.lines().filter_map(|line| line.strip_prefix("Package: ")).map(str::to_owned).collect())
+}
+
+/// The archive for a kind of machine, whose making is described by arguments for mmdebstrap.
+fn made(machine: &Machine, describe: impl FnOnce(&mut Command)) -> Result<PathBuf> {
     let suite = archive::own_suite();
-    let image = directory().join(format!("{suite}.cpio"));
+    let name = format!("{suite}-{}", machine.debian);
+    let image = directory().join(format!("{name}.cpio"));
     if image.is_file() {
         return Ok(image);
     }
     // Tells whether there is a mirror at all: what fails after that is a defect.
-    Archive::open(&suite)?;
-    say(format!("making the guest's userland from Debian {suite}"));
-    let tar = directory().join(format!("{suite}.tar"));
+    Archive::open(&suite, machine)?;
+    say(format!("making the guest's userland from Debian {suite} for {}", machine.debian));
+    let tar = directory().join(format!("{name}.tar"));
     let mut mmdebstrap = Command::new("mmdebstrap");
-    mmdebstrap.args(["--quiet", "--variant=essential"]).arg(format!("--include={}", PACKAGES.join(",")));
+    mmdebstrap.arg("--quiet").arg(format!("--architectures={}", machine.debian));
+    describe(&mut mmdebstrap);
     for path in LEFT_OUT {
         mmdebstrap.arg(format!("--dpkgopt=path-exclude={path}"));
     }
@@ -70,7 +101,7 @@ pub(super) fn ensure() -> Result<PathBuf> {
 /// # Errors
 /// A file cannot be read or written.
 pub(super) fn with_payload(
-    image: &Path,
+    userland: &[PathBuf],
     kernel: &Kernel,
     files: &Files,
     binaries: &Binaries,
@@ -94,15 +125,18 @@ pub(super) fn with_payload(
         // At the path that it has here.
         let place = root.join(binary.strip_prefix("/").context("a binary's path is not absolute")?);
         write(&place, b"", 0o755)?;
-        command::run(Command::new("strip").arg("-o").arg(&place).arg(binary))?;
+        let strip = format!("{}strip", kernel.machine.toolchain);
+        command::run(Command::new(strip).arg("-o").arg(&place).arg(binary))?;
     }
     let overlay = beside(&root, "cpio");
     let mut bsdtar = Command::new("bsdtar");
     bsdtar.args(["--format=newc", "--uid=0", "--gid=0", "-cf"]).arg(&overlay).arg("-C").arg(&root).arg(".");
     command::capture(&mut bsdtar)?;
     let initramfs = beside(&root, "initramfs");
-    let mut bytes = fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
-    bytes.extend(fs::read(&overlay).with_context(|| format!("cannot read {}", overlay.display()))?);
+    let mut bytes = Vec::new();
+    for layer in userland.iter().chain([&overlay]) {
+        bytes.extend(fs::read(layer).with_context(|| format!("cannot read {}", layer.display()))?);
+    }
     fs::write(&initramfs, bytes).with_context(|| format!("cannot write {}", initramfs.display()))?;
     Ok(initramfs)
 }

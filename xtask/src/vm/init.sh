@@ -1,6 +1,6 @@
 #!/bin/bash
 # The first process of the guest: mounts what programs expect, runs the suite once for each tier, tells what came of it
-# on the second serial port, and powers off. Lines that begin with "@@" are for the task that started the guest.
+# on the serial port that the kernel's command line names, and powers off. Lines that begin with "@@" are for the task that started the guest.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 on() { mkdir -p "$2" && mount -t "$1" "$1" "$2" ${3:+-o "$3"}; }
 on proc /proc; on sysfs /sys; on devtmpfs /dev
@@ -9,8 +9,9 @@ on devpts /dev/pts mode=620,ptmxmode=666; on tmpfs /dev/shm
 on tmpfs /run mode=755; mkdir -p /tmp && chmod 1777 /tmp
 on securityfs /sys/kernel/security; on tracefs /sys/kernel/tracing; on bpf /sys/fs/bpf mode=700
 on cgroup2 /sys/fs/cgroup
-stty -F /dev/ttyS1 raw -echo
-exec </dev/null >/dev/ttyS1 2>&1
+voice=/dev/$(sed -n 's/.*voice=\([^ ]*\).*/\1/p' /proc/cmdline)
+stty -F "$voice" raw -echo
+exec </dev/null >"$voice" 2>&1
 hostname guest
 busybox ifconfig lo 127.0.0.1 up
 [ ! -e /payload/overlay.ko ] || busybox insmod /payload/overlay.ko || echo "overlay cannot be loaded"

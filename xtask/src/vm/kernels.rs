@@ -8,31 +8,50 @@ use anyhow::{Context as _, Result};
 
 use super::archive::Archive;
 use super::directory;
+use super::machine::{AMD64, ARM64, Machine};
 use crate::{command, say};
 
 /// A stock kernel.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Kernel {
     pub(super) name: &'static str,
+    pub(super) machine: &'static Machine,
     /// The release of Debian whose kernel it is.
     suite: &'static str,
-    /// The package, or one that depends on it.
-    package: &'static str,
     /// The tiers that it has; a kernel that lacks one of these has failed.
     pub(super) tiers: &'static [&'static str],
     /// Whether it is used where nobody asked for others.
     pub(super) usual: bool,
 }
 
-const CLOUD: &str = "linux-image-cloud-amd64";
 const ALL: &[&str] = &["fentry", "kprobe", "tracepoint", "classic"];
+/// What kernels for arm64 have before 6.4: functions cannot call programs directly there.
+const WITHOUT_FENTRY: &[&str] = &["kprobe", "tracepoint", "classic"];
 
-pub(super) const KERNELS: [Kernel; 4] = [
-    Kernel { name: "5.10", suite: "bullseye", package: CLOUD, tiers: ALL, usual: false },
-    Kernel { name: "6.1", suite: "bookworm", package: CLOUD, tiers: ALL, usual: true },
-    Kernel { name: "6.12", suite: "trixie", package: CLOUD, tiers: ALL, usual: true },
-    Kernel { name: "newest", suite: "sid", package: CLOUD, tiers: ALL, usual: false },
+pub(super) const KERNELS: [Kernel; 6] = [
+    Kernel::new("5.10", &AMD64, "bullseye", ALL),
+    Kernel { usual: true, ..Kernel::new("6.1", &AMD64, "bookworm", ALL) },
+    Kernel { usual: true, ..Kernel::new("6.12", &AMD64, "trixie", ALL) },
+    Kernel::new("newest", &AMD64, "sid", ALL),
+    Kernel::new("6.1-arm64", &ARM64, "bookworm", WITHOUT_FENTRY),
+    Kernel::new("6.12-arm64", &ARM64, "trixie", ALL),
 ];
+
+impl Kernel {
+    const fn new(
+        name: &'static str,
+        machine: &'static Machine,
+        suite: &'static str,
+        tiers: &'static [&'static str],
+    ) -> Self {
+        Self { name, machine, suite, tiers, usual: false }
+    }
+
+    /// Debian's smallest: for virtual machines.
+    fn package(&self) -> String {
+        format!("linux-image-cloud-{}", self.machine.debian)
+    }
+}
 
 pub(super) fn named(name: &str) -> Option<&'static Kernel> {
     KERNELS.iter().find(|kernel| kernel.name == name)
@@ -62,11 +81,11 @@ pub(super) fn ensure(kernel: &Kernel) -> Result<Files> {
     if files.image.is_file() && files.overlay.is_file() {
         return Ok(files);
     }
-    say(format!("downloading the kernel of Debian {}", kernel.suite));
-    let archive = Archive::open(kernel.suite)?;
+    say(format!("downloading the kernel of Debian {} for {}", kernel.suite, kernel.machine.debian));
+    let archive = Archive::open(kernel.suite, kernel.machine)?;
     let unpacked = directory().join("unpacked");
     fresh(&unpacked)?;
-    for package in archive.download(&archive.with_dependencies(kernel.package)?, &unpacked)? {
+    for package in archive.download(&archive.with_dependencies(kernel.package())?, &unpacked)? {
         unpack(&package, &unpacked)?;
     }
     let image = find(&unpacked, "vmlinuz").context("the packages hold no kernel")?;

@@ -279,6 +279,30 @@ impl<'a, 'p> Section<'a, 'p> {
         self.checked(key, checked)
     }
 
+    /// A list of texts that may be empty.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &'static str,
+        check: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        if matches!(self.table.get(key)?.get_ref(), DeValue::Array(items) if items.is_empty()) {
+            return Some(Vec::new());
+        }
+        self.texts(key, check)
+    }
+
+    /// A date or time as TOML knows them, or as a text.
+    pub(super) fn date<T>(
+        &mut self,
+        key: &'static str,
+        check: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        if let DeValue::Datetime(date) = self.table.get(key)?.get_ref() {
+            return self.checked(key, check(&date.to_string()));
+        }
+        self.text(key, check)
+    }
+
     /// `true` or `false`.
     pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
         let value = self.table.get(key)?.get_ref();

@@ -201,7 +201,10 @@ impl Outbox {
                 .execute(params![attempt.delivery, state.as_str(), next, finished, why, attempt.receipt])?;
             let result = match state {
                 DeliveryState::Queued => "failed",
-                DeliveryState::Claimed | DeliveryState::Delivered | DeliveryState::Parked => state.as_str(),
+                DeliveryState::Held
+                | DeliveryState::Claimed
+                | DeliveryState::Delivered
+                | DeliveryState::Parked => state.as_str(),
             };
             connection
                 .prepare_cached(

@@ -4,7 +4,7 @@
 
 use crate::store::schema::Schema;
 
-pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST, RECEIPTS] };
+pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST, RECEIPTS, ROUTES] };
 
 const FIRST: &str = "
     -- How far each sessions.db was read. Row numbers of another store mean something else.
@@ -77,6 +77,14 @@ const FIRST: &str = "
 /// What the service calls a message that it took, for those that refer to it: a thread is answered by its name.
 const RECEIPTS: &str = "ALTER TABLE deliveries ADD COLUMN receipt TEXT;";
 
+/// Why an announcement goes where it goes. Deliveries are made when that is decided: those that an earlier version made
+/// before are made again then, with the same ids. Deliveries may be `held` now, and are in the queue from `next_us` on.
+const ROUTES: &str = "
+    ALTER TABLE announcements ADD COLUMN verdict TEXT;
+    DELETE FROM deliveries WHERE announcement IN (SELECT id FROM announcements WHERE message IS NULL);
+    CREATE INDEX deliveries_held ON deliveries (next_us) WHERE state = 'held';
+";
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -91,9 +99,10 @@ mod tests {
         Schema { steps: &[FIRST] }.apply(&connection, Path::new("delivery.db")).unwrap();
         connection
             .execute_batch(
-                "INSERT INTO announcements (id, subject, kind, seq, event) VALUES (1, 's', 'opened', 1, '{}');
+                "INSERT INTO announcements (id, subject, kind, seq, event, message)
+                     VALUES (1, 's', 'opened', 1, '{}', '{}'), (2, 's', 'closed', 2, '{}', NULL);
                  INSERT INTO deliveries (id, announcement, sink, state, attempts, next_us)
-                     VALUES (x'01', 1, 'ops', 'queued', 3, 7);",
+                     VALUES (x'01', 1, 'ops', 'queued', 3, 7), (x'02', 2, 'ops', 'queued', 0, 7);",
             )
             .unwrap();
         for _ in 0..2 {
@@ -105,5 +114,9 @@ mod tests {
             })
             .unwrap();
         assert_eq!(found, ("ops".to_owned(), 3, None));
+        // What is not finished is decided anew.
+        let deliveries: i64 =
+            connection.query_row("SELECT count(*) FROM deliveries", [], |row| row.get(0)).unwrap();
+        assert_eq!(deliveries, 1);
     }
 }
