@@ -3,6 +3,7 @@
 //! Changes nothing and works for everybody; what only root may see is named as not seen.
 
 mod rules;
+mod sources;
 
 use std::fs;
 use std::io;
@@ -61,15 +62,8 @@ fn config_part(global: &Global, loaded: &Result<Config, ConfigError>) -> Part {
             let mut findings = vec![
                 config_file(&path, config),
                 Finding::good("sinks", sinks(config)),
-                match &config.enrich.threat_jammer {
-                    Some(service) => Finding::good("reputation", &service.base_url),
-                    None => Finding::note(
-                        "reputation",
-                        "not configured: the risk of remote addresses stays unknown",
-                        "add [enrich.threat_jammer] with a token",
-                    ),
-                },
             ];
+            findings.extend(sources::findings(config));
             findings.extend(rules::findings(config));
             findings
         }

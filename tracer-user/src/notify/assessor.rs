@@ -36,6 +36,12 @@ impl Assessor {
         Self { state_dir, enricher, accounts: Accounts::default(), risk, zone, reader: RefCell::new(None) }
     }
 
+    /// With another time zone than this host's.
+    #[must_use]
+    pub fn in_zone(self, zone: TimeZone) -> Self {
+        Self { zone, ..self }
+    }
+
     pub fn enricher(&self) -> &Rc<Enricher> {
         &self.enricher
     }
