@@ -14,6 +14,7 @@ mod look_ups;
 mod outages;
 mod positions;
 mod queue;
+mod reassessment;
 #[path = "../root.rs"]
 mod root;
 mod routes;

@@ -59,10 +59,7 @@ fn config_part(global: &Global, loaded: &Result<Config, ConfigError>) -> Part {
     let shown = path.display().to_string();
     let findings = match loaded {
         Ok(config) => {
-            let mut findings = vec![
-                config_file(&path, config),
-                Finding::good("sinks", sinks(config)),
-            ];
+            let mut findings = vec![config_file(&path, config), Finding::good("sinks", sinks(config))];
             findings.extend(sources::findings(config));
             findings.extend(rules::findings(config));
             findings
