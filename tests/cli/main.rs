@@ -15,6 +15,7 @@ mod json;
 mod notify_test;
 mod readers;
 mod replay;
+mod risk;
 #[path = "../root.rs"]
 mod root;
 mod route;
