@@ -68,6 +68,9 @@ pub(crate) fn messages() -> Vec<(&'static str, Delivery)> {
         ("gained", gained(&polite, "/usr/bin/sudo")),
         ("foreign sshd", foreign(&polite, "/home/alice/sshd")),
         ("events lost", lost()),
+        ("sink suspended", suspended(&polite)),
+        ("sink suspended, hostile", suspended(&hostile)),
+        ("messages lost", messages_lost(&polite)),
     ]
 }
 
@@ -99,6 +102,27 @@ pub(crate) fn foreign(strangers: &Strangers, exe: &str) -> Delivery {
 pub(crate) fn lost() -> Delivery {
     let event = Event::EventsLost { host: "web-1".to_owned(), at: at("2026-11-21T08:05:34Z"), count: 17 };
     Delivery { subject: "0b6fd3c4-1f8f-5a53-9d5c-6a0e3c1f0a11/7".to_owned(), ..delivery(event, None) }
+}
+
+pub(crate) fn suspended(strangers: &Strangers) -> Delivery {
+    let event = Event::SinkSuspended {
+        host: strangers.host.clone(),
+        at: at("2026-11-21T08:07:00Z"),
+        sink: "team".to_owned(),
+        why: format!("HTTP 404: {}", strangers.reason),
+    };
+    Delivery { subject: "sink/team/1763712420000000".to_owned(), ..delivery(event, None) }
+}
+
+pub(crate) fn messages_lost(strangers: &Strangers) -> Delivery {
+    let event = Event::MessagesLost {
+        host: strangers.host.clone(),
+        at: at("2026-11-21T08:08:00Z"),
+        sink: "team".to_owned(),
+        expired: 1,
+        dropped: 2000,
+    };
+    Delivery { subject: "sink/team/1763712480000000".to_owned(), ..delivery(event, None) }
 }
 
 fn delivery(event: Event, facts: Option<Facts>) -> Delivery {

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod findings;
 mod notify;
 mod notify_test;
+pub mod queue;
 pub mod replay;
 pub mod route;
 pub mod rules;
@@ -97,6 +98,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Rules(args) => rules::run(args, global),
         Command::Attempts(args) => attempts::run(args, &state_dir),
         Command::Findings(args) => findings::run(args, &state_dir),
+        Command::Queue(command) => queue::run(command, &state_dir),
         Command::Replay(args) => replay::run(args),
         Command::Check => check::run(global, &state_dir),
         Command::Unload => unload::run(&state_dir),

@@ -4,16 +4,19 @@
 //! sense. [`file`] is the TOML as people write it, [`parse`] turns one into the other and reports all problems at once.
 
 use std::fmt;
+use std::time::Duration;
 
 mod enrich;
 pub mod file;
 pub mod parse;
+mod queue;
 mod risk;
 mod route;
 mod sink;
 
 pub use self::enrich::*;
 pub use self::file::{ConfigError, Secrets, load};
+pub use self::queue::{PaceChoice, Queueing, Rate};
 pub use self::risk::*;
 pub use self::route::*;
 pub use self::sink::*;
@@ -99,6 +102,12 @@ pub enum ProbeLog {
 pub struct Notify {
     /// The unprivileged account that the notify role runs as when it is started by root.
     pub user: String,
+    /// How long what was delivered or given up stays listed.
+    pub keep_delivered: Duration,
+}
+
+impl Notify {
+    pub const DEFAULT_KEEP_DELIVERED: Duration = Duration::from_secs(90 * 24 * 3600);
 }
 
 impl Default for Config {
@@ -106,12 +115,22 @@ impl Default for Config {
         Self {
             host_name: None,
             trace: Trace::default(),
-            notify: Notify { user: "login-tracer".to_owned() },
+            notify: Notify::default(),
             enrich: Enrich::default(),
             risk: Risk::default(),
-            sinks: vec![Sink { name: "console".to_owned(), kind: SinkKind::Console }],
+            sinks: vec![Sink {
+                name: "console".to_owned(),
+                kind: SinkKind::Console,
+                queue: Queueing::default(),
+            }],
             rules: Rules::default(),
         }
+    }
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        Self { user: "login-tracer".to_owned(), keep_delivered: Self::DEFAULT_KEEP_DELIVERED }
     }
 }
 
@@ -129,7 +148,7 @@ impl Default for Trace {
 }
 
 /// A value that must never be seen: it has no `Display`, and `Debug` hides it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
 
 impl Secret {

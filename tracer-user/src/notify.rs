@@ -12,17 +12,22 @@ pub mod record; // the same for programs
 
 mod announce; // finishes announcements: words, verdict, deliveries
 pub mod assessor; // a session, and everything about it -> its rating
+pub mod control; // changes by hand
 pub mod groups; // who is in which group of this host
 pub mod intake; // sessions.db -> outbox
+mod news; // what the role tells about itself
 mod rating; // look-ups -> assessments and messages
 mod reassessment; // what becomes known later -> assessments and messages
 mod release; // the end of quiet hours
 pub mod route; // where a change goes; pure
+mod upkeep; // limits and clearing up
 mod watch; // wakes the intake
 mod worker; // outbox -> one sink
 
 pub mod backoff; // how long to wait after a failure; pure
+mod mark; // recognises a configuration
 pub mod outcome; // what an answer means; pure
+pub mod pace; // how fast a sink may be sent to; pure
 pub mod sink; // one file for each service
 
 pub mod rehearsal; // an example through every sink
@@ -43,16 +48,20 @@ use tokio::task::{JoinSet, LocalSet};
 
 use self::announce::Announcer;
 use self::assessor::Assessor;
+use self::control::Control;
 use self::groups::Directory;
 use self::intake::Intake;
-use self::outbox::Outbox;
+use self::news::Herald;
+use self::outbox::{Limits, Outbox};
+use self::pace::Pace;
 use self::rating::Rating;
 use self::reassessment::Reassessment;
 use self::release::Release;
 use self::sink::http::Clients;
+use self::upkeep::Upkeep;
 use self::watch::Watch;
-use self::worker::Worker;
-use crate::config::Config;
+use self::worker::{Bells, Worker};
+use crate::config::{Config, Sink};
 use crate::enrich::abuseipdb::AbuseIpdb;
 use crate::enrich::crowdsec::CrowdSec;
 use crate::enrich::greynoise::GreyNoise;
@@ -124,6 +133,10 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         tracing::warn!(%error, "expired look-ups cannot be forgotten yet");
     }
     let names: Vec<&str> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
+    let sinks: Vec<_> = config.sinks.iter().map(|sink| (sink.name.as_str(), sink.kind.as_str())).collect();
+    outbox.register_sinks(&sinks)?;
+    let marks = marks(config, state_dir);
+    resume_corrected(&mut outbox, config, &marks)?;
     for (sink, waiting) in outbox.orphaned(&names)? {
         tracing::warn!(%sink, waiting, "deliveries wait for a sink that is not configured");
     }
@@ -133,16 +146,25 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
     let assessor = Rc::new(Assessor::new(state_dir.to_owned(), enricher, config.risk.clone()));
     let (stop, stopped) = channel::channel(false);
     let mut workers = JoinSet::new();
-    let mut worker_bells = Vec::new();
-    for configured in &config.sinks {
-        let wake = Rc::new(Notify::new());
-        worker_bells.push(Rc::clone(&wake));
+    let bells: Vec<_> = config.sinks.iter().map(|_| Bells::default()).collect();
+    let worker_bells: Vec<_> = bells.iter().map(|bells| Rc::clone(&bells.work)).collect();
+    let host = config.host_name.clone().unwrap_or_else(host_name);
+    let herald = Rc::new(Herald {
+        host: host.clone(),
+        sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
+        wake: worker_bells.clone(),
+    });
+    for ((configured, bells), mark) in config.sinks.iter().zip(&bells).zip(marks) {
         let worker = Worker {
             name: configured.name.clone(),
             sink: sink::open(&configured.kind, &clients)
                 .with_context(|| format!("cannot open the sink {}", configured.name))?,
             outbox: Rc::clone(&outbox),
-            wake,
+            pace: Pace::new(&sink::pace(&configured.kind, configured.queue.pace)),
+            at_once: sink::at_once(&configured.kind),
+            mark,
+            herald: Rc::clone(&herald),
+            bells: bells.clone(),
             stop: stopped.clone(),
             on_step: Rc::clone(&on_step),
         };
@@ -161,15 +183,26 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         wake_workers: worker_bells.clone(),
     };
     // Those who have something to do when deliveries were made.
-    let bells: Vec<_> = worker_bells.into_iter().chain([release_bell]).collect();
+    let wake: Vec<_> = worker_bells.into_iter().chain([release_bell]).collect();
     let rating_bell = Rc::new(Notify::new());
     let rating = Rating {
         outbox: Rc::clone(&outbox),
         assessor: Rc::clone(&assessor),
         announcer: Rc::clone(&announcer),
         wake: Rc::clone(&rating_bell),
-        wake_workers: bells.clone(),
+        wake_workers: wake.clone(),
         on_step: Rc::clone(&on_step),
+    };
+    let upkeep = Upkeep {
+        outbox: Rc::clone(&outbox),
+        sinks: config.sinks.iter().map(|sink| (sink.name.clone(), limits(sink))).collect(),
+        keep: config.notify.keep_delivered,
+        herald,
+    };
+    let control = Control {
+        outbox: Rc::clone(&outbox),
+        bells,
+        listener: Control::listen(state_dir).context("cannot listen at the queue's socket")?,
     };
     let (late, late_bell) = (Rc::new(RefCell::new(Vec::new())), Rc::new(Notify::new()));
     let (inbox, bell) = (Rc::clone(&late), Rc::clone(&late_bell));
@@ -183,16 +216,16 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         announcer: Rc::clone(&announcer),
         late,
         wake: late_bell,
-        wake_workers: bells.clone(),
+        wake_workers: wake.clone(),
     });
     let intake = Intake {
         reassessment: Rc::clone(&reassessment),
         state_dir: state_dir.to_owned(),
         outbox,
         assessor,
-        host: config.host_name.clone().unwrap_or_else(host_name),
+        host,
         announcer,
-        wake: bells.into_iter().chain([rating_bell]).collect(),
+        wake: wake.into_iter().chain([rating_bell]).collect(),
         on_step,
     };
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -204,6 +237,8 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         ended = intake.run(watch) => ended,
         ended = rating.run() => ended,
         ended = release.run() => ended,
+        ended = upkeep.run() => ended,
+        ended = control.run() => ended,
         () = reassessment.run() => Ok(()),
         Some(ended) = workers.join_next() => ended.context("a sink's worker broke off")?,
     };
@@ -215,6 +250,40 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         tracing::info!("a sink has not answered yet; what it was sent is sent again after the next start");
     }
     ended
+}
+
+/// The marks of the sinks' configurations, in their order. Without a key there are none, and a suspended sink is tried
+/// again at the next start.
+fn marks(config: &Config, state_dir: &Path) -> Vec<Vec<u8>> {
+    match mark::key(state_dir) {
+        Ok(key) => config.sinks.iter().map(|sink| mark::mark(&key, &sink.kind)).collect(),
+        Err(error) => {
+            tracing::warn!(%error, "changes of a suspended sink's configuration cannot be recognised");
+            vec![Vec::new(); config.sinks.len()]
+        }
+    }
+}
+
+/// Resumes sinks that were suspended with another configuration than they have now.
+fn resume_corrected(outbox: &mut Outbox, config: &Config, marks: &[Vec<u8>]) -> Result<(), StoreError> {
+    for (name, then) in outbox.suspended()? {
+        let now = config.sinks.iter().zip(marks).find(|(sink, _)| sink.name == name).map(|(_, mark)| mark);
+        match now {
+            Some(now) if *now == then && !now.is_empty() => {
+                tracing::warn!(sink = %name, "is suspended still: its configuration is the one that was refused");
+            }
+            Some(_) => {
+                outbox.resume(&name, Timestamp::now())?;
+                tracing::info!(sink = %name, "its configuration has changed: it is tried again");
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn limits(sink: &Sink) -> Limits {
+    Limits { max_age: sink.queue.max_age, max_queued: sink.queue.max_queued }
 }
 
 /// Creates the role's folder where it is missing.

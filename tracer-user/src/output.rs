@@ -8,6 +8,7 @@ pub mod calculation;
 pub mod findings;
 pub mod json;
 pub mod log;
+pub mod queue;
 pub mod session;
 pub mod table;
 pub mod verdict;

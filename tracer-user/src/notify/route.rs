@@ -80,7 +80,9 @@ impl<'a> Case<'a> {
             Event::ForeignSshd { host, foreign, .. } => {
                 (foreign.run_by.user.as_deref().into_iter().collect(), host)
             }
-            Event::EventsLost { host, .. } => (Vec::new(), host),
+            Event::EventsLost { host, .. }
+            | Event::SinkSuspended { host, .. }
+            | Event::MessagesLost { host, .. } => (Vec::new(), host),
         };
         let subject = event.subject();
         Self {
@@ -117,6 +119,7 @@ pub fn kind_of(event: &Event) -> Kind {
         Event::Raised { .. } => Kind::Raised,
         Event::ForeignSshd { .. } => Kind::Finding,
         Event::EventsLost { .. } => Kind::Loss,
+        Event::SinkSuspended { .. } | Event::MessagesLost { .. } => Kind::Agent,
     }
 }
 

@@ -338,8 +338,8 @@ fn insert_deliveries(
         };
         connection
             .prepare_cached(
-                "INSERT INTO deliveries (id, announcement, session_key, sink, state, attempts, next_us)
-                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
+                "INSERT INTO deliveries (id, announcement, session_key, sink, state, attempts, next_us, queued_us)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?6)",
             )?
             .execute(params![
                 delivery.id,
@@ -372,6 +372,6 @@ fn refresh(connection: &Connection, session: SessionKey, known: &Subject) -> rus
     Ok(())
 }
 
-fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+pub(super) fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
