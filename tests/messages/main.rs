@@ -16,7 +16,7 @@ mod slack;
 use expect_test::expect_file;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use login_tracer::assess::{Assessment, Login, assess};
+use login_tracer::assess::{Assessment, Level, Login, assess};
 use login_tracer::config::Risk;
 use login_tracer::enrich::address::Scope;
 use login_tracer::enrich::{Fact, Facts, Network, Place, Reputation, Why};
@@ -44,6 +44,13 @@ fn login_of_medium_risk() {
 #[test]
 fn login_of_high_risk() {
     check("login-high", &opened("root", ADDRESS), &facts(91, "Listed as TOR exit and brute forcing host"));
+}
+
+#[test]
+fn a_session_that_is_riskier_than_it_was() {
+    let subject = subject("alice", ADDRESS);
+    let event = Event::Raised { subject, at: at("2026-11-21T08:09:00Z"), from: Level::Low };
+    check("raised", &event, &facts(91, "Listed as brute forcing host"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! A message is finished text: strangers' names in it went through [`crate::sanitize`], times are in the host's time
 //! zone. It is stored before it is sent, so a repetition says the same. A sink escapes for its own markup and lays it out.
 
+mod event;
 mod inside;
 mod method;
 mod queue;
@@ -14,113 +15,17 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::event::Event;
 use super::outbox::Delivery;
 use crate::assess::{Assessment, Level, Reason};
 use crate::enrich::{Fact, Facts, Network, Place, Why};
 use crate::sanitize;
-use crate::session::{Auth, End, Escalation, ForeignSshd, Session};
+use crate::session::{Auth, End, Session};
 
 /// Longest name that is shown, in characters: user, host, network, city.
 const NAME_CHARS: usize = 64;
 /// Longest reason that is shown, in characters.
 const REASON_CHARS: usize = 300;
-
-/// A change that is told, with what the message needs to know of its session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Event {
-    Opened(Subject),
-    Closed {
-        subject: Subject,
-        at: Timestamp,
-        end: End,
-    },
-    /// A process of the session has a user id that it had not.
-    Escalated {
-        subject: Subject,
-        at: Timestamp,
-        how: Escalation,
-    },
-    /// What became known of the session since makes it riskier than it was told to be.
-    Raised {
-        subject: Subject,
-        at: Timestamp,
-        /// What it was before.
-        from: Level,
-    },
-    /// An sshd was started that is not this host's.
-    ForeignSshd {
-        host: String,
-        at: Timestamp,
-        foreign: ForeignSshd,
-    },
-    EventsLost {
-        host: String,
-        at: Timestamp,
-        count: u64,
-    },
-    /// A sink is gone; its messages wait.
-    SinkSuspended {
-        host: String,
-        at: Timestamp,
-        sink: String,
-        why: String,
-    },
-    /// Messages for a sink were given up.
-    MessagesLost {
-        host: String,
-        at: Timestamp,
-        sink: String,
-        /// Too old.
-        expired: u64,
-        /// Too many.
-        dropped: u64,
-    },
-}
-
-impl Event {
-    /// The session that it is about; `None` for news of the tracer itself.
-    pub fn subject(&self) -> Option<&Subject> {
-        match self {
-            Self::Opened(subject)
-            | Self::Closed { subject, .. }
-            | Self::Escalated { subject, .. }
-            | Self::Raised { subject, .. } => Some(subject),
-            Self::ForeignSshd { .. }
-            | Self::EventsLost { .. }
-            | Self::SinkSuspended { .. }
-            | Self::MessagesLost { .. } => None,
-        }
-    }
-
-    /// When it happened.
-    pub fn at(&self) -> Timestamp {
-        match self {
-            Self::Opened(subject) => subject.opened_at,
-            Self::Closed { at, .. }
-            | Self::Escalated { at, .. }
-            | Self::Raised { at, .. }
-            | Self::ForeignSshd { at, .. }
-            | Self::EventsLost { at, .. }
-            | Self::SinkSuspended { at, .. }
-            | Self::MessagesLost { at, .. } => *at,
-        }
-    }
-
-    /// The same event of a session that became better known.
-    pub fn with_subject(self, known: Subject) -> Self {
-        match self {
-            Self::Opened(_) => Self::Opened(known),
-            Self::Closed { at, end, .. } => Self::Closed { subject: known, at, end },
-            Self::Escalated { at, how, .. } => Self::Escalated { subject: known, at, how },
-            Self::Raised { at, from, .. } => Self::Raised { subject: known, at, from },
-            Self::ForeignSshd { .. }
-            | Self::EventsLost { .. }
-            | Self::SinkSuspended { .. }
-            | Self::MessagesLost { .. } => self,
-        }
-    }
-}
 
 /// Who came, to where and from where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
