@@ -107,7 +107,10 @@ pub(super) fn user_of(event: &Event) -> Option<&str> {
             subject.user.as_deref()
         }
         Event::ForeignSshd { foreign, .. } => foreign.run_by.user.as_deref(),
-        Event::EventsLost { .. } | Event::SinkSuspended { .. } | Event::MessagesLost { .. } => None,
+        Event::EventsLost { .. }
+        | Event::SinkSuspended { .. }
+        | Event::MessagesLost { .. }
+        | Event::Group { .. } => None,
     }
 }
 

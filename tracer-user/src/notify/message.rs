@@ -3,9 +3,12 @@
 //! A message is finished text: strangers' names in it went through [`crate::sanitize`], times are in the host's time
 //! zone. It is stored before it is sent, so a repetition says the same. A sink escapes for its own markup and lays it out.
 
+mod group;
 mod inside;
 mod method;
 mod queue;
+
+pub use self::group::group;
 
 use std::net::SocketAddr;
 
@@ -69,6 +72,14 @@ pub enum Event {
         /// Too many.
         dropped: u64,
     },
+    /// Several changes, told together.
+    Group {
+        host: String,
+        /// When the first of them happened, and the last.
+        at: Timestamp,
+        until: Timestamp,
+        count: u32,
+    },
 }
 
 impl Event {
@@ -81,7 +92,8 @@ impl Event {
             Self::ForeignSshd { .. }
             | Self::EventsLost { .. }
             | Self::SinkSuspended { .. }
-            | Self::MessagesLost { .. } => None,
+            | Self::MessagesLost { .. }
+            | Self::Group { .. } => None,
         }
     }
 
@@ -94,7 +106,8 @@ impl Event {
             | Self::ForeignSshd { at, .. }
             | Self::EventsLost { at, .. }
             | Self::SinkSuspended { at, .. }
-            | Self::MessagesLost { at, .. } => *at,
+            | Self::MessagesLost { at, .. }
+            | Self::Group { at, .. } => *at,
         }
     }
 
@@ -107,7 +120,8 @@ impl Event {
             Self::ForeignSshd { .. }
             | Self::EventsLost { .. }
             | Self::SinkSuspended { .. }
-            | Self::MessagesLost { .. } => self,
+            | Self::MessagesLost { .. }
+            | Self::Group { .. } => self,
         }
     }
 }
@@ -207,6 +221,10 @@ pub enum Label {
     Doubt,
     Sink,
     Remedy,
+    Changes,
+    Users,
+    Addresses,
+    Worst,
 }
 
 impl Label {
@@ -228,6 +246,10 @@ impl Label {
             Self::Risk => "Risk",
             Self::Lost => "Lost",
             Self::Doubt => "Why",
+            Self::Changes => "Changes",
+            Self::Users => "Users",
+            Self::Addresses => "Addresses",
+            Self::Worst => "Worst risk",
             Self::Sink => "Sink",
             Self::Remedy => "What to do",
         }
@@ -272,6 +294,11 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
                 line(Label::Lost, lost),
             ];
             Message { summary: format!("Kernel events lost on {host}: {count}"), level: None, lines }
+        }
+        // Its words were made with it, of those of its members.
+        Event::Group { host, count, .. } => {
+            let summary = format!("{count} changes on {}", name(Some(host), "unknown host"));
+            Message { summary, level: Some(Level::Unknown), lines: Vec::new() }
         }
         Event::SinkSuspended { host, at, sink, why } => queue::suspended(host, *at, sink, why, zone),
         Event::MessagesLost { host, at, sink, expired, dropped } => {
