@@ -117,7 +117,7 @@ fn role(setup: &Setup, state_dir: &Path, kill_at: u32) -> ! {
     fs::create_dir_all(state_dir.join(outbox::DIRECTORY)).unwrap();
     let _lock = lock::acquire(Holder::Role(Role::Notify), state_dir).unwrap();
     let ended = notify::run_observed(&setup.config(), state_dir, Rc::new(on_step));
-    eprintln!("the role ended: {ended:?}");
+    tracing::error!(?ended, "the role ended by itself");
     std::process::abort();
 }
 

@@ -44,6 +44,13 @@ pub enum Event {
         at: Timestamp,
         how: Escalation,
     },
+    /// What became known of the session since makes it riskier than it was told to be.
+    Raised {
+        subject: Subject,
+        at: Timestamp,
+        /// What it was before.
+        from: Level,
+    },
     /// An sshd was started that is not this host's.
     ForeignSshd {
         host: String,
@@ -86,9 +93,10 @@ impl Event {
     /// The session that it is about; `None` for news of the tracer itself.
     pub fn subject(&self) -> Option<&Subject> {
         match self {
-            Self::Opened(subject) | Self::Closed { subject, .. } | Self::Escalated { subject, .. } => {
-                Some(subject)
-            }
+            Self::Opened(subject)
+            | Self::Closed { subject, .. }
+            | Self::Escalated { subject, .. }
+            | Self::Raised { subject, .. } => Some(subject),
             Self::ForeignSshd { .. }
             | Self::EventsLost { .. }
             | Self::SinkSuspended { .. }
@@ -103,6 +111,7 @@ impl Event {
             Self::Opened(subject) => subject.opened_at,
             Self::Closed { at, .. }
             | Self::Escalated { at, .. }
+            | Self::Raised { at, .. }
             | Self::ForeignSshd { at, .. }
             | Self::EventsLost { at, .. }
             | Self::SinkSuspended { at, .. }
@@ -117,6 +126,7 @@ impl Event {
             Self::Opened(_) => Self::Opened(known),
             Self::Closed { at, end, .. } => Self::Closed { subject: known, at, end },
             Self::Escalated { at, how, .. } => Self::Escalated { subject: known, at, how },
+            Self::Raised { at, from, .. } => Self::Raised { subject: known, at, from },
             Self::ForeignSshd { .. }
             | Self::EventsLost { .. }
             | Self::SinkSuspended { .. }
@@ -225,6 +235,7 @@ pub enum Label {
     Users,
     Addresses,
     Worst,
+    Before,
 }
 
 impl Label {
@@ -252,6 +263,7 @@ impl Label {
             Self::Worst => "Worst risk",
             Self::Sink => "Sink",
             Self::Remedy => "What to do",
+            Self::Before => "Before",
         }
     }
 }
@@ -281,6 +293,7 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
             rated(summary, lines, subject, rating)
         }
         Event::Escalated { subject, at, how } => inside::escalated(subject, *at, how, rating, zone),
+        Event::Raised { subject, at, from } => inside::raised(subject, *at, *from, rating, zone),
         Event::ForeignSshd { host, at, foreign } => inside::foreign(host, *at, foreign, zone),
         Event::EventsLost { host, at, count } => {
             let host = name(Some(host), "unknown host");

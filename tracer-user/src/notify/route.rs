@@ -73,9 +73,10 @@ impl<'a> Case<'a> {
     pub fn of(event: &'a Event, level: Option<Level>, groups: Groups) -> Self {
         let kind = kind_of(event);
         let (users, host) = match event {
-            Event::Opened(subject) | Event::Closed { subject, .. } | Event::Escalated { subject, .. } => {
-                (subject.user.as_deref().into_iter().collect(), &subject.host)
-            }
+            Event::Opened(subject)
+            | Event::Closed { subject, .. }
+            | Event::Escalated { subject, .. }
+            | Event::Raised { subject, .. } => (subject.user.as_deref().into_iter().collect(), &subject.host),
             Event::ForeignSshd { host, foreign, .. } => {
                 (foreign.run_by.user.as_deref().into_iter().collect(), host)
             }
@@ -105,7 +106,7 @@ impl<'a> Case<'a> {
     fn is_news(&self) -> bool {
         match self.kind {
             Kind::Loss | Kind::Finding | Kind::Agent => true,
-            Kind::Opened | Kind::Closed | Kind::Escalated | Kind::Attempts => false,
+            Kind::Opened | Kind::Closed | Kind::Escalated | Kind::Raised | Kind::Attempts => false,
         }
     }
 }
@@ -116,6 +117,7 @@ pub fn kind_of(event: &Event) -> Kind {
         Event::Opened(_) => Kind::Opened,
         Event::Closed { .. } => Kind::Closed,
         Event::Escalated { .. } => Kind::Escalated,
+        Event::Raised { .. } => Kind::Raised,
         Event::ForeignSshd { .. } => Kind::Finding,
         Event::EventsLost { .. } => Kind::Loss,
         Event::SinkSuspended { .. } | Event::MessagesLost { .. } | Event::Group { .. } => Kind::Agent,
@@ -137,8 +139,10 @@ pub fn decide(
     zone: &TimeZone,
 ) -> Verdict {
     let allowed = match (case.kind, beginning) {
-        (Kind::Opened | Kind::Closed | Kind::Escalated, Beginning::Allowed(entry)) => Some(entry.clone()),
-        (Kind::Opened | Kind::Closed | Kind::Escalated, Beginning::Undecided) => {
+        (Kind::Opened | Kind::Closed | Kind::Escalated | Kind::Raised, Beginning::Allowed(entry)) => {
+            Some(entry.clone())
+        }
+        (Kind::Opened | Kind::Closed | Kind::Escalated | Kind::Raised, Beginning::Undecided) => {
             allowed_by(&rules.allow, case, zone)
         }
         _ => None,

@@ -60,22 +60,25 @@ fn badness(level: Option<Level>) -> u8 {
 /// How many of which kind, in words for one and for many.
 fn kinds<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<(&'static str, &'static str, u32)> {
     let mut counts: BTreeMap<usize, u32> = BTreeMap::new();
-    const WORDS: [(&str, &str); 4] = [
+    const WORDS: [(&str, &str); 6] = [
         ("SSH login", "SSH logins"),
+        ("session found open", "sessions found open"),
         ("end of a session", "ends of sessions"),
         ("gained user id", "gained user ids"),
+        ("raised risk", "raised risks"),
         ("other change", "other changes"),
     ];
     for event in events {
         let kind = match event {
-            Event::Opened(_) => 0,
-            Event::Closed { .. } => 1,
-            Event::Escalated { .. } => 2,
+            Event::Opened(subject) => usize::from(subject.recovered),
+            Event::Closed { .. } => 2,
+            Event::Escalated { .. } => 3,
+            Event::Raised { .. } => 4,
             Event::ForeignSshd { .. }
             | Event::EventsLost { .. }
             | Event::SinkSuspended { .. }
             | Event::MessagesLost { .. }
-            | Event::Group { .. } => 3,
+            | Event::Group { .. } => 5,
         };
         *counts.entry(kind).or_default() += 1;
     }
