@@ -40,6 +40,9 @@ mod processes;
 #[expect(dead_code, reason = "the end-to-end suite needs more of it")]
 #[path = "../e2e/programs.rs"]
 mod programs;
+#[allow(dead_code, clippy::unwrap_used, reason = "it is made for tests, which look at more of it")]
+#[path = "../doubles/receiver.rs"]
+mod receiver;
 #[path = "../e2e/sandbox.rs"]
 mod sandbox;
 #[expect(dead_code, reason = "the end-to-end suite needs more of it")]

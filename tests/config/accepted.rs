@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use login_tracer::config::{
-    CallHooks, Config, ConfigError, ProbeLog, ProcessHooks, Secrets, SinkKind, SyscallTracepoints, Take, load,
+    CallHooks, Config, ConfigError, PaceChoice, ProbeLog, ProcessHooks, Queueing, Rate, Secrets, SinkKind,
+    SyscallTracepoints, Take, load,
 };
 
 use crate::ConfigFile;
@@ -22,6 +23,7 @@ fn everything_can_be_set() {
         syscall_tracepoints = "never"
         [notify]
         user = "watcher"
+        keep_delivered = "12h"
         [enrich]
         deadline = "1s 500ms"
         [enrich.threat_jammer]
@@ -39,6 +41,11 @@ fn everything_can_be_set() {
         timeout = "5s"
         [sinks.tty]
         type = "console"
+        pace = "5/2s"
+        max_age = "2w"
+        max_queued = 10
+        group = "1m 30s"
+        group_red = true
         "#,
     )
     .with("hook", "https://hooks.slack.com/services/T/B/x\n", 0o400);
@@ -58,6 +65,18 @@ fn everything_can_be_set() {
     let [ops, tty] = config.sinks.as_slice() else { panic!("{:?}", config.sinks) };
     assert_eq!((ops.name.as_str(), tty.name.as_str()), ("ops", "tty"));
     assert_eq!(tty.kind, SinkKind::Console);
+    assert_eq!(
+        tty.queue,
+        Queueing {
+            pace: PaceChoice::Own(Rate::new(5, Duration::from_secs(2))),
+            max_age: Duration::from_secs(14 * 24 * 3600),
+            max_queued: 10,
+            group: Some(Duration::from_secs(90)),
+            group_red: true,
+        }
+    );
+    assert_eq!(ops.queue, Queueing::default());
+    assert_eq!(config.notify.keep_delivered, Duration::from_secs(12 * 3600));
     let SinkKind::Slack(slack) = &ops.kind else { panic!("{ops:?}") };
     assert_eq!(slack.webhook_url.expose(), "https://hooks.slack.com/services/T/B/x");
     assert_eq!(slack.http.timeout, Duration::from_secs(5));
@@ -147,4 +166,23 @@ fn only_a_file_that_was_asked_for_must_exist() {
     assert!(matches!(load(Some(missing), Secrets::Read), Err(ConfigError::Missing { .. })));
     let config = Config::default();
     assert_eq!(config.sinks.len(), 1);
+}
+
+#[test]
+fn paces_are_written_as_people_write_them() {
+    for (text, expected) in [
+        ("none", PaceChoice::Unlimited),
+        ("1/s", PaceChoice::Own(Rate::new(1, Duration::from_secs(1)))),
+        ("30/min", PaceChoice::Own(Rate::new(30, Duration::from_secs(60)))),
+        ("20 / 1m", PaceChoice::Own(Rate::new(20, Duration::from_secs(60)))),
+        ("250/24h", PaceChoice::Own(Rate::new(250, Duration::from_secs(24 * 3600)))),
+    ] {
+        let config = ConfigFile::new(&format!("[sinks.a]\ntype = \"console\"\npace = \"{text}\"\n")).config();
+        assert_eq!(config.sinks[0].queue.pace, expected, "{text}");
+    }
+    for text in ["", "fast", "1", "0/s", "1/0s", "2000/s", "1/2d", "-1/s", "1/-1s", "1//s"] {
+        let problems =
+            ConfigFile::new(&format!("[sinks.a]\ntype = \"console\"\npace = \"{text}\"\n")).problems();
+        assert!(problems.contains("[sinks.a] pace: "), "{text}: {problems}");
+    }
 }

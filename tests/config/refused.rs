@@ -109,6 +109,10 @@ const CASES: &[(&str, &str)] = &[
         "an allowlist for everybody, for ever and for nothing",
         "[[allow]]\nreason = \"x\"\n[[allow]]\nuser = \"x\"\n[[allow]]\nuser = \"x\"\nreason = \" \"\nuntil = \"soon\"\nkey = \"MD5:00\"\n[[allow]]\nuser = \"x\"\nreason = \"r\"\nuntil = 2026-12-31T10:00:00Z\nkeys = \"a\"\n",
     ),
+    (
+        "a queue without sense",
+        "[notify]\nkeep_delivered = \"1m\"\n[sinks.a]\ntype = \"console\"\npace = \"fast\"\nmax_age = \"soon\"\nmax_queued = 0\ngroup = \"1ms\"\ngroup_red = \"no\"\n",
+    ),
     ("a text without an end", "[sinks.ops]\ntype = \"slack\"\nwebhook_url = \"https://example.org/S3CRET\n"),
     ("a text without a beginning", "[enrich.threat_jammer]\ntoken = S3CRET\n"),
     ("a line without a key", "[host]\nhttps://hooks.slack.com/S3CRET\n"),

@@ -8,6 +8,7 @@
 mod backlog;
 mod console;
 mod disk;
+mod groups;
 mod holds;
 #[path = "../doubles/http.rs"]
 mod http;

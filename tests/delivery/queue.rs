@@ -12,8 +12,8 @@ use login_tracer::enrich::{Facts, Ledger as _, Why};
 use login_tracer::notify::intake::delivery_id;
 use login_tracer::notify::message::{Event, Message};
 use login_tracer::notify::outbox::{
-    self, Attempt, Claim, Delivery, DeliveryState, Due, Finished, LEASE, LONGEST_ATTEMPT, NewAnnouncement,
-    NewDelivery, Outbox, Position, Reader, Recorded, Released, TakenIn,
+    self, Attempt, Claim, Delivery, DeliveryState, Due, Finished, Grouping, LEASE, LONGEST_ATTEMPT,
+    NewAnnouncement, NewDelivery, Outbox, Position, Reader, Recorded, Released, Selection, TakenIn,
 };
 use login_tracer::notify::route::{self, Verdict};
 use login_tracer::session::{ChangeKind, SessionKey};
@@ -442,4 +442,66 @@ fn a_clock_that_is_set_back_holds_nothing_for_years() {
     shelf.take_in(vec![held], now);
     assert_eq!(shelf.outbox.release_held(now).unwrap().count, 1);
     assert_eq!(shelf.next(now).message.summary, "late");
+}
+
+#[test]
+fn what_becomes_of_a_message_becomes_of_all_that_it_tells() {
+    let grouping = Grouping { window: Duration::from_secs(30), red_waits: false };
+    let words = |changes: &[(Event, Message)]| {
+        let summary =
+            changes.iter().map(|(_, message)| message.summary.as_str()).collect::<Vec<_>>().join(" + ");
+        let event = Event::Group { host: "h".to_owned(), at: start(), until: start(), count: 3 };
+        (event, Message { summary, level: Some(Level::Low), lines: Vec::new() })
+    };
+    let mut shelf = Shelf::new();
+    let now = start();
+    shelf.take_in(
+        vec![
+            announcement(1, ChangeKind::Opened, 1, Some("1 opened")),
+            announcement(2, ChangeKind::Opened, 1, Some("2 opened")),
+            announcement(1, ChangeKind::Closed, 2, Some("1 closed")),
+        ],
+        now,
+    );
+    let due = |shelf: &mut Shelf, at| shelf.outbox.due_grouped("team", at, grouping, words).unwrap();
+    let Due::At(at) = due(&mut shelf, now + 29.seconds()) else { panic!("early") };
+    assert_eq!(at, now + 30.seconds());
+    let Due::Now(group) = due(&mut shelf, at) else { panic!("late") };
+    assert_eq!(group.message.summary, "1 opened + 2 opened + 1 closed");
+    assert_eq!(group.subject, format!("group/{}", group.id));
+    // Another process finds the same, and what came meanwhile waits for its own time.
+    shelf.take_in(vec![announcement(2, ChangeKind::Closed, 2, Some("2 closed"))], at);
+    shelf.outbox = Outbox::open(shelf.dir.path()).unwrap();
+    let Due::Now(again) = due(&mut shelf, at) else { panic!("lost") };
+    assert_eq!((again.id, &again.message), (group.id, &group.message));
+    let states = |shelf: &Shelf| -> Vec<_> {
+        let reader = Reader::open(shelf.dir.path()).unwrap();
+        let rows = [1, 2].map(|session| reader.deliveries_of(key(session)).unwrap()).concat();
+        rows.into_iter().map(|row| row.state.as_str()).collect()
+    };
+    assert_eq!(states(&shelf), ["queued", "carried", "carried", "queued"]);
+    shelf.attempt(&again, Recorded::Parked { why: "HTTP 400".to_owned() }, at);
+    assert_eq!(states(&shelf), ["parked", "parked", "parked", "queued"]);
+    assert_eq!(shelf.outbox.retry_step(&Selection::One(group.id), at).unwrap(), 1);
+    assert_eq!(states(&shelf), ["queued", "carried", "carried", "queued"]);
+    // No change of a session overtakes one that is on its way in a group.
+    let later = at + 60.seconds();
+    let Due::Now(third) = due(&mut shelf, later) else { panic!("lost") };
+    assert_eq!(third.id, group.id);
+    assert_eq!(shelf.outbox.claim(third.id, later).unwrap(), Claim::Held);
+    assert!(!matches!(due(&mut shelf, later), Due::Now(_)));
+    let attempt = Attempt {
+        delivery: third.id,
+        number: third.attempt,
+        started: later,
+        took: Duration::ZERO,
+        status: None,
+        receipt: None,
+        result: Recorded::Delivered,
+    };
+    shelf.outbox.record(&[attempt]).unwrap();
+    assert_eq!(states(&shelf), ["delivered", "delivered", "delivered", "queued"]);
+    let Due::Now(last) = due(&mut shelf, later) else { panic!("lost") };
+    assert_eq!(last.message.summary, "2 closed", "one alone keeps its own words");
+    assert_eq!(shelf.outbox.carrier(group.id).unwrap(), Some(group.id));
 }

@@ -5,7 +5,7 @@
 //! (`fork`) for every run of the role, which is then killed: by itself after a random step, or from outside at a random
 //! moment. `LOGIN_TRACER_KILLS` says how often; ten thousand take some minutes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -117,7 +117,7 @@ fn role(setup: &Setup, state_dir: &Path, kill_at: u32) -> ! {
     fs::create_dir_all(state_dir.join(outbox::DIRECTORY)).unwrap();
     let _lock = lock::acquire(Holder::Role(Role::Notify), state_dir).unwrap();
     let ended = notify::run_observed(&setup.config(), state_dir, Rc::new(on_step));
-    eprintln!("the role ended: {ended:?}");
+    tracing::error!(?ended, "the role ended by itself");
     std::process::abort();
 }
 
@@ -160,6 +160,8 @@ fn killed_thousands_of_times() {
 #[derive(Debug, Default)]
 struct Tally {
     messages: usize,
+    /// Of the second receiver: fewer than changes.
+    carriers: usize,
     /// Messages that were under way at a kill.
     unconfirmed: u32,
     repeated: u32,
@@ -171,6 +173,7 @@ struct Tally {
 impl Tally {
     fn add(&mut self, other: &Self) {
         self.messages += other.messages;
+        self.carriers += other.carriers;
         self.unconfirmed += other.unconfirmed;
         self.repeated += other.repeated;
         self.at_steps += other.at_steps;
@@ -178,13 +181,15 @@ impl Tally {
     }
 }
 
-/// Two sessions begin and end beside each other around every kill, and are told to two receivers.
+/// Sessions begin and end around every kill, and are told to two receivers: to one each by itself, to the other together
+/// with what happens within a moment.
 fn world(kills: u32, chance: &mut Chance) -> Tally {
     let receivers = [Receiver::start(), Receiver::start()];
     let mut world = World::new();
     for (receiver, name) in receivers.iter().zip(["first", "second"]) {
         world.setup.webhooks.push((name.to_owned(), receiver.url()));
     }
+    world.setup.groups.push(("second".to_owned(), 20));
     let certificates = world.path().join("no-certificates.pem");
     fs::write(&certificates, "").unwrap();
     let mut zygote = Zygote::start(world.path(), &world.setup, &certificates);
@@ -223,7 +228,7 @@ fn world(kills: u32, chance: &mut Chance) -> Tally {
     let expected = 2 * kills as usize;
     eventually("all messages everywhere", || {
         let undelivered = count(world.path(), "state != 'delivered'");
-        (undelivered == 0 && receivers.iter().all(|receiver| receiver.count() == expected)).then_some(())
+        (undelivered == 0 && receivers[0].count() == expected).then_some(())
     });
     kill_process(pid, Signal::KILL).unwrap();
     zygote.ended();
@@ -243,7 +248,23 @@ fn world(kills: u32, chance: &mut Chance) -> Tally {
         });
     }
     assert_eq!(count(world.path(), "state = 'delivered'") as usize, 2 * expected);
+    // Every change has the message that told it, and no message told nothing.
+    let carriers = carriers(world.path());
+    receivers[1].with(|received| {
+        assert!(received.ids.keys().all(|id| carriers.contains(id)), "a message that tells nothing");
+        assert_eq!(received.ids.len(), carriers.len(), "a change that was told by no message");
+    });
+    tally.carriers += carriers.len();
     tally
+}
+
+/// The messages that told the changes of the second receiver.
+fn carriers(state_dir: &Path) -> HashSet<String> {
+    let connection = Connection::open(outbox::path(state_dir)).unwrap();
+    let query = "SELECT DISTINCT coalesce(carried_by, id) FROM deliveries WHERE sink = 'second'";
+    let mut statement = connection.prepare(query).unwrap();
+    let ids = statement.query_map([], |row| row.get::<_, Uuid>(0)).unwrap();
+    ids.map(|id| id.unwrap().to_string()).collect()
 }
 
 /// Whether the process is there and not a zombie.

@@ -55,6 +55,8 @@ pub(crate) struct Setup {
     pub(crate) rules: String,
     /// Messages, in milliseconds, of sinks that have a pace.
     pub(crate) paces: Vec<(String, u32, u64)>,
+    /// Windows in milliseconds of sinks whose changes are told together.
+    pub(crate) groups: Vec<(String, u64)>,
     /// The limits of every queue, where they are not the usual ones.
     pub(crate) max_age_s: Option<u64>,
     pub(crate) max_queued: Option<u32>,
@@ -271,6 +273,12 @@ impl Setup {
         let pace = self.paces.iter().find(|(name, _, _)| name == sink);
         let own = |(_, count, per): &(String, u32, u64)| Rate::new(*count, Duration::from_millis(*per));
         Queueing {
+            group: self
+                .groups
+                .iter()
+                .find(|(name, _)| name == sink)
+                .map(|(_, window)| Duration::from_millis(*window)),
+            group_red: false,
             pace: pace.map_or(PaceChoice::Unlimited, |pace| PaceChoice::Own(own(pace))),
             max_age: self.max_age_s.map_or(Queueing::DEFAULT_MAX_AGE, Duration::from_secs),
             max_queued: self.max_queued.unwrap_or(Queueing::DEFAULT_MAX_QUEUED),

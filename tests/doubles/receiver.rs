@@ -6,7 +6,6 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant;
 
 /// What came in.
 #[derive(Debug, Default)]
@@ -15,8 +14,6 @@ pub(crate) struct Received {
     pub(crate) ids: HashMap<String, (u32, u64)>,
     /// Ids that said something else later.
     pub(crate) changed: Vec<String>,
-    /// When the newest one came.
-    pub(crate) last: Option<Instant>,
 }
 
 #[derive(Clone)]
@@ -85,7 +82,6 @@ fn serve(stream: &TcpStream, log: &Mutex<Received>) -> std::io::Result<()> {
         let (id, hash) = (id.expect("every webhook has an id"), hash.finish());
         {
             let mut received = log.lock().unwrap();
-            received.last = Some(Instant::now());
             let (count, first) = received.ids.entry(id.clone()).or_insert((0, hash));
             *count += 1;
             if *first != hash {

@@ -48,7 +48,9 @@ fn one_line_for_each_message() {
             "events_lost",
             "sink_suspended",
             "sink_suspended",
-            "messages_lost"
+            "messages_lost",
+            "group",
+            "group"
         ]
     );
 }

@@ -9,7 +9,7 @@ use login_tracer::config::{self, Risk};
 use login_tracer::enrich::address::Scope;
 use login_tracer::enrich::{Fact, Facts, Network, Place, Reputation, Why};
 use login_tracer::event::Doubt;
-use login_tracer::notify::message::{Event, Subject, compose};
+use login_tracer::notify::message::{Event, Subject, compose, group};
 use login_tracer::notify::outbox::Delivery;
 use login_tracer::notify::sink::http::{Clients, Http, Service};
 use login_tracer::notify::sink::{Report, Sink};
@@ -71,6 +71,8 @@ pub(crate) fn messages() -> Vec<(&'static str, Delivery)> {
         ("sink suspended", suspended(&polite)),
         ("sink suspended, hostile", suspended(&hostile)),
         ("messages lost", messages_lost(&polite)),
+        ("group", grouped(&[opened(&polite, 12), closed(&polite, 12), opened(&listed, 91)])),
+        ("group, hostile", grouped(&[opened(&hostile, 70), gained(&hostile, "/tmp/x")])),
     ]
 }
 
@@ -123,6 +125,14 @@ pub(crate) fn messages_lost(strangers: &Strangers) -> Delivery {
         dropped: 2000,
     };
     Delivery { subject: "sink/team/1763712480000000".to_owned(), ..delivery(event, None) }
+}
+
+/// Several changes in one message.
+pub(crate) fn grouped(changes: &[Delivery]) -> Delivery {
+    let told: Vec<_> = changes.iter().map(|change| (change.event.clone(), change.message.clone())).collect();
+    let (event, words) = group(&told, &zone());
+    let id = changes[0].id;
+    Delivery { id, subject: format!("group/{id}"), message: words, ..delivery(event, None) }
 }
 
 fn delivery(event: Event, facts: Option<Facts>) -> Delivery {

@@ -52,7 +52,7 @@ use self::control::Control;
 use self::groups::Directory;
 use self::intake::Intake;
 use self::news::Herald;
-use self::outbox::{Limits, Outbox};
+use self::outbox::{Grouping, Limits, Outbox};
 use self::pace::Pace;
 use self::rating::Rating;
 use self::reassessment::Reassessment;
@@ -161,6 +161,10 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
                 .with_context(|| format!("cannot open the sink {}", configured.name))?,
             outbox: Rc::clone(&outbox),
             pace: Pace::new(&sink::pace(&configured.kind, configured.queue.pace)),
+            grouping: configured
+                .queue
+                .group
+                .map(|window| Grouping { window, red_waits: configured.queue.group_red }),
             at_once: sink::at_once(&configured.kind),
             mark,
             herald: Rc::clone(&herald),

@@ -164,7 +164,7 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
 ];
 
 /// Keys of every section of a sink, beside those of its type.
-pub const KEYS_OF_SINKS: &[&str] = &["pace", "max_age", "max_queued"];
+pub const KEYS_OF_SINKS: &[&str] = &["pace", "max_age", "max_queued", "group", "group_red"];
 
 /// Top-level names; `sinks` holds one section for each sink.
 const TOP_LEVEL: &[&str] =

@@ -8,6 +8,10 @@ pub struct Queueing {
     pub pace: PaceChoice,
     /// How old a message may become before it is given up.
     pub max_age: Duration,
+    /// How long changes wait for others, to be told in one message; `None`: each is told by itself, at once.
+    pub group: Option<Duration>,
+    /// Whether changes of high risk wait as well.
+    pub group_red: bool,
     /// How many messages may wait; beyond that, the oldest are given up.
     pub max_queued: u32,
 }
@@ -21,6 +25,8 @@ impl Default for Queueing {
     fn default() -> Self {
         Self {
             pace: PaceChoice::OfService,
+            group: None,
+            group_red: false,
             max_age: Self::DEFAULT_MAX_AGE,
             max_queued: Self::DEFAULT_MAX_QUEUED,
         }

@@ -73,6 +73,7 @@ impl Request {
                 None => Some(format!("there is no delivery {id}")),
                 Some(DeliveryState::Delivered) => Some(format!("{id} was delivered already")),
                 Some(DeliveryState::Claimed) => Some(format!("{id} is being sent right now")),
+                Some(DeliveryState::Carried) => Some(carried(outbox, *id)?),
                 Some(
                     DeliveryState::Held
                     | DeliveryState::Queued
@@ -85,6 +86,7 @@ impl Request {
                 None => Some(format!("there is no delivery {id}")),
                 Some(DeliveryState::Delivered) => Some(format!("{id} was delivered already")),
                 Some(DeliveryState::Claimed) => Some(format!("{id} is being sent right now; try again")),
+                Some(DeliveryState::Carried) => Some(carried(outbox, *id)?),
                 Some(DeliveryState::Dropped | DeliveryState::Expired) => {
                     Some(format!("{id} was given up already"))
                 }
@@ -131,6 +133,11 @@ fn unknown(outbox: &Outbox, sink: &str) -> Result<Option<String>, StoreError> {
         return Ok(None);
     }
     Ok(Some(format!("there is no sink {}; `login-tracer queue list` shows those there are", shown(sink))))
+}
+
+fn carried(outbox: &Outbox, id: uuid::Uuid) -> Result<String, StoreError> {
+    let carrier = outbox.carrier(id)?.map_or_else(|| "another one".to_owned(), |carrier| carrier.to_string());
+    Ok(format!("{id} is told by {carrier}; name that one"))
 }
 
 fn shown(name: &str) -> String {

@@ -108,7 +108,10 @@ pub(super) fn user_of(event: &Event) -> Option<&str> {
         | Event::Escalated { subject, .. }
         | Event::Raised { subject, .. } => subject.user.as_deref(),
         Event::ForeignSshd { foreign, .. } => foreign.run_by.user.as_deref(),
-        Event::EventsLost { .. } | Event::SinkSuspended { .. } | Event::MessagesLost { .. } => None,
+        Event::EventsLost { .. }
+        | Event::SinkSuspended { .. }
+        | Event::MessagesLost { .. }
+        | Event::Group { .. } => None,
     }
 }
 

@@ -4,9 +4,12 @@
 //! zone. It is stored before it is sent, so a repetition says the same. A sink escapes for its own markup and lays it out.
 
 mod event;
+mod group;
 mod inside;
 mod method;
 mod queue;
+
+pub use self::group::group;
 
 use std::net::SocketAddr;
 
@@ -122,6 +125,10 @@ pub enum Label {
     Doubt,
     Sink,
     Remedy,
+    Changes,
+    Users,
+    Addresses,
+    Worst,
     Before,
 }
 
@@ -144,6 +151,10 @@ impl Label {
             Self::Risk => "Risk",
             Self::Lost => "Lost",
             Self::Doubt => "Why",
+            Self::Changes => "Changes",
+            Self::Users => "Users",
+            Self::Addresses => "Addresses",
+            Self::Worst => "Worst risk",
             Self::Sink => "Sink",
             Self::Remedy => "What to do",
             Self::Before => "Before",
@@ -190,6 +201,11 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
                 line(Label::Lost, lost),
             ];
             Message { summary: format!("Kernel events lost on {host}: {count}"), level: None, lines }
+        }
+        // Its words were made with it, of those of its members.
+        Event::Group { host, count, .. } => {
+            let summary = format!("{count} changes on {}", name(Some(host), "unknown host"));
+            Message { summary, level: Some(Level::Unknown), lines: Vec::new() }
         }
         Event::SinkSuspended { host, at, sink, why } => queue::suspended(host, *at, sink, why, zone),
         Event::MessagesLost { host, at, sink, expired, dropped } => {

@@ -11,6 +11,7 @@
 //! - A claim outlives no process: there is one writer, so whatever is claimed when it starts was interrupted. Nor does it
 //!   outlive its lease, which is longer than any attempt may take: what a worker forgot is due again.
 //! - A sink that is held (paused by hand, or suspended because it is gone) keeps its queue; nothing of it is due.
+//! - Which changes one message tells is written down with its words before it is claimed: a repetition says the same.
 //! - What the limits of a queue cost is counted, listed and told; nothing vanishes silently.
 //!
 //! What is lost with this file (it was damaged and set aside) is what the look-ups said and which deliveries had failed;
@@ -18,6 +19,7 @@
 
 mod by_hand;
 mod decisions;
+mod groups;
 mod held;
 mod holds;
 mod ledger;
@@ -39,6 +41,7 @@ use uuid::Uuid;
 
 pub use self::by_hand::Selection;
 pub use self::decisions::Decision;
+pub use self::groups::Grouping;
 pub use self::held::Released;
 pub use self::holds::{Hold, SinkHold};
 pub use self::limits::{Limits, Loss};
@@ -74,6 +77,8 @@ pub enum DeliveryState {
     Delivered,
     /// The service refused it for good; it is kept with the reason and not tried again.
     Parked,
+    /// Told by another delivery, together with others; it shares that one's fate.
+    Carried,
     /// Given up by hand, or because more waited than may.
     Dropped,
     /// Given up because it had waited for too long.
@@ -81,7 +86,8 @@ pub enum DeliveryState {
 }
 
 impl DeliveryState {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
+        Self::Carried,
         Self::Held,
         Self::Queued,
         Self::Claimed,
@@ -99,6 +105,7 @@ impl DeliveryState {
             Self::Claimed => "claimed",
             Self::Delivered => "delivered",
             Self::Parked => "parked",
+            Self::Carried => "carried",
             Self::Dropped => "dropped",
             Self::Expired => "expired",
         }
@@ -257,6 +264,7 @@ fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         DeliveryState::Claimed
         | DeliveryState::Delivered
         | DeliveryState::Parked
+        | DeliveryState::Carried
         | DeliveryState::Dropped
         | DeliveryState::Expired => None,
     };

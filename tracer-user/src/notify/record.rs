@@ -25,7 +25,8 @@ pub struct Record<'a> {
     version: u32,
     /// The delivery: the same in every repetition.
     pub id: String,
-    /// `opened`, `closed`, `escalated`, `risk_raised`, `foreign_sshd`, `events_lost`, `sink_suspended`, `messages_lost`.
+    /// `opened`, `closed`, `escalated`, `risk_raised`, `foreign_sshd`, `events_lost`, `sink_suspended`, `messages_lost`,
+    /// `group`.
     pub kind: &'static str,
     /// When it happened, RFC 3339 in UTC.
     pub at: String,
@@ -41,6 +42,8 @@ pub struct Record<'a> {
     sink: Option<&'a str>,
     /// Messages that were given up.
     messages_lost: Option<u64>,
+    /// How many changes are told together; each is listed with `login-tracer show`.
+    changes: Option<u32>,
     /// How risky; null for news of the tracer itself.
     pub level: Option<Level>,
     assessment: Option<&'a Assessment>,
@@ -81,7 +84,7 @@ pub struct Endpoint {
 impl<'a> Record<'a> {
     pub fn new(delivery: &'a Delivery) -> Self {
         let (mut end, mut escalation, mut foreign_sshd, mut events_lost) = (None, None, None, None);
-        let (mut about, mut messages_lost) = (None, None);
+        let (mut about, mut messages_lost, mut changes) = (None, None, None);
         let (kind, host) = match &delivery.event {
             Event::Opened(subject) => ("opened", &subject.host),
             Event::Closed { subject, at, end: how } => {
@@ -109,6 +112,10 @@ impl<'a> Record<'a> {
                 (about, messages_lost) = (Some(sink.as_str()), Some(expired + dropped));
                 ("messages_lost", host)
             }
+            Event::Group { host, count, .. } => {
+                changes = Some(*count);
+                ("group", host)
+            }
         };
         let session = delivery.event.subject().map(|subject| SessionRecord {
             session: &delivery.subject,
@@ -135,6 +142,7 @@ impl<'a> Record<'a> {
             events_lost,
             sink: about,
             messages_lost,
+            changes,
             level: delivery.message.level,
             assessment: delivery.rating.as_ref().map(|(assessment, _)| assessment),
             network: facts.and_then(|facts: &Facts| known(&facts.network)),
@@ -180,6 +188,7 @@ impl<'a> Record<'a> {
             ("LOGIN_TRACER_END", session.and_then(|session| session.end).map(str::to_owned)),
             ("LOGIN_TRACER_EVENTS_LOST", self.events_lost.map(|lost| lost.to_string())),
             ("LOGIN_TRACER_SINK", self.sink.map(str::to_owned)),
+            ("LOGIN_TRACER_CHANGES", self.changes.map(|changes| changes.to_string())),
             ("LOGIN_TRACER_MESSAGES_LOST", self.messages_lost.map(|lost| lost.to_string())),
         ]
         .into_iter()

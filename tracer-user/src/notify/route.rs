@@ -82,7 +82,8 @@ impl<'a> Case<'a> {
             }
             Event::EventsLost { host, .. }
             | Event::SinkSuspended { host, .. }
-            | Event::MessagesLost { host, .. } => (Vec::new(), host),
+            | Event::MessagesLost { host, .. }
+            | Event::Group { host, .. } => (Vec::new(), host),
         };
         let subject = event.subject();
         Self {
@@ -119,7 +120,7 @@ pub fn kind_of(event: &Event) -> Kind {
         Event::Raised { .. } => Kind::Raised,
         Event::ForeignSshd { .. } => Kind::Finding,
         Event::EventsLost { .. } => Kind::Loss,
-        Event::SinkSuspended { .. } | Event::MessagesLost { .. } => Kind::Agent,
+        Event::SinkSuspended { .. } | Event::MessagesLost { .. } | Event::Group { .. } => Kind::Agent,
     }
 }
 

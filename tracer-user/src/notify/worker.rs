@@ -12,14 +12,16 @@ use std::error::Error;
 use std::rc::Rc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::message;
 use super::news::Herald;
-use super::outbox::{Attempt, Claim, Delivery, Due, LONGEST_ATTEMPT, Recorded};
+use super::outbox::{Attempt, Claim, Delivery, Due, Grouping, LONGEST_ATTEMPT, Recorded};
 use super::outcome::{DOUBTFUL_ATTEMPTS, Outcome};
 use super::pace::Pace;
 use super::sink::{Report, Sink};
@@ -39,6 +41,8 @@ pub(super) struct Worker {
     pub(super) sink: Rc<dyn Sink>,
     pub(super) outbox: SharedOutbox,
     pub(super) pace: Pace,
+    /// How changes are told together, if they are.
+    pub(super) grouping: Option<Grouping>,
     /// How many messages may be under way beside each other.
     pub(super) at_once: usize,
     /// Recognises its configuration.
@@ -159,7 +163,13 @@ impl Worker {
             if released > 0 {
                 tracing::warn!(sink = %self.name, released, "deliveries were claimed and forgotten; they are sent again");
             }
-            let delivery = match outbox.due(&self.name, now)? {
+            let due = match self.grouping {
+                None => outbox.due(&self.name, now)?,
+                Some(grouping) => outbox.due_grouped(&self.name, now, grouping, |changes| {
+                    message::group(changes, &TimeZone::system())
+                })?,
+            };
+            let delivery = match due {
                 Due::Now(delivery) => *delivery,
                 Due::At(at) => {
                     return Ok(Pause { until: Some(Instant::now() + until(at)), until_woken: true });

@@ -115,7 +115,9 @@ pub fn write_deliveries(rows: &[DeliveryRow], view: &View, output: &mut dyn Writ
 
 fn style(state: DeliveryState) -> Style {
     match state {
-        DeliveryState::Held | DeliveryState::Queued | DeliveryState::Claimed => Style::Plain,
+        DeliveryState::Held | DeliveryState::Queued | DeliveryState::Claimed | DeliveryState::Carried => {
+            Style::Plain
+        }
         DeliveryState::Delivered => Style::Green,
         DeliveryState::Parked => Style::Yellow,
         DeliveryState::Dropped | DeliveryState::Expired => Style::Red,
@@ -136,6 +138,7 @@ pub fn write_delivery(detail: &DeliveryDetail, view: &View, output: &mut dyn Wri
         ("Message", text(detail.summary.as_deref())),
         ("Session", detail.session.map_or_else(|| NONE.to_owned(), |session| session.to_string())),
         ("Queued", time(view, detail.queued_at)),
+        ("Told by", detail.carried_by.map_or_else(|| NONE.to_owned(), |carrier| carrier.to_string())),
         ("Next", at(row.next_at)),
         ("Ended", at(row.finished_at)),
         ("Reason", text(row.last_error.as_deref())),
@@ -220,6 +223,8 @@ pub struct DetailRecord<'a> {
     #[serde(flatten)]
     delivery: DeliveryRecord<'a>,
     session: Option<String>,
+    /// The delivery that tells it together with others; null where it tells itself.
+    carried_by: Option<String>,
     queued_at: String,
     summary: Option<&'a str>,
     history: Vec<AttemptRecord<'a>>,
@@ -248,6 +253,7 @@ impl<'a> From<&'a DeliveryDetail> for DetailRecord<'a> {
         Self {
             delivery: DeliveryRecord::from(&detail.row),
             session: detail.session.map(|session| session.to_string()),
+            carried_by: detail.carried_by.map(|carrier| carrier.to_string()),
             queued_at: rfc3339(detail.queued_at),
             summary: detail.summary.as_deref(),
             history: detail.attempts.iter().map(attempt).collect(),

@@ -90,6 +90,8 @@ fn queueing(section: &mut Section<'_, '_>) -> Queueing {
     Queueing {
         pace: section.text("pace", values::pace).unwrap_or(default.pace),
         max_age: section.text("max_age", |text| values::days(text, &values::KEEP)).unwrap_or(default.max_age),
+        group: section.duration("group", values::GROUP),
+        group_red: section.flag("group_red").unwrap_or(default.group_red),
         max_queued: section.integer("max_queued", 1, 10_000_000).unwrap_or(default.max_queued),
     }
 }

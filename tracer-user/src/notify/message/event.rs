@@ -58,6 +58,14 @@ pub enum Event {
         /// Too many.
         dropped: u64,
     },
+    /// Several changes, told together.
+    Group {
+        host: String,
+        /// When the first of them happened, and the last.
+        at: Timestamp,
+        until: Timestamp,
+        count: u32,
+    },
 }
 
 impl Event {
@@ -71,7 +79,8 @@ impl Event {
             Self::ForeignSshd { .. }
             | Self::EventsLost { .. }
             | Self::SinkSuspended { .. }
-            | Self::MessagesLost { .. } => None,
+            | Self::MessagesLost { .. }
+            | Self::Group { .. } => None,
         }
     }
 
@@ -85,7 +94,8 @@ impl Event {
             | Self::ForeignSshd { at, .. }
             | Self::EventsLost { at, .. }
             | Self::SinkSuspended { at, .. }
-            | Self::MessagesLost { at, .. } => *at,
+            | Self::MessagesLost { at, .. }
+            | Self::Group { at, .. } => *at,
         }
     }
 
@@ -99,7 +109,8 @@ impl Event {
             Self::ForeignSshd { .. }
             | Self::EventsLost { .. }
             | Self::SinkSuspended { .. }
-            | Self::MessagesLost { .. } => self,
+            | Self::MessagesLost { .. }
+            | Self::Group { .. } => self,
         }
     }
 }

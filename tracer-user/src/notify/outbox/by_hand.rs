@@ -41,6 +41,16 @@ impl Outbox {
         read().map_err(|source| self.error(source))
     }
 
+    /// The delivery that tells a change, where another one does.
+    pub fn carrier(&self, delivery: Uuid) -> Result<Option<Uuid>, StoreError> {
+        let read = || {
+            self.connection
+                .prepare_cached("SELECT carried_by FROM deliveries WHERE id = ?1")?
+                .query_row([delivery], |row| row.get(0))
+        };
+        read().map_err(|source| self.error(source))
+    }
+
     /// Whether there is any delivery for a sink that waits or is parked.
     pub fn has_deliveries(&self, sink: &str) -> Result<bool, StoreError> {
         let read = || {

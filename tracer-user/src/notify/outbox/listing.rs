@@ -76,6 +76,8 @@ pub enum Found {
 pub struct DeliveryDetail {
     pub row: DeliveryRow,
     pub session: Option<SessionKey>,
+    /// The delivery that tells it, if that is another one.
+    pub carried_by: Option<Uuid>,
     pub queued_at: Timestamp,
     /// What it says; `None` before it is rated.
     pub summary: Option<String>,
@@ -161,7 +163,8 @@ impl Reader {
             let found = self
                 .connection
                 .prepare(&format!(
-                    "SELECT {ROW}, d.session_key, d.queued_us, a.message
+                    "SELECT {ROW}, d.session_key, d.queued_us, coalesce(d.group_message, a.message) AS message,
+                         nullif(d.carried_by, d.id) AS carried_by
                      FROM deliveries d JOIN announcements a ON a.id = d.announcement WHERE d.id = ?1"
                 ))?
                 .query_row([id], detail)
@@ -210,6 +213,7 @@ fn detail(row: &Row<'_>) -> rusqlite::Result<DeliveryDetail> {
     Ok(DeliveryDetail {
         row: delivery_row(row)?,
         session: row.get::<_, Option<Uuid>>("session_key")?.map(SessionKey),
+        carried_by: row.get("carried_by")?,
         queued_at: timestamp(row.get("queued_us")?)?,
         summary: message.map(|message| message.summary),
         attempts: Vec::new(),

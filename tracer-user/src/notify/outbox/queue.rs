@@ -63,6 +63,8 @@ struct Stored {
     subject: String,
     event: String,
     message: String,
+    /// Whether it tells more than one change.
+    is_group: bool,
     first_receipt: Option<String>,
 }
 
@@ -89,28 +91,40 @@ pub enum Recorded {
 }
 
 impl Outbox {
-    /// The next delivery of a sink, nothing while it is held. A session's changes go to a sink in their order: none before the ones
-    /// before it are delivered or parked. A message that cannot be read any more is parked on the way.
+    /// The next delivery of a sink, nothing while it is on hold. A session's changes go to a sink in their order: none
+    /// before the ones before it are at their end. A message that cannot be read any more is parked on the way.
     pub fn due(&mut self, sink: &str, now: Timestamp) -> Result<Due, StoreError> {
+        self.due_of(sink, now, "1")
+    }
+
+    /// [`Outbox::due`] among those that a condition on `d`, a row of `deliveries`, lets through.
+    pub(super) fn due_of(&mut self, sink: &str, now: Timestamp, condition: &str) -> Result<Due, StoreError> {
         if self.hold(sink)?.is_some() {
             return Ok(Due::Nothing);
         }
         loop {
-            let Some(stored) = self.first_due(sink, now).map_err(|source| self.error(source))? else {
+            let Some(stored) = self.first_due(sink, now, condition).map_err(|source| self.error(source))?
+            else {
                 return self.next_time(sink, now).map_err(|source| self.error(source));
             };
             let words = serde_json::from_str(&stored.message);
             match words.and_then(|message| Ok((message, serde_json::from_str(&stored.event)?))) {
                 Ok((message, event)) => {
-                    let rating = stored.session.map(|session| self.rating(session)).transpose()?;
+                    // What several sessions are told in has no one's rating, and is about none of them.
+                    let session = stored.session.filter(|_| !stored.is_group);
+                    let rating = session.map(|session| self.rating(session)).transpose()?;
                     return Ok(Due::Now(Box::new(Delivery {
                         id: stored.id,
                         attempt: stored.attempts.saturating_add(1),
-                        subject: stored.subject,
+                        subject: if stored.is_group {
+                            format!("group/{}", stored.id)
+                        } else {
+                            stored.subject
+                        },
                         event,
                         rating: rating.flatten(),
                         message,
-                        first_receipt: stored.first_receipt,
+                        first_receipt: stored.first_receipt.filter(|_| !stored.is_group),
                     })));
                 }
                 Err(error) => {
@@ -121,7 +135,7 @@ impl Outbox {
         }
     }
 
-    fn first_due(&self, sink: &str, now: Timestamp) -> rusqlite::Result<Option<Stored>> {
+    fn first_due(&self, sink: &str, now: Timestamp, condition: &str) -> rusqlite::Result<Option<Stored>> {
         let stored = |row: &Row<'_>| {
             Ok(Stored {
                 id: row.get("id")?,
@@ -130,12 +144,14 @@ impl Outbox {
                 subject: row.get("subject")?,
                 event: row.get("event")?,
                 message: row.get("message")?,
+                is_group: row.get("is_group")?,
                 first_receipt: row.get("first_receipt")?,
             })
         };
         self.connection
-            .prepare_cached(
-                "SELECT d.id, d.attempts, d.session_key, a.subject, a.event, a.message,
+            .prepare_cached(&format!(
+                "SELECT d.id, d.attempts, d.session_key, a.subject, coalesce(d.group_event, a.event) AS event,
+                     coalesce(d.group_message, a.message) AS message, d.group_message IS NOT NULL AS is_group,
                      (SELECT e.receipt FROM deliveries e
                       WHERE e.session_key = d.session_key AND e.sink = d.sink
                           AND e.announcement < d.announcement AND e.receipt IS NOT NULL
@@ -145,9 +161,10 @@ impl Outbox {
                      AND NOT EXISTS (
                          SELECT 1 FROM deliveries e
                          WHERE e.session_key = d.session_key AND e.sink = d.sink
-                             AND e.announcement < d.announcement AND e.state IN ('queued', 'claimed'))
+                             AND e.announcement < d.announcement AND e.state IN ('queued', 'claimed', 'carried'))
+                     AND ({condition})
                  ORDER BY d.next_us, d.announcement LIMIT 1",
-            )?
+            ))?
             .query_row(params![sink, now.as_microsecond()], stored)
             .optional()
     }
@@ -316,6 +333,7 @@ fn record(connection: &Connection, attempt: &Attempt) -> rusqlite::Result<()> {
     let result = match state {
         DeliveryState::Delivered | DeliveryState::Parked => state.as_str(),
         DeliveryState::Held
+        | DeliveryState::Carried
         | DeliveryState::Queued
         | DeliveryState::Claimed
         | DeliveryState::Dropped

@@ -4,7 +4,7 @@
 
 use crate::store::schema::Schema;
 
-pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST, RECEIPTS, ROUTES, QUEUES] };
+pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST, RECEIPTS, ROUTES, QUEUES, GROUPS] };
 
 const FIRST: &str = "
     -- How far each sessions.db was read. Row numbers of another store mean something else.
@@ -113,6 +113,25 @@ const QUEUES: &str = "
         told_expired INTEGER NOT NULL DEFAULT 0,
         told_dropped INTEGER NOT NULL DEFAULT 0
     ) STRICT, WITHOUT ROWID;
+";
+
+/// Deliveries that carry others. `carried_by` is the delivery that tells a change, itself or another one; NULL where that
+/// is not decided, or nothing is grouped. A delivery that carries others has the words for all of them, and whatever
+/// becomes of it becomes of them.
+const GROUPS: &str = "
+    ALTER TABLE deliveries ADD COLUMN carried_by BLOB;
+    ALTER TABLE deliveries ADD COLUMN group_event TEXT;
+    ALTER TABLE deliveries ADD COLUMN group_message TEXT;
+    CREATE INDEX deliveries_carried ON deliveries (carried_by) WHERE carried_by IS NOT NULL;
+    CREATE TRIGGER deliveries_carry AFTER UPDATE OF state ON deliveries
+    WHEN NEW.group_message IS NOT NULL
+        AND (NEW.state NOT IN ('queued', 'claimed') OR OLD.state NOT IN ('queued', 'claimed'))
+    BEGIN
+        UPDATE deliveries SET
+            state = CASE WHEN NEW.state IN ('queued', 'claimed') THEN 'carried' ELSE NEW.state END,
+            finished_us = NEW.finished_us, last_error = NEW.last_error
+        WHERE carried_by = NEW.id AND id <> NEW.id;
+    END;
 ";
 
 #[cfg(test)]
