@@ -1,5 +1,7 @@
 //! The command line. What is written here in `///` is the help that people read.
 
+mod risk;
+
 use std::io::IsTerminal as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -11,6 +13,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use uuid::Uuid;
 
+pub use self::risk::{AssessArgs, ExplainArgs, RulesArgs};
 use crate::assess::Level;
 use crate::config::{DEFAULT_PATH, DEFAULT_STATE_DIR};
 use crate::notify::outbox::DeliveryRef;
@@ -278,47 +281,6 @@ pub struct ShowArgs {
     pub session: SessionRef,
 
     /// One JSON object: that of `sessions --json` with its changes and deliveries
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct ExplainArgs {
-    /// The number in the table, or the `session` of the JSON
-    #[arg(value_name = "ID", value_parser = SessionRef::parse)]
-    pub session: SessionRef,
-
-    /// One JSON object: that of `sessions --json` with the calculation
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct AssessArgs {
-    /// The address; those who are configured are asked, which counts towards their limits with them
-    #[arg(value_name = "IP", required_unless_present = "replay")]
-    pub address: Option<IpAddr>,
-
-    /// As if this account logged in from there; with --replay, only its sessions
-    #[arg(long, value_name = "NAME")]
-    pub user: Option<String>,
-
-    /// Ask nobody: only what this host knows by itself
-    #[arg(long, conflicts_with = "replay")]
-    pub offline: bool,
-
-    /// Run today's rules over the sessions that were rated, with what was known then, and list those that would change
-    #[arg(long, conflicts_with_all = ["address", "json"])]
-    pub replay: bool,
-
-    /// One JSON object
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct RulesArgs {
-    /// One JSON object a line
     #[arg(long)]
     pub json: bool,
 }
