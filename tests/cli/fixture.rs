@@ -133,6 +133,8 @@ pub(crate) fn opening(pid: u32, at: &str) -> Opening {
     Opening {
         key: key(pid),
         host: "web-1".to_owned(),
+        service: login_tracer::session::Service::Ssh,
+        by: None,
         boot_id: "boot".to_owned(),
         user: Some("alice".to_owned()),
         uid: Some(1001),
@@ -259,6 +261,19 @@ fn examples() -> Vec<Update> {
         }),
         terminal(300, "2026-11-21T06:00:00.1Z", "pts/11"),
         closed(300, "2026-11-21T06:00:00.45Z", End::Killed),
+        opened(Opening {
+            service: login_tracer::session::Service::Su,
+            by: Some(Identity { uid: 1000, user: Some("al\u{1b}[2Jice".to_owned()) }),
+            user: Some("root".to_owned()),
+            uid: Some(0),
+            peer: None,
+            local: None,
+            auth: None,
+            tty: Some("tty1".to_owned()),
+            sshd: Sshd { pid: 350, exe: Some("/usr/bin/su".to_owned()) },
+            ..opening(350, "2026-11-21T06:30:00Z")
+        }),
+        closed(350, "2026-11-21T06:30:10Z", End::Logout),
         // A name that wants to clear the screen, to hide and to turn around.
         opened(Opening {
             user: Some("\u{1b}[2Jro\u{200b}ot\u{202e}x\n".to_owned()),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use login_tracer::config::{
     CallHooks, Config, ConfigError, ProbeLog, ProcessHooks, Secrets, SinkKind, SyscallTracepoints, load,
 };
+use login_tracer::session::Service;
 
 use crate::ConfigFile;
 
@@ -20,6 +21,7 @@ fn everything_can_be_set() {
         hooks = "kprobe"
         process_hooks = "classic"
         syscall_tracepoints = "never"
+        services = ["sudo", "ssh", "sudo"]
         [notify]
         user = "watcher"
         [enrich]
@@ -48,6 +50,7 @@ fn everything_can_be_set() {
     assert_eq!(config.trace.probe_log, ProbeLog::Debug);
     assert_eq!((config.trace.hooks, config.trace.process_hooks), (CallHooks::Kprobe, ProcessHooks::Classic));
     assert_eq!(config.trace.syscall_tracepoints, SyscallTracepoints::Never);
+    assert_eq!(config.trace.services, [Service::Ssh, Service::Sudo]);
     assert_eq!(config.notify.user, "watcher");
     assert_eq!(config.enrich.deadline, Duration::from_millis(1500));
     let service = config.enrich.threat_jammer.unwrap();

@@ -127,6 +127,8 @@ fn unknown() -> (login_tracer::assess::Assessment, Facts) {
 
 fn subject(strangers: &Strangers) -> Subject {
     Subject {
+        service: login_tracer::session::Service::Ssh,
+        by: None,
         host: strangers.host.clone(),
         user: Some(strangers.user.clone()),
         uid: Some(1000),

@@ -12,7 +12,7 @@ use crate::assess::{Assessment, Level};
 use crate::cli::SessionsArgs;
 use crate::notify::outbox::{self, DeliveryRow};
 use crate::output::{self, View, json, session, table};
-use crate::session::{Session, SessionKey};
+use crate::session::{Service, Session, SessionKey};
 use crate::store::{Filter, Reader, StoreError};
 
 /// Sessions read at once: large enough to be quick, small enough to hold.
@@ -101,6 +101,7 @@ fn filter(args: &SessionsArgs, view: &View) -> anyhow::Result<Filter> {
     };
     Ok(Filter {
         active: args.active,
+        service: args.service.map(Service::from),
         user: args.user.clone(),
         network: args.address,
         since,

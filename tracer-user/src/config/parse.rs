@@ -15,13 +15,22 @@ use super::{
     CallHooks, Config, Enrich, Notify, ProbeLog, ProcessHooks, SyscallTracepoints, ThreatJammer, Thresholds,
     Trace,
 };
+use crate::event::Service;
 
 /// Every section with its keys. The shipped file must show all of them.
 pub const SECTIONS: &[(&str, &[&str])] = &[
     ("host", &["name"]),
     (
         "trace",
-        &["ring_buffer", "probe_log", "keep_attempts", "hooks", "process_hooks", "syscall_tracepoints"],
+        &[
+            "ring_buffer",
+            "probe_log",
+            "keep_attempts",
+            "hooks",
+            "process_hooks",
+            "syscall_tracepoints",
+            "services",
+        ],
     ),
     ("notify", &["user"]),
     ("enrich", &["deadline", "threat_jammer"]),
@@ -260,6 +269,7 @@ fn trace(section: &mut Section<'_, '_>) -> Trace {
                 )
             })
             .unwrap_or(default.syscall_tracepoints),
+        services: services(section).unwrap_or(default.services),
     };
     if trace.hooks == CallHooks::Tracepoint && trace.syscall_tracepoints == SyscallTracepoints::Never {
         section.problem(
@@ -268,6 +278,13 @@ fn trace(section: &mut Section<'_, '_>) -> Trace {
         );
     }
     trace
+}
+
+/// The doors in their own order, whatever the order and however often each is named.
+fn services(section: &mut Section<'_, '_>) -> Option<Vec<Service>> {
+    let choices = Service::ALL.map(|service| (service.as_str(), service));
+    let named = section.texts("services", |text| values::one_of(text, &choices))?;
+    Some(Service::ALL.into_iter().filter(|service| named.contains(service)).collect())
 }
 
 fn notify(section: &mut Section<'_, '_>) -> Notify {

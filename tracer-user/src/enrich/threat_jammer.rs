@@ -173,6 +173,7 @@ impl ThreatJammer {
                 Why::Status(_) | Why::Unreachable => Some(TRANSIENT_TTL),
                 Why::NotConfigured
                 | Why::NoAddress
+                | Why::Local
                 | Why::NotPublic(_)
                 | Why::Deadline
                 | Why::Quota(_)

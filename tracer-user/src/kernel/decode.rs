@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use thiserror::Error;
-use tracer_ebpf::{self as contract, Header, Kind};
+use tracer_ebpf::{self as contract, Door, Header, Kind};
 
 use crate::event::{BootTime, Escalated, Event, ExitStatus, Fact, Image, Process};
 
@@ -23,7 +23,16 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
     let header: Header = read(bytes)?;
     let kind = Kind::from_u32(header.kind).ok_or(DecodeError::UnknownKind(header.kind))?;
     let fact = match kind {
-        Kind::Exec => Fact::Exec(image(bytes)?),
+        Kind::Exec => {
+            let record: contract::Exec = read(bytes)?;
+            let image = image(bytes)?;
+            match Door::of(&record.name) {
+                Some(Door::Login | Door::Su | Door::Sudo) => {
+                    Fact::Enter { image, tty: terminal(&text(&record.tty)) }
+                }
+                Some(Door::Ssh | Door::Dropbear) | None => Fact::Exec(image),
+            }
+        }
         Kind::ForeignExec => Fact::ForeignExec(image(bytes)?),
         Kind::Leave => {
             let record: contract::Leave = read(bytes)?;
@@ -31,6 +40,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
                 tty: terminal(&text(&record.tty)),
                 path: text(&record.path),
                 arguments: arguments(&record.arguments),
+                user: (header.uid == record.euid && header.uid == record.suid).then_some(header.uid),
             }
         }
         Kind::Fork => {

@@ -22,7 +22,7 @@ use super::watch::Watch;
 use super::{OnStep, SharedOutbox, Step, backoff, chance};
 use crate::assess::assess;
 use crate::config::Thresholds;
-use crate::enrich::Enricher;
+use crate::enrich::{Enricher, Facts, Why};
 use crate::session::{Change, ChangeKind, Session, SessionKey};
 use crate::store::{Reader, StoreError};
 
@@ -252,7 +252,11 @@ impl Intake {
         let waits = !outbox.pending_of(session.key)?.is_empty();
         drop(outbox);
         let address = session.peer.as_ref().map(SocketAddr::ip);
-        match self.enricher.at_hand(address, now).filter(|_| !waits) {
+        let at_hand = match session.service.is_local() {
+            true => Some(Facts::unknown(Why::Local)),
+            false => self.enricher.at_hand(address, now),
+        };
+        match at_hand.filter(|_| !waits) {
             None => Ok(None),
             Some(facts) => {
                 let rating = (assess(&facts, self.thresholds), facts);

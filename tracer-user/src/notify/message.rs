@@ -4,6 +4,7 @@
 //! zone. It is stored before it is sent, so a repetition says the same. A sink escapes for its own markup and lays it out.
 
 mod inside;
+mod local;
 mod method;
 
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ use super::outbox::Delivery;
 use crate::assess::{Assessment, Level, Reason};
 use crate::enrich::{Fact, Facts, Network, Place, Why};
 use crate::sanitize;
-use crate::session::{Auth, End, Escalation, ForeignSshd, Session};
+use crate::session::{Auth, End, Escalation, ForeignSshd, Identity, Service, Session};
 
 /// Longest name that is shown, in characters: user, host, network, city.
 const NAME_CHARS: usize = 64;
@@ -90,8 +91,14 @@ impl Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     pub host: String,
+    /// How they came in.
+    #[serde(default)]
+    pub service: Service,
     pub user: Option<String>,
     pub uid: Option<u32>,
+    /// Who became the user, with su and sudo.
+    #[serde(default)]
+    pub by: Option<Identity>,
     pub peer: Option<SocketAddr>,
     /// How they proved who they are; also `None` in what an earlier version stored.
     #[serde(default)]
@@ -106,8 +113,10 @@ impl Subject {
     pub fn of(session: &Session) -> Self {
         Self {
             host: session.host.clone(),
+            service: session.service,
             user: session.user.clone(),
             uid: session.uid,
+            by: session.by.clone(),
             peer: session.peer,
             auth: session.auth.clone(),
             opened_at: session.opened_at,
@@ -170,6 +179,7 @@ pub enum Label {
     Opened,
     Ended,
     Duration,
+    By,
     Gained,
     Program,
     Address,
@@ -191,6 +201,7 @@ impl Label {
             Self::Opened => "Opened",
             Self::Ended => "Ended",
             Self::Duration => "Duration",
+            Self::By => "By",
             Self::Gained => "Gained",
             Self::Program => "Program",
             Self::Address => "Address",
@@ -211,9 +222,9 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
             let mut lines = who(subject);
             lines.extend(subject.auth.as_ref().map(|auth| line(Label::Method, method::words(auth))));
             let (words, opened) = if subject.recovered {
-                ("SSH session found open", line(Label::Opened, opened(subject, zone)))
+                (local::found(subject.service), line(Label::Opened, opened(subject, zone)))
             } else {
-                ("SSH login", line(Label::Time, time(subject.opened_at, zone)))
+                (local::login(subject.service), line(Label::Time, time(subject.opened_at, zone)))
             };
             lines.push(opened);
             let summary = format!("{words}: {}", headline(subject));
@@ -224,8 +235,9 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
             let mut lines = who(subject);
             lines.push(line(Label::Opened, opened(subject, zone)));
             lines.push(line(Label::Ended, time(*at, zone)));
-            lines.push(line(Label::Duration, format!("{lasted} ({})", end_words(*end))));
-            let summary = format!("SSH session ended: {} after {lasted}", headline(subject));
+            lines.push(line(Label::Duration, format!("{lasted} ({})", end_words(*end, subject.service))));
+            let words = local::ended(subject.service);
+            let summary = format!("{words}: {} after {lasted}", headline(subject));
             rated(summary, lines, subject, rating)
         }
         Event::Escalated { subject, at, how } => inside::escalated(subject, *at, how, rating, zone),
@@ -250,8 +262,10 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
 pub fn example(host: &str, at: Timestamp) -> Delivery {
     let subject = Subject {
         host: host.to_owned(),
+        service: Service::Ssh,
         user: Some("example".to_owned()),
         uid: Some(1000),
+        by: None,
         // TEST-NET-1, RFC 5737: nobody's address.
         peer: Some(SocketAddr::from(([192, 0, 2, 1], 51_122))),
         auth: None,
@@ -285,8 +299,10 @@ fn rated(
     let Some((assessment, facts)) = rating else {
         return Message { summary, level: Some(Level::Unknown), lines };
     };
-    lines.push(fact(Label::Network, &facts.network, network));
-    lines.push(fact(Label::Place, &facts.place, place));
+    if !subject.service.is_local() {
+        lines.push(fact(Label::Network, &facts.network, network));
+        lines.push(fact(Label::Place, &facts.place, place));
+    }
     lines.push(line(Label::Risk, risk(assessment)));
     let summary = format!("{summary}, risk {}", score(assessment));
     Message { summary, level: Some(assessment.level), lines }
@@ -298,7 +314,10 @@ fn opened(subject: &Subject, zone: &TimeZone) -> String {
 }
 
 fn who(subject: &Subject) -> Vec<Line> {
-    vec![line(Label::User, user(subject)), line(Label::Host, name(Some(&subject.host), "unknown"))]
+    let mut lines =
+        vec![line(Label::User, user(subject)), line(Label::Host, name(Some(&subject.host), "unknown"))];
+    lines.extend(subject.by.as_ref().map(|by| line(Label::By, inside::identity(by))));
+    lines
 }
 
 /// `alice on web-1 from 193.146.30.1`
@@ -306,7 +325,10 @@ fn headline(subject: &Subject) -> String {
     let host = name(Some(&subject.host), "unknown host");
     match subject.peer {
         Some(peer) => format!("{} on {host} from {}", user(subject), peer.ip()),
-        None => format!("{} on {host}", user(subject)),
+        None => match &subject.by {
+            Some(by) => format!("{} on {host} for {}", user(subject), inside::identity(by)),
+            None => format!("{} on {host}", user(subject)),
+        },
     }
 }
 
@@ -318,9 +340,7 @@ fn user(subject: &Subject) -> String {
 }
 
 fn address(subject: &Subject) -> String {
-    subject
-        .peer
-        .map_or_else(|| "none: sshd has no network connection".to_owned(), |peer| peer.ip().to_string())
+    subject.peer.map_or_else(|| local::no_address(subject.service).to_owned(), |peer| peer.ip().to_string())
 }
 
 /// `AS15704 NAME - description`
@@ -373,10 +393,10 @@ fn score(assessment: &Assessment) -> String {
     }
 }
 
-fn end_words(end: End) -> &'static str {
+fn end_words(end: End, service: Service) -> &'static str {
     match end {
         End::Logout => "logout",
-        End::Killed => "sshd was killed",
+        End::Killed => local::killed(service),
         End::HostRestarted => "host restarted",
         End::Unseen => "ended while nothing watched",
     }
@@ -464,8 +484,10 @@ mod tests {
     fn a_user_who_is_not_known_yet() {
         let mut subject = Subject {
             host: "h".to_owned(),
+            service: Service::Ssh,
             user: None,
             uid: None,
+            by: None,
             peer: None,
             auth: None,
             opened_at: Timestamp::UNIX_EPOCH,

@@ -6,7 +6,7 @@
 use super::schema::Schema;
 
 pub(super) const SESSIONS: Schema =
-    Schema { steps: &[FIRST, RECOVERED, ESCALATIONS, FOREIGN, AUTH_AND_ATTEMPTS, CONTAINERS] };
+    Schema { steps: &[FIRST, RECOVERED, ESCALATIONS, FOREIGN, AUTH_AND_ATTEMPTS, CONTAINERS, SERVICES] };
 
 const FIRST: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -110,4 +110,12 @@ const AUTH_AND_ATTEMPTS: &str = "
 const CONTAINERS: &str = "
     ALTER TABLE sessions ADD COLUMN pid_namespace INTEGER;
     ALTER TABLE sessions ADD COLUMN cgroup TEXT;
+";
+
+/// The door of a session, and who became its user. Nearly all sessions are of ssh: only the others are in the index.
+const SERVICES: &str = "
+    ALTER TABLE sessions ADD COLUMN service TEXT NOT NULL DEFAULT 'ssh';
+    ALTER TABLE sessions ADD COLUMN by_uid INTEGER;
+    ALTER TABLE sessions ADD COLUMN by_user TEXT;
+    CREATE INDEX sessions_by_service ON sessions (service, id) WHERE service <> 'ssh';
 ";
