@@ -11,7 +11,7 @@ use crate::accounts::{ALICE, Account, BOB, Key, ROOT, write};
 use crate::client::Login;
 use crate::lines::LIMIT;
 use crate::processes::{self, command};
-use crate::sandbox::{self, ROOM};
+use crate::sandbox::ROOM;
 use crate::server::{is_listening, next_port};
 
 pub const DROPBEAR: &str = "/usr/sbin/dropbear";
@@ -37,9 +37,8 @@ impl Dropbear {
         static PREPARED: Once = Once::new();
         PREPARED.call_once(prepare);
         let port = next_port();
-        let address = format!("{}:{port}", sandbox::address());
         let mut command = command(DROPBEAR);
-        command.args(["-F", "-p", &address, "-r", &host_key(), "-P", ""]).args(options);
+        command.args(["-F", "-p", &port.to_string(), "-r", &host_key(), "-P", ""]).args(options);
         let mut listener = command.stderr(Stdio::null()).spawn().expect("dropbear can be run");
         let started = Instant::now();
         while !is_listening(port) {

@@ -108,11 +108,16 @@ impl Visit {
         writeln!(input, "{line}").and_then(|()| input.flush()).expect("it reads");
     }
 
+    /// There is nothing more to say.
+    pub fn falls_silent(&mut self) {
+        drop(self.input.take());
+    }
+
     /// Says a last line, and waits until it is gone.
     pub fn leave(&mut self, line: &str) {
         self.left = Timestamp::now();
         self.say(line);
-        drop(self.input.take());
+        self.falls_silent();
         self.wait();
     }
 
@@ -121,7 +126,7 @@ impl Visit {
         let monitor = self.monitor();
         self.left = Timestamp::now();
         processes::signal(monitor, Signal::KILL);
-        drop(self.input.take());
+        self.falls_silent();
         self.wait();
     }
 

@@ -181,6 +181,32 @@ fn without_a_line_root_is_known_by_how_its_shell_is_started() {
 }
 
 #[test]
+fn it_may_execute_itself_anew_by_a_descriptor() {
+    let anew = |change: fn(&mut Image)| {
+        let mut image = Image { path: "/dev/fd/5".into(), ..dropbear() };
+        change(&mut image);
+        let mut events = login();
+        events.insert(4, event(4, MONITOR, LISTENER, 0, Fact::Exec(image)));
+        events.insert(5, event(4, MONITOR, LISTENER, 0, connection()));
+        findings(&events)
+    };
+    let found = anew(|_| {});
+    assert_eq!(found, findings(&login()), "it makes no difference");
+    for change in [
+        (|image| image.owner_uid = ALICE) as fn(&mut Image),
+        |image| image.mode = 0o775,
+        |image| image.path = "/tmp/dropbear".into(),
+    ] {
+        assert!(!anew(change).iter().any(|finding| matches!(finding, Finding::Opened { .. })));
+    }
+    let by_a_user = event(1, MONITOR, 1, 0, Fact::Exec(Image { path: "/dev/fd/5".into(), ..dropbear() }));
+    let mut events = login();
+    events.retain(|event| event.at > BootTime(2));
+    events.insert(0, by_a_user);
+    assert_eq!(opens(&events), 0, "not by what was no Dropbear");
+}
+
+#[test]
 fn one_session_whatever_is_said_and_run_again() {
     let mut events = login();
     events.insert(6, event(6, MONITOR, LISTENER, 0, Fact::Fork { child: process(POSTAUTH) }));

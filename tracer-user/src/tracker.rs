@@ -230,6 +230,9 @@ impl Tracker {
 
     fn exec(&mut self, event: &Event, image: &Image) {
         let pid = event.process.pid;
+        if self.goes_on_as_dropbear(event, image) {
+            return;
+        }
         let session = self.nodes.get(&pid).and_then(|node| node.session);
         let adopted_at = session.and_then(|monitor| self.sessions.get(&monitor)?.adopted_at);
         if adopted_at.is_some_and(|adopted_at| event.at < adopted_at) {

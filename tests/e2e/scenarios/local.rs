@@ -112,6 +112,8 @@ fn login_with_a_password(scene: &mut Scene<'_>) {
     // It is not in yet.
     scene.nothing_new();
     visit.say(PASSWORD);
+    // What is typed before the shell asks may be thrown away.
+    visit.expect_shown("$ ");
     visit.say("echo \"it is\" $(id -u)");
     visit.expect_shown(&format!("it is {}", ALICE.uid));
     let inside = scene.is_inside(&visit, Some(&tty));
@@ -136,7 +138,7 @@ fn whoever_is_refused(scene: &mut Scene<'_>) {
     ] {
         let mut visit = Visit::start(by, ROOT, program);
         visit.say(BAD);
-        visit.say("");
+        visit.falls_silent();
         assert!(!visit.wait().success(), "{program:?} lets nobody in");
     }
     let mut visit = Visit::start_at_terminal("login", ALICE, "login alice");

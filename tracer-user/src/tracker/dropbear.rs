@@ -1,6 +1,6 @@
 //! Users who come in through Dropbear.
 //!
-//! It serves each connection by one process that runs as root, with no child of fewer rights before the user is in and no
+//! It serves each connection by one process that runs as root (since 2022.82 one that executes Dropbear anew), with no child of fewer rights before the user is in and no
 //! timer to disarm. So a session opens by one of two signs:
 //!
 //! 1. The process says so in its log line, about the connection that the kernel shows.
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::local::Entered;
 use super::sshd_log::Said;
 use super::{Connection, Finding, Live, Node, Tracker};
-use crate::event::{BootTime, Event, Process, Service};
+use crate::event::{BootTime, Event, Image, Process, Service};
 use crate::session::Auth;
 
 /// What is known of a session when it opens, beside its monitor and its time.
@@ -59,6 +59,21 @@ impl Tracker {
             ..Arrival::default()
         };
         self.open(event.process, event.at, arrival);
+    }
+
+    /// Since 2022.82 the process of a connection executes the listener's file anew, by its descriptor: the path says nothing
+    /// then, and what the process has shown so far still counts. Only what is Dropbear already can do this.
+    pub(super) fn goes_on_as_dropbear(&self, event: &Event, image: &Image) -> bool {
+        let is_by_descriptor =
+            ["/dev/fd/", "/proc/self/fd/"].iter().any(|folder| image.path.starts_with(folder));
+        let node = self.nodes.get(&event.process.pid).filter(|node| node.process == event.process);
+        let is_same = |before: &Image| {
+            before.trusted_service() == Some(Service::Dropbear)
+                && (&before.name, before.owner_uid, before.mode) == (&image.name, image.owner_uid, image.mode)
+        };
+        is_by_descriptor
+            && event.uid == 0
+            && node.is_some_and(|node| node.image.as_ref().is_some_and(is_same))
     }
 
     /// A process left the image of a door and executes a program as this user in every place.
