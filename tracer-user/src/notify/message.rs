@@ -179,7 +179,8 @@ pub enum Label {
     Opened,
     Ended,
     Duration,
-    By,
+    /// How they came in, if not by OpenSSH.
+    Through,
     Gained,
     Program,
     Address,
@@ -201,7 +202,7 @@ impl Label {
             Self::Opened => "Opened",
             Self::Ended => "Ended",
             Self::Duration => "Duration",
-            Self::By => "By",
+            Self::Through => "Through",
             Self::Gained => "Gained",
             Self::Program => "Program",
             Self::Address => "Address",
@@ -295,7 +296,9 @@ fn rated(
     subject: &Subject,
     rating: Option<(&Assessment, &Facts)>,
 ) -> Message {
-    lines.push(line(Label::Address, address(subject)));
+    if !subject.service.is_local() {
+        lines.push(line(Label::Address, address(subject)));
+    }
     let Some((assessment, facts)) = rating else {
         return Message { summary, level: Some(Level::Unknown), lines };
     };
@@ -316,7 +319,8 @@ fn opened(subject: &Subject, zone: &TimeZone) -> String {
 fn who(subject: &Subject) -> Vec<Line> {
     let mut lines =
         vec![line(Label::User, user(subject)), line(Label::Host, name(Some(&subject.host), "unknown"))];
-    lines.extend(subject.by.as_ref().map(|by| line(Label::By, inside::identity(by))));
+    let by = subject.by.as_ref().map(inside::identity);
+    lines.extend(local::through(subject.service, by.as_deref()).map(|text| line(Label::Through, text)));
     lines
 }
 
@@ -340,7 +344,9 @@ fn user(subject: &Subject) -> String {
 }
 
 fn address(subject: &Subject) -> String {
-    subject.peer.map_or_else(|| local::no_address(subject.service).to_owned(), |peer| peer.ip().to_string())
+    subject
+        .peer
+        .map_or_else(|| "none: sshd has no network connection".to_owned(), |peer| peer.ip().to_string())
 }
 
 /// `AS15704 NAME - description`

@@ -35,14 +35,19 @@ pub(super) fn ended(service: Service) -> &'static str {
     }
 }
 
-/// Why there is no address.
-pub(super) fn no_address(service: Service) -> &'static str {
-    match service {
-        Service::Ssh => "none: sshd has no network connection",
-        Service::Dropbear => "none: Dropbear has no network connection",
-        Service::Login => "none: at a terminal of the host",
-        Service::Su | Service::Sudo => "none: on the host itself",
-    }
+/// The door and who used it, where it is another one than OpenSSH.
+pub(super) fn through(service: Service, by: Option<&str>) -> Option<String> {
+    let door = match service {
+        Service::Ssh => return None,
+        Service::Dropbear => "Dropbear",
+        Service::Login => "login, at a terminal of the host",
+        Service::Su => "su, on the host",
+        Service::Sudo => "sudo, on the host",
+    };
+    Some(match by {
+        Some(by) => format!("{door}, for {by}"),
+        None => door.to_owned(),
+    })
 }
 
 /// What ended by a signal.
