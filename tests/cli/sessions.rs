@@ -78,7 +78,7 @@ fn filters_leave_what_they_say() {
     assert_eq!(ids(&["--level", "low"]), [6]);
     // Not rated is not known.
     assert_eq!(ids(&["--level", "unknown"]), [7, 5, 4, 1]);
-    assert_eq!(ids(&["--level", "unknown", "--limit", "2"]), [5, 4]);
+    assert_eq!(ids(&["--level", "unknown", "--limit", "2"]), [7, 5]);
     assert_eq!(ids(&["--level", "high", "--user", "alice"]), [0; 0]);
     assert_eq!(ids(&["--limit", "0"]), [7, 6, 5, 4, 3, 2, 1]);
 }

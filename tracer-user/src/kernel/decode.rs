@@ -218,6 +218,52 @@ mod tests {
     }
 
     #[test]
+    fn doors_on_this_host_are_told_from_servers() {
+        let record = |name: &str| {
+            let mut record = contract::Exec {
+                header: header(Kind::Exec as u32),
+                owner_uid: 0,
+                mode: 0o104_755,
+                name: [0; contract::NAME_LEN],
+                tty: [0; contract::TTY_LEN],
+                path: [0; contract::PATH_LEN],
+            };
+            record.name[..name.len()].copy_from_slice(name.as_bytes());
+            record.tty[..4].copy_from_slice(b"pts7");
+            decode(&bytes_of(&record)).expect("a record").fact
+        };
+        for name in ["login", "su", "sudo"] {
+            let fact = record(name);
+            assert!(
+                matches!(&fact, Fact::Enter { image, tty: Some(tty) } if image.name == name && image.mode == 0o4755 && tty == "pts/7"),
+                "{fact:?}"
+            );
+        }
+        for name in ["sshd", "sshd-session", "dropbear"] {
+            assert!(matches!(record(name), Fact::Exec(image) if image.name == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_process_is_one_user_if_all_ids_are_the_same() {
+        let user = |euid, suid| {
+            let record = contract::Leave {
+                header: header(Kind::Leave as u32),
+                euid,
+                suid,
+                tty: [0; contract::TTY_LEN],
+                path: [0; contract::PATH_LEN],
+                arguments: [0; contract::ARGUMENTS_LEN],
+            };
+            let Fact::Leave { user, .. } = decode(&bytes_of(&record)).expect("a record").fact else {
+                panic!()
+            };
+            user
+        };
+        assert_eq!([user(0, 0), user(1, 0), user(0, 1)], [Some(0), None, None]);
+    }
+
+    #[test]
     fn text_ends_at_the_first_nul_or_at_the_end() {
         assert_eq!(text(b"sshd: a\0rest"), "sshd: a");
         assert_eq!(text(b"sshd\xff"), "sshd\u{fffd}");
