@@ -1,10 +1,11 @@
-//! What a login pays: `ssh host true` by key, with the tracer and without it.
+//! What a login pays: `ssh host true` by key, with the tracer and without it, and beside what people use instead.
 
 use std::time::Duration;
 
 use crate::Bench;
 use crate::measurement::Target;
 use crate::report::Row;
+use crate::rivals;
 use crate::server::Server;
 use crate::tracer::Tracer;
 use crate::visitor;
@@ -40,7 +41,8 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
             [without()?, b]
         });
     }
-    row.paired("ssh host true", "ms", ["without", "with"], rounds, Some(TARGET))
+    row.paired("ssh host true", "ms", ["without", "with"], rounds, Some(TARGET))?;
+    rivals::run(bench, row, &server)
 }
 
 /// Milliseconds of a login.

@@ -13,10 +13,13 @@ mod fixture;
 mod help;
 mod json;
 mod notify_test;
+mod queue;
 mod readers;
 mod replay;
+mod risk;
 #[path = "../root.rs"]
 mod root;
+mod route;
 mod sessions;
 mod show;
 mod terminal;

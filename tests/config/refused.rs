@@ -89,6 +89,32 @@ const CASES: &[(&str, &str)] = &[
         "sinks with values that cannot be",
         "[sinks.a]\ntype = \"webhook\"\nurl = \"https://a/S3CRET\"\nsecret = \"S3CRET\"\nca_file = \"<dir>/empty\"\n[sinks.b]\ntype = \"command\"\nargv = [\"told\", \"x\"]\n[sinks.c]\ntype = \"email\"\nfrom = \"nobody\"\nto = [\"a@example.org\\r\\nBcc: x@example.org\"]\nhost = \"https://mail\"\n[sinks.d]\ntype = \"pushover\"\ntoken = \"S3CRET\"\nuser = \"S3CRET\"\nemergency = 1\nretry = \"5s\"\n[sinks.e]\ntype = \"telegram\"\ntoken = \"S3CRET\"\nchat = \"general\"\n[sinks.f]\ntype = \"slack_bot\"\ntoken = \"S3CRET\"\nchannel = \"#general\"\n[sinks.g]\ntype = \"pagerduty\"\nrouting_key = \"S3CRET\"\n[sinks.h]\ntype = \"file\"\npath = \"logins\"\nmax_size = \"1 KiB\"\n",
     ),
+    (
+        "routes that lead nowhere",
+        "[[routes]]\nname = \"\"\nsinks = [\"opps\", \"nobody-at-all\"]\n[[routes]]\nat_lest = \"high\"\n[[routes]]\nsinks = 3\n[sinks.ops]\ntype = \"console\"\n",
+    ),
+    (
+        "routes with conditions that cannot hold",
+        "[[routes]]\nsinks = []\nkind = [\"open\"]\nlevel = \"red\"\nat_least = \"unknown\"\naddress = \"10.0.0.300\"\nnetwork = [\"10.0.0.0\"]\nservice = \"shh\"\nuser = []\nweekdays = [\"mo\"]\n[[routes]]\nsinks = []\nat_least = \"high\"\nat_most = \"low\"\nfrom = \"24:00\"\nto = \"7\"\n[[routes]]\nsinks = []\nfrom = \"10:00\"\n[[routes]]\nsinks = []\nfrom = \"10:00\"\nto = \"10:00\"\n",
+    ),
+    ("a way of routing that is none", "[notify]\nrouting = \"al\"\n[routes]\nrest = 1\n"),
+    ("routes that are none", "routes = \"ops\"\nquiet_hours = [1]\n"),
+    (
+        "quiet hours without hours, without an end and without a sink",
+        "[[quiet_hours]]\nexcept = [\"red\"]\n[[quiet_hours]]\nfrom = \"08:00\"\nto = \"20:00\"\n[[quiet_hours]]\nfrom = \"19:00\"\nto = \"08:00\"\nsinks = [\"consle\"]\n",
+    ),
+    (
+        "quiet for ever",
+        "[[quiet_hours]]\nfrom = \"08:00\"\nto = \"20:00\"\n[[quiet_hours]]\nfrom = \"20:00\"\nto = \"08:00\"\n",
+    ),
+    (
+        "an allowlist for everybody, for ever and for nothing",
+        "[[allow]]\nreason = \"x\"\n[[allow]]\nuser = \"x\"\n[[allow]]\nuser = \"x\"\nreason = \" \"\nuntil = \"soon\"\nkey = \"MD5:00\"\n[[allow]]\nuser = \"x\"\nreason = \"r\"\nuntil = 2026-12-31T10:00:00Z\nkeys = \"a\"\n",
+    ),
+    (
+        "a queue without sense",
+        "[notify]\nkeep_delivered = \"1m\"\n[sinks.a]\ntype = \"console\"\npace = \"fast\"\nmax_age = \"soon\"\nmax_queued = 0\ngroup = \"1ms\"\ngroup_red = \"no\"\n",
+    ),
     ("a text without an end", "[sinks.ops]\ntype = \"slack\"\nwebhook_url = \"https://example.org/S3CRET\n"),
     ("a text without a beginning", "[enrich.threat_jammer]\ntoken = S3CRET\n"),
     ("a line without a key", "[host]\nhttps://hooks.slack.com/S3CRET\n"),

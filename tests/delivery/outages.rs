@@ -8,7 +8,7 @@ use crate::http::Reply;
 use crate::slack::Slack;
 use crate::world::{PATIENCE, World, closed, eventually, key, opened};
 
-/// A private address: known to be unknown at once.
+/// A private address: rated at once.
 const NEAR: &str = "10.0.0.1";
 
 #[test]
@@ -30,7 +30,7 @@ fn a_login_and_its_end_arrive() {
     );
     let texts = slack.texts();
     assert_eq!(texts.len(), 2);
-    assert_eq!(texts[0], "SSH login: alice on web-1 from 10.0.0.1, risk unknown");
+    assert_eq!(texts[0], "SSH login: alice on web-1 from 10.0.0.1, risk 0 (LOW)");
     assert!(texts[1].starts_with("SSH session ended: alice on web-1 from 10.0.0.1 after 0."), "{texts:?}");
 }
 
@@ -76,12 +76,7 @@ fn passing_failures_are_outlived() {
 
 #[test]
 fn permanent_refusals_are_parked_with_their_reason_and_block_nobody() {
-    let refusals = [
-        (400, "invalid_payload"),
-        (403, "action_prohibited"),
-        (404, "no_service"),
-        (410, "channel_is_archived"),
-    ];
+    let refusals = [(400, "invalid_payload"), (400, "user_not_found"), (413, "too_large"), (422, "no")];
     let slack = Slack::start();
     slack.next(refusals.map(|(status, body)| Reply::new(status, body)));
     let mut world = World::with_slack(&slack);

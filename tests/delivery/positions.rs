@@ -137,7 +137,7 @@ fn a_session_becomes_known_before_its_message_is_written() {
     let Update::Opened(mut opening) = opened(1, "x", "193.146.30.12") else { unreachable!() };
     opening.user = None;
     world.commit(&[Update::Opened(opening)]);
-    eventually("taken in", || (!world.deliveries(key(1)).is_empty()).then_some(()));
+    eventually("taken in", || (!world.decisions(key(1)).is_empty()).then_some(()));
     let (at, user) = (Timestamp::now(), Some("alice".to_owned()));
     world.commit(&[Update::Identified { key: key(1), at, user, uid: None, tty: None }]);
     world.settled(key(1), DeliveryState::Delivered);

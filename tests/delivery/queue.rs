@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use login_tracer::assess::{Assessment, Level};
-use login_tracer::enrich::quota::{Limits, Refusal};
+use login_tracer::enrich::quota::{Limits, Period, Refusal};
 use login_tracer::enrich::{Facts, Ledger as _, Why};
 use login_tracer::notify::intake::delivery_id;
 use login_tracer::notify::message::{Event, Message};
 use login_tracer::notify::outbox::{
-    self, Attempt, Delivery, Due, NewAnnouncement, Outbox, Position, Reader, Recorded, TakenIn,
+    self, Attempt, Claim, Delivery, DeliveryState, Due, Finished, Grouping, LEASE, LONGEST_ATTEMPT,
+    NewAnnouncement, NewDelivery, Outbox, Position, Reader, Recorded, Released, Selection, TakenIn,
 };
+use login_tracer::notify::route::{self, Verdict};
 use login_tracer::session::{ChangeKind, SessionKey};
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -40,6 +42,7 @@ impl Shelf {
             store_id: STORE,
             cursor: 7,
             ratings: Vec::new(),
+            reassessed: Vec::new(),
             announcements,
             better_known: Vec::new(),
         };
@@ -58,7 +61,7 @@ impl Shelf {
     }
 
     fn attempt(&mut self, delivery: &Delivery, result: Recorded, now: Timestamp) {
-        self.outbox.claim(delivery.id).unwrap();
+        assert_eq!(self.outbox.claim(delivery.id, now).unwrap(), Claim::Held);
         let attempt = Attempt {
             delivery: delivery.id,
             number: delivery.attempt,
@@ -68,16 +71,29 @@ impl Shelf {
             receipt: None,
             result,
         };
-        self.outbox.record(&attempt).unwrap();
+        self.outbox.record(&[attempt]).unwrap();
     }
 }
 
 fn announcement(session: u32, kind: ChangeKind, seq: u32, message: Option<&str>) -> NewAnnouncement {
     let subject = key(session).to_string();
     let event = Event::EventsLost { host: "h".to_owned(), at: start(), count: 1 };
-    let message = message.map(|text| Message { summary: text.to_owned(), level: None, lines: Vec::new() });
-    let deliveries = vec![(delivery_id(&subject, kind, seq, "team"), "team".to_owned())];
-    NewAnnouncement { session: Some(key(session)), subject, kind, seq, event, message, deliveries }
+    let id = delivery_id(&subject, kind, seq, "team");
+    let finished = message.map(|text| finished(id, text, None));
+    NewAnnouncement { session: Some(key(session)), subject, kind, seq, event, finished }
+}
+
+/// What everybody is told, perhaps later.
+fn finished(id: Uuid, text: &str, held_until: Option<Timestamp>) -> Finished {
+    let verdict = Verdict {
+        at: start(),
+        reason: route::Why::NoRoutes,
+        allowed: None,
+        routes: Vec::new(),
+        sinks: Vec::new(),
+    };
+    let message = Message { summary: text.to_owned(), level: None, lines: Vec::new() };
+    Finished { message, verdict, deliveries: vec![NewDelivery { id, sink: "team".to_owned(), held_until }] }
 }
 
 fn start() -> Timestamp {
@@ -135,8 +151,9 @@ fn nothing_is_sent_before_it_is_rated() {
     let pending = shelf.outbox.pending_of(key(1)).unwrap();
     let assessment = Assessment { level: Level::Low, score: Some(3), reasons: Vec::new() };
     let rating = (assessment.clone(), Facts::unknown(Why::NoData));
-    let message = Message { summary: "rated".to_owned(), level: Some(Level::Low), lines: Vec::new() };
-    shelf.outbox.rate(key(1), &rating, &[(pending[0].id, message)], now).unwrap();
+    let id = delivery_id(&pending[0].subject, pending[0].kind, pending[0].seq, "team");
+    let finished = finished(id, "rated", None);
+    shelf.outbox.rate(key(1), &rating, &[(pending[0].id, finished)], now).unwrap();
     assert_eq!(shelf.next(now).message.summary, "rated");
     // The first rating stays.
     let other = (Assessment { level: Level::High, ..assessment.clone() }, Facts::unknown(Why::NoData));
@@ -167,12 +184,95 @@ fn interrupted_claims_come_back_with_the_same_id() {
     let now = start();
     shelf.take_in(vec![announcement(1, ChangeKind::Opened, 1, Some("once"))], now);
     let delivery = shelf.next(now);
-    shelf.outbox.claim(delivery.id).unwrap();
+    assert_eq!(shelf.outbox.claim(delivery.id, now).unwrap(), Claim::Held);
     assert!(shelf.nothing(now));
     let mut outbox = Outbox::open(shelf.dir.path()).unwrap();
     assert_eq!(outbox.release_claims().unwrap(), 1);
     let Due::Now(again) = outbox.due("team", now).unwrap() else { panic!("not due") };
     assert_eq!((again.id, again.attempt), (delivery.id, 2));
+}
+
+#[test]
+fn a_claim_ends_with_its_lease_unless_it_is_under_way() {
+    let mut shelf = Shelf::new();
+    let now = start();
+    shelf.take_in(vec![announcement(1, ChangeKind::Opened, 1, Some("once"))], now);
+    let delivery = shelf.next(now);
+    assert_eq!(shelf.outbox.claim(delivery.id, now).unwrap(), Claim::Held);
+    assert_eq!(shelf.outbox.claim(delivery.id, now).unwrap(), Claim::NotWaiting);
+    let lease = SignedDuration::try_from(LEASE).unwrap();
+    let before = now + lease - 1.seconds();
+    assert_eq!(shelf.outbox.release_expired("team", before, |_| false).unwrap(), 0);
+    let after = now + lease;
+    // Whoever knows that it is under way is believed, whatever the clock says.
+    assert_eq!(shelf.outbox.release_expired("team", after, |id| *id == delivery.id).unwrap(), 0);
+    assert_eq!(shelf.outbox.release_expired("other", after, |_| false).unwrap(), 0);
+    assert_eq!(shelf.outbox.release_expired("team", after, |_| false).unwrap(), 1);
+    let again = shelf.next(after);
+    assert_eq!((again.id, again.attempt), (delivery.id, 2));
+    assert_eq!(shelf.outbox.claim(again.id, after).unwrap(), Claim::Held);
+    // A clock that was set back does not make a lease longer.
+    let past = now - SignedDuration::from_hours(24);
+    assert_eq!(shelf.outbox.release_expired("team", past, |_| false).unwrap(), 1);
+    assert!(LEASE > LONGEST_ATTEMPT);
+}
+
+#[test]
+fn a_result_that_comes_too_late_changes_nothing_unless_it_is_the_confirmation() {
+    for (late, then) in [
+        (retry(start() + 99.seconds()), DeliveryState::Claimed),
+        (Recorded::Parked { why: "HTTP 400".to_owned() }, DeliveryState::Claimed),
+        (Recorded::Delivered, DeliveryState::Delivered),
+    ] {
+        let mut shelf = Shelf::new();
+        let now = start();
+        shelf.take_in(vec![announcement(1, ChangeKind::Opened, 1, Some("once"))], now);
+        let first = shelf.next(now);
+        assert_eq!(shelf.outbox.claim(first.id, now).unwrap(), Claim::Held);
+        shelf.outbox.release_claims().unwrap();
+        let second = shelf.next(now);
+        assert_eq!(shelf.outbox.claim(second.id, now).unwrap(), Claim::Held);
+        let result = |number, result| Attempt {
+            delivery: first.id,
+            number,
+            started: now,
+            took: Duration::ZERO,
+            status: None,
+            receipt: None,
+            result,
+        };
+        shelf.outbox.record(&[result(1, late)]).unwrap();
+        assert_eq!(shelf.outbox.state(first.id).unwrap(), Some(then));
+        // What was given up by hand meanwhile stays given up, what is delivered stays delivered.
+        shelf.outbox.record(&[result(2, Recorded::Delivered)]).unwrap();
+        shelf.outbox.record(&[result(2, retry(now))]).unwrap();
+        assert_eq!(shelf.outbox.state(first.id).unwrap(), Some(DeliveryState::Delivered));
+        let connection = Connection::open(outbox::path(shelf.dir.path())).unwrap();
+        let attempts: u32 =
+            connection.query_row("SELECT count(*) FROM attempts", [], |row| row.get(0)).unwrap();
+        assert_eq!(attempts, 3, "all of it is written down");
+    }
+}
+
+#[test]
+fn a_restart_is_no_new_budget() {
+    let mut shelf = Shelf::new();
+    let now = start();
+    shelf.take_in(
+        (1..=4).map(|session| announcement(session, ChangeKind::Opened, 1, Some("x"))).collect(),
+        now,
+    );
+    for seconds in [0, 30, 58, 60] {
+        let at = now + SignedDuration::from_secs(seconds);
+        let delivery = shelf.next(at);
+        shelf.attempt(&delivery, Recorded::Delivered, at);
+    }
+    let ages = |oldest, count| {
+        shelf.outbox.ages_of_attempts("team", now + 61.seconds(), Duration::from_secs(oldest), count).unwrap()
+    };
+    assert_eq!(ages(60, 30), [1, 3, 31].map(Duration::from_secs));
+    assert_eq!(ages(60, 2), [1, 3].map(Duration::from_secs));
+    assert_eq!(ages(0, 0), []);
 }
 
 #[test]
@@ -225,7 +325,7 @@ fn answers_expire_and_new_ones_replace_old_ones() {
 #[test]
 fn requests_are_counted_in_a_sliding_minute_and_by_month() {
     let shelf = Shelf::new();
-    let limits = Limits { per_minute: 3, per_month: 5 };
+    let limits = Limits { per_minute: 3, per_period: 5, period: Period::Month };
     let now: Timestamp = "2026-11-30T23:58:00Z".parse().unwrap();
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
     let path = shelf.dir.path().to_owned();
@@ -246,7 +346,7 @@ fn requests_are_counted_in_a_sliding_minute_and_by_month() {
     // A new month (at 120 s) begins with nothing used.
     assert_eq!(ledger.spend("s", limits, at(180)), Ok(()));
     // The clock is set back: requests of the future do not count for this minute.
-    assert_eq!(ledger.spend("s", Limits { per_month: 50, ..limits }, at(-500)), Ok(()));
+    assert_eq!(ledger.spend("s", Limits { per_period: 50, ..limits }, at(-500)), Ok(()));
 }
 
 #[test]
@@ -285,7 +385,7 @@ fn those_that_follow_know_what_the_service_calls_the_first() {
         let delivery = shelf.next(now);
         assert_eq!(delivery.message.summary, expected);
         assert_eq!(delivery.first_receipt.as_deref(), first_receipt, "{expected}");
-        shelf.outbox.claim(delivery.id).unwrap();
+        assert_eq!(shelf.outbox.claim(delivery.id, now).unwrap(), Claim::Held);
         let attempt = Attempt {
             delivery: delivery.id,
             number: 1,
@@ -295,6 +395,113 @@ fn those_that_follow_know_what_the_service_calls_the_first() {
             receipt: receipt.map(str::to_owned),
             result: Recorded::Delivered,
         };
-        shelf.outbox.record(&attempt).unwrap();
+        shelf.outbox.record(&[attempt]).unwrap();
     }
+}
+
+#[test]
+fn quiet_hours_hold_and_hold_up_nothing_else() {
+    let mut shelf = Shelf::new();
+    let (now, morning) = (start(), start() + SignedDuration::from_hours(9));
+    let held = |session: u32, text: &str| {
+        let mut held = announcement(session, ChangeKind::Opened, 1, Some(text));
+        held.finished.as_mut().unwrap().deliveries[0].held_until = Some(morning);
+        held
+    };
+    shelf.take_in(vec![held(1, "1 opened"), held(2, "2 opened"), held(3, "3 opened")], now);
+    assert!(shelf.nothing(now));
+    assert_eq!(shelf.outbox.release_held(now).unwrap(), Released { count: 0, next: Some(morning) });
+    // What is told of a session at once takes with it what is held of it, in their order.
+    shelf.take_in(vec![announcement(2, ChangeKind::Escalated, 2, Some("2 escalated"))], now);
+    for expected in ["2 opened", "2 escalated"] {
+        let delivery = shelf.next(now);
+        assert_eq!(delivery.message.summary, expected);
+        shelf.attempt(&delivery, Recorded::Delivered, now);
+    }
+    assert!(shelf.nothing(now));
+    // Another process finds the rest; nothing is told early, and all of it in the end, once.
+    let mut outbox = Outbox::open(shelf.dir.path()).unwrap();
+    assert_eq!(outbox.release_held(morning - 1.second()).unwrap().count, 0);
+    assert_eq!(outbox.release_held(morning).unwrap(), Released { count: 2, next: None });
+    assert_eq!(outbox.release_held(morning).unwrap(), Released { count: 0, next: None });
+    for expected in ["1 opened", "3 opened"] {
+        let delivery = shelf.next(morning);
+        assert_eq!(delivery.message.summary, expected);
+        shelf.attempt(&delivery, Recorded::Delivered, morning);
+    }
+    assert!(shelf.nothing(morning));
+}
+
+#[test]
+fn a_clock_that_is_set_back_holds_nothing_for_years() {
+    let mut shelf = Shelf::new();
+    let now = start();
+    let mut held = announcement(1, ChangeKind::Opened, 1, Some("late"));
+    held.finished.as_mut().unwrap().deliveries[0].held_until =
+        Some(now + SignedDuration::from_hours(24 * 365));
+    shelf.take_in(vec![held], now);
+    assert_eq!(shelf.outbox.release_held(now).unwrap().count, 1);
+    assert_eq!(shelf.next(now).message.summary, "late");
+}
+
+#[test]
+fn what_becomes_of_a_message_becomes_of_all_that_it_tells() {
+    let grouping = Grouping { window: Duration::from_secs(30), red_waits: false };
+    let words = |changes: &[(Event, Message)]| {
+        let summary =
+            changes.iter().map(|(_, message)| message.summary.as_str()).collect::<Vec<_>>().join(" + ");
+        let event = Event::Group { host: "h".to_owned(), at: start(), until: start(), count: 3 };
+        (event, Message { summary, level: Some(Level::Low), lines: Vec::new() })
+    };
+    let mut shelf = Shelf::new();
+    let now = start();
+    shelf.take_in(
+        vec![
+            announcement(1, ChangeKind::Opened, 1, Some("1 opened")),
+            announcement(2, ChangeKind::Opened, 1, Some("2 opened")),
+            announcement(1, ChangeKind::Closed, 2, Some("1 closed")),
+        ],
+        now,
+    );
+    let due = |shelf: &mut Shelf, at| shelf.outbox.due_grouped("team", at, grouping, words).unwrap();
+    let Due::At(at) = due(&mut shelf, now + 29.seconds()) else { panic!("early") };
+    assert_eq!(at, now + 30.seconds());
+    let Due::Now(group) = due(&mut shelf, at) else { panic!("late") };
+    assert_eq!(group.message.summary, "1 opened + 2 opened + 1 closed");
+    assert_eq!(group.subject, format!("group/{}", group.id));
+    // Another process finds the same, and what came meanwhile waits for its own time.
+    shelf.take_in(vec![announcement(2, ChangeKind::Closed, 2, Some("2 closed"))], at);
+    shelf.outbox = Outbox::open(shelf.dir.path()).unwrap();
+    let Due::Now(again) = due(&mut shelf, at) else { panic!("lost") };
+    assert_eq!((again.id, &again.message), (group.id, &group.message));
+    let states = |shelf: &Shelf| -> Vec<_> {
+        let reader = Reader::open(shelf.dir.path()).unwrap();
+        let rows = [1, 2].map(|session| reader.deliveries_of(key(session)).unwrap()).concat();
+        rows.into_iter().map(|row| row.state.as_str()).collect()
+    };
+    assert_eq!(states(&shelf), ["queued", "carried", "carried", "queued"]);
+    shelf.attempt(&again, Recorded::Parked { why: "HTTP 400".to_owned() }, at);
+    assert_eq!(states(&shelf), ["parked", "parked", "parked", "queued"]);
+    assert_eq!(shelf.outbox.retry_step(&Selection::One(group.id), at).unwrap(), 1);
+    assert_eq!(states(&shelf), ["queued", "carried", "carried", "queued"]);
+    // No change of a session overtakes one that is on its way in a group.
+    let later = at + 60.seconds();
+    let Due::Now(third) = due(&mut shelf, later) else { panic!("lost") };
+    assert_eq!(third.id, group.id);
+    assert_eq!(shelf.outbox.claim(third.id, later).unwrap(), Claim::Held);
+    assert!(!matches!(due(&mut shelf, later), Due::Now(_)));
+    let attempt = Attempt {
+        delivery: third.id,
+        number: third.attempt,
+        started: later,
+        took: Duration::ZERO,
+        status: None,
+        receipt: None,
+        result: Recorded::Delivered,
+    };
+    shelf.outbox.record(&[attempt]).unwrap();
+    assert_eq!(states(&shelf), ["delivered", "delivered", "delivered", "queued"]);
+    let Due::Now(last) = due(&mut shelf, later) else { panic!("lost") };
+    assert_eq!(last.message.summary, "2 closed", "one alone keeps its own words");
+    assert_eq!(shelf.outbox.carrier(group.id).unwrap(), Some(group.id));
 }

@@ -14,7 +14,7 @@ use crate::sandbox::ROOM;
 pub struct Account {
     pub name: &'static str,
     pub uid: u32,
-    home: &'static str,
+    pub home: &'static str,
     shell: &'static str,
     /// Last day of the account, as `shadow(5)` counts; empty for none.
     expires: &'static str,

@@ -16,8 +16,8 @@ mod slack;
 use expect_test::expect_file;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use login_tracer::assess::{Assessment, assess};
-use login_tracer::config::Thresholds;
+use login_tracer::assess::{Assessment, Level, Login, assess};
+use login_tracer::config::Risk;
 use login_tracer::enrich::address::Scope;
 use login_tracer::enrich::{Fact, Facts, Network, Place, Reputation, Why};
 use login_tracer::event::Doubt;
@@ -44,6 +44,13 @@ fn login_of_medium_risk() {
 #[test]
 fn login_of_high_risk() {
     check("login-high", &opened("root", ADDRESS), &facts(91, "Listed as TOR exit and brute forcing host"));
+}
+
+#[test]
+fn a_session_that_is_riskier_than_it_was() {
+    let subject = subject("alice", ADDRESS);
+    let event = Event::Raised { subject, at: at("2026-11-21T08:09:00Z"), from: Level::Low };
+    check("raised", &event, &facts(91, "Listed as brute forcing host"));
 }
 
 #[test]
@@ -310,7 +317,7 @@ fn golden(name: &str) -> String {
 }
 
 fn rate(facts: &Facts) -> Assessment {
-    assess(facts, Thresholds::default())
+    assess(&Login::of_nobody(Timestamp::UNIX_EPOCH), facts, &Risk::default())
 }
 
 fn opened(user: &str, peer: &str) -> Event {
@@ -376,6 +383,7 @@ fn facts(score: u8, reason: &str) -> Facts {
             region: some("Community of Madrid"),
             country_code: some("ES"),
         }),
+        ..Facts::unknown(Why::NoData)
     }
 }
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use login_tracer::assess::assess;
-use login_tracer::config::{self, Thresholds};
+use login_tracer::assess::{Login, assess};
+use login_tracer::config::{self, Risk};
 use login_tracer::enrich::address::Scope;
 use login_tracer::enrich::{Fact, Facts, Network, Place, Reputation, Why};
 use login_tracer::event::Doubt;
-use login_tracer::notify::message::{Event, Subject, compose};
+use login_tracer::notify::message::{Event, Subject, compose, group};
 use login_tracer::notify::outbox::Delivery;
 use login_tracer::notify::sink::http::{Clients, Http, Service};
 use login_tracer::notify::sink::{Report, Sink};
@@ -68,6 +68,11 @@ pub(crate) fn messages() -> Vec<(&'static str, Delivery)> {
         ("gained", gained(&polite, "/usr/bin/sudo")),
         ("foreign sshd", foreign(&polite, "/home/alice/sshd")),
         ("events lost", lost()),
+        ("sink suspended", suspended(&polite)),
+        ("sink suspended, hostile", suspended(&hostile)),
+        ("messages lost", messages_lost(&polite)),
+        ("group", grouped(&[opened(&polite, 12), closed(&polite, 12), opened(&listed, 91)])),
+        ("group, hostile", grouped(&[opened(&hostile, 70), gained(&hostile, "/tmp/x")])),
     ]
 }
 
@@ -101,8 +106,37 @@ pub(crate) fn lost() -> Delivery {
     Delivery { subject: "0b6fd3c4-1f8f-5a53-9d5c-6a0e3c1f0a11/7".to_owned(), ..delivery(event, None) }
 }
 
+pub(crate) fn suspended(strangers: &Strangers) -> Delivery {
+    let event = Event::SinkSuspended {
+        host: strangers.host.clone(),
+        at: at("2026-11-21T08:07:00Z"),
+        sink: "team".to_owned(),
+        why: format!("HTTP 404: {}", strangers.reason),
+    };
+    Delivery { subject: "sink/team/1763712420000000".to_owned(), ..delivery(event, None) }
+}
+
+pub(crate) fn messages_lost(strangers: &Strangers) -> Delivery {
+    let event = Event::MessagesLost {
+        host: strangers.host.clone(),
+        at: at("2026-11-21T08:08:00Z"),
+        sink: "team".to_owned(),
+        expired: 1,
+        dropped: 2000,
+    };
+    Delivery { subject: "sink/team/1763712480000000".to_owned(), ..delivery(event, None) }
+}
+
+/// Several changes in one message.
+pub(crate) fn grouped(changes: &[Delivery]) -> Delivery {
+    let told: Vec<_> = changes.iter().map(|change| (change.event.clone(), change.message.clone())).collect();
+    let (event, words) = group(&told, &zone());
+    let id = changes[0].id;
+    Delivery { id, subject: format!("group/{id}"), message: words, ..delivery(event, None) }
+}
+
 fn delivery(event: Event, facts: Option<Facts>) -> Delivery {
-    let rating = facts.map(|facts| (assess(&facts, Thresholds::default()), facts));
+    let rating = facts.map(|facts| (rate(&facts), facts));
     let words = compose(&event, rating.as_ref().map(|(assessment, facts)| (assessment, facts)), &zone());
     Delivery {
         id: Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{:?}", event.at()).as_bytes()),
@@ -122,7 +156,11 @@ fn recomposed(delivery: Delivery) -> Delivery {
 
 fn unknown() -> (login_tracer::assess::Assessment, Facts) {
     let facts = Facts::unknown(Why::NotPublic(Scope::Private));
-    (assess(&facts, Thresholds::default()), facts)
+    (rate(&facts), facts)
+}
+
+fn rate(facts: &Facts) -> login_tracer::assess::Assessment {
+    assess(&Login::of_nobody(Timestamp::UNIX_EPOCH), facts, &Risk::default())
 }
 
 fn subject(strangers: &Strangers) -> Subject {
@@ -159,6 +197,7 @@ fn facts(strangers: &Strangers, score: u8) -> Facts {
             description: some(&strangers.network),
         }),
         place: Fact::Known(Place { city: some(&strangers.city), region: None, country_code: some("ES") }),
+        ..Facts::unknown(Why::NoData)
     }
 }
 

@@ -10,13 +10,24 @@ pub mod message; // what is told
 pub mod outbox; // delivery.db
 pub mod record; // the same for programs
 
+mod announce; // finishes announcements: words, verdict, deliveries
+pub mod assessor; // a session, and everything about it -> its rating
+pub mod control; // changes by hand
+pub mod groups; // who is in which group of this host
 pub mod intake; // sessions.db -> outbox
+mod news; // what the role tells about itself
 mod rating; // look-ups -> assessments and messages
+mod reassessment; // what becomes known later -> assessments and messages
+mod release; // the end of quiet hours
+pub mod route; // where a change goes; pure
+mod upkeep; // limits and clearing up
 mod watch; // wakes the intake
 mod worker; // outbox -> one sink
 
 pub mod backoff; // how long to wait after a failure; pure
+mod mark; // recognises a configuration
 pub mod outcome; // what an answer means; pure
+pub mod pace; // how fast a sink may be sent to; pure
 pub mod sink; // one file for each service
 
 pub mod rehearsal; // an example through every sink
@@ -35,15 +46,29 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch as channel};
 use tokio::task::{JoinSet, LocalSet};
 
+use self::announce::Announcer;
+use self::assessor::Assessor;
+use self::control::Control;
+use self::groups::Directory;
 use self::intake::Intake;
-use self::outbox::Outbox;
+use self::news::Herald;
+use self::outbox::{Grouping, Limits, Outbox};
+use self::pace::Pace;
 use self::rating::Rating;
+use self::reassessment::Reassessment;
+use self::release::Release;
 use self::sink::http::Clients;
+use self::upkeep::Upkeep;
 use self::watch::Watch;
-use self::worker::Worker;
-use crate::config::Config;
+use self::worker::{Bells, Worker};
+use crate::config::{Config, Sink};
+use crate::enrich::abuseipdb::AbuseIpdb;
+use crate::enrich::crowdsec::CrowdSec;
+use crate::enrich::greynoise::GreyNoise;
+use crate::enrich::local::Local;
+use crate::enrich::reverse_dns::ReverseDns;
 use crate::enrich::threat_jammer::ThreatJammer;
-use crate::enrich::{Enricher, Ledger};
+use crate::enrich::{Enricher, Ledger, Source};
 use crate::store::{self, StoreError};
 
 /// How long what is being sent may take when the role is told to end; it is sent again after the next start otherwise.
@@ -108,46 +133,103 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         tracing::warn!(%error, "expired look-ups cannot be forgotten yet");
     }
     let names: Vec<&str> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
+    let sinks: Vec<_> = config.sinks.iter().map(|sink| (sink.name.as_str(), sink.kind.as_str())).collect();
+    outbox.register_sinks(&sinks)?;
+    let marks = marks(config, state_dir);
+    resume_corrected(&mut outbox, config, &marks)?;
     for (sink, waiting) in outbox.orphaned(&names)? {
         tracing::warn!(%sink, waiting, "deliveries wait for a sink that is not configured");
     }
     let outbox = Rc::new(RefCell::new(outbox));
     let clients = Clients::new();
-    let enricher = Rc::new(enricher(config, &clients, &outbox)?);
+    let enricher = Rc::new(enricher(config, &clients, Rc::new(Rc::clone(&outbox)))?);
+    let assessor = Rc::new(Assessor::new(state_dir.to_owned(), enricher, config.risk.clone()));
     let (stop, stopped) = channel::channel(false);
     let mut workers = JoinSet::new();
-    let mut worker_bells = Vec::new();
-    for configured in &config.sinks {
-        let wake = Rc::new(Notify::new());
-        worker_bells.push(Rc::clone(&wake));
+    let bells: Vec<_> = config.sinks.iter().map(|_| Bells::default()).collect();
+    let worker_bells: Vec<_> = bells.iter().map(|bells| Rc::clone(&bells.work)).collect();
+    let host = config.host_name.clone().unwrap_or_else(host_name);
+    let herald = Rc::new(Herald {
+        host: host.clone(),
+        sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
+        wake: worker_bells.clone(),
+    });
+    for ((configured, bells), mark) in config.sinks.iter().zip(&bells).zip(marks) {
         let worker = Worker {
             name: configured.name.clone(),
             sink: sink::open(&configured.kind, &clients)
                 .with_context(|| format!("cannot open the sink {}", configured.name))?,
             outbox: Rc::clone(&outbox),
-            wake,
+            pace: Pace::new(&sink::pace(&configured.kind, configured.queue.pace)),
+            grouping: configured
+                .queue
+                .group
+                .map(|window| Grouping { window, red_waits: configured.queue.group_red }),
+            at_once: sink::at_once(&configured.kind),
+            mark,
+            herald: Rc::clone(&herald),
+            bells: bells.clone(),
             stop: stopped.clone(),
             on_step: Rc::clone(&on_step),
         };
         workers.spawn_local(worker.run());
     }
+    let announcer = Rc::new(Announcer {
+        rules: config.rules.clone(),
+        sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
+        directory: Directory::new(&config.rules),
+    });
+    warn_of_missing_groups(config);
+    let release_bell = Rc::new(Notify::new());
+    let release = Release {
+        outbox: Rc::clone(&outbox),
+        wake: Rc::clone(&release_bell),
+        wake_workers: worker_bells.clone(),
+    };
+    // Those who have something to do when deliveries were made.
+    let wake: Vec<_> = worker_bells.into_iter().chain([release_bell]).collect();
     let rating_bell = Rc::new(Notify::new());
     let rating = Rating {
         outbox: Rc::clone(&outbox),
-        enricher: Rc::clone(&enricher),
-        thresholds: config.thresholds,
+        assessor: Rc::clone(&assessor),
+        announcer: Rc::clone(&announcer),
         wake: Rc::clone(&rating_bell),
-        wake_workers: worker_bells.clone(),
+        wake_workers: wake.clone(),
         on_step: Rc::clone(&on_step),
     };
+    let upkeep = Upkeep {
+        outbox: Rc::clone(&outbox),
+        sinks: config.sinks.iter().map(|sink| (sink.name.clone(), limits(sink))).collect(),
+        keep: config.notify.keep_delivered,
+        herald,
+    };
+    let control = Control {
+        outbox: Rc::clone(&outbox),
+        bells,
+        listener: Control::listen(state_dir).context("cannot listen at the queue's socket")?,
+    };
+    let (late, late_bell) = (Rc::new(RefCell::new(Vec::new())), Rc::new(Notify::new()));
+    let (inbox, bell) = (Rc::clone(&late), Rc::clone(&late_bell));
+    assessor.enricher().tell_late(Rc::new(move |address, facts| {
+        inbox.borrow_mut().push((address, facts));
+        bell.notify_one();
+    }));
+    let reassessment = Rc::new(Reassessment {
+        outbox: Rc::clone(&outbox),
+        assessor: Rc::clone(&assessor),
+        announcer: Rc::clone(&announcer),
+        late,
+        wake: late_bell,
+        wake_workers: wake.clone(),
+    });
     let intake = Intake {
+        reassessment: Rc::clone(&reassessment),
         state_dir: state_dir.to_owned(),
         outbox,
-        enricher,
-        thresholds: config.thresholds,
-        host: config.host_name.clone().unwrap_or_else(host_name),
-        sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
-        wake: worker_bells.into_iter().chain([rating_bell]).collect(),
+        assessor,
+        host,
+        announcer,
+        wake: wake.into_iter().chain([rating_bell]).collect(),
         on_step,
     };
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -158,6 +240,10 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         _ = interrupt.recv() => Ok(()),
         ended = intake.run(watch) => ended,
         ended = rating.run() => ended,
+        ended = release.run() => ended,
+        ended = upkeep.run() => ended,
+        ended = control.run() => ended,
+        () = reassessment.run() => Ok(()),
         Some(ended) = workers.join_next() => ended.context("a sink's worker broke off")?,
     };
     tell_systemd(NotifyState::Stopping);
@@ -168,6 +254,40 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         tracing::info!("a sink has not answered yet; what it was sent is sent again after the next start");
     }
     ended
+}
+
+/// The marks of the sinks' configurations, in their order. Without a key there are none, and a suspended sink is tried
+/// again at the next start.
+fn marks(config: &Config, state_dir: &Path) -> Vec<Vec<u8>> {
+    match mark::key(state_dir) {
+        Ok(key) => config.sinks.iter().map(|sink| mark::mark(&key, &sink.kind)).collect(),
+        Err(error) => {
+            tracing::warn!(%error, "changes of a suspended sink's configuration cannot be recognised");
+            vec![Vec::new(); config.sinks.len()]
+        }
+    }
+}
+
+/// Resumes sinks that were suspended with another configuration than they have now.
+fn resume_corrected(outbox: &mut Outbox, config: &Config, marks: &[Vec<u8>]) -> Result<(), StoreError> {
+    for (name, then) in outbox.suspended()? {
+        let now = config.sinks.iter().zip(marks).find(|(sink, _)| sink.name == name).map(|(_, mark)| mark);
+        match now {
+            Some(now) if *now == then && !now.is_empty() => {
+                tracing::warn!(sink = %name, "is suspended still: its configuration is the one that was refused");
+            }
+            Some(_) => {
+                outbox.resume(&name, Timestamp::now())?;
+                tracing::info!(sink = %name, "its configuration has changed: it is tried again");
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn limits(sink: &Sink) -> Limits {
+    Limits { max_age: sink.queue.max_age, max_queued: sink.queue.max_queued }
 }
 
 /// Creates the role's folder where it is missing.
@@ -196,15 +316,37 @@ fn open_outbox(state_dir: &Path) -> anyhow::Result<Outbox> {
     }
 }
 
-fn enricher(config: &Config, clients: &Clients, outbox: &SharedOutbox) -> anyhow::Result<Enricher> {
-    let threat_jammer = match &config.enrich.threat_jammer {
-        None => None,
-        Some(service) => {
-            let ledger: Rc<dyn Ledger> = Rc::new(Rc::clone(outbox));
-            Some(ThreatJammer::new(service.clone(), clients.shared()?, ledger))
+/// All sources that are configured.
+pub fn enricher(config: &Config, clients: &Clients, ledger: Rc<dyn Ledger>) -> anyhow::Result<Enricher> {
+    let enrich = &config.enrich;
+    let mut sources: Vec<Rc<dyn Source>> = Vec::new();
+    if let Some(service) = enrich.threat_jammer.clone() {
+        sources.push(Rc::new(ThreatJammer::new(service, clients.shared()?, Rc::clone(&ledger))));
+    }
+    if let Some(service) = enrich.abuseipdb.clone() {
+        sources.push(Rc::new(AbuseIpdb::new(service, clients.shared()?, Rc::clone(&ledger))));
+    }
+    if let Some(service) = enrich.crowdsec.clone() {
+        sources.push(Rc::new(CrowdSec::new(service, clients.shared()?, Rc::clone(&ledger))));
+    }
+    if let Some(service) = enrich.greynoise.clone() {
+        sources.push(Rc::new(GreyNoise::new(service, clients.shared()?, ledger)));
+    }
+    if enrich.reverse_dns {
+        sources.push(Rc::new(ReverseDns::default()));
+    }
+    let local = Rc::new(Local::open(&enrich.databases, &enrich.lists));
+    Ok(Enricher::new(enrich.deadline, local, sources))
+}
+
+/// In a thread of its own: the name service may be slow.
+fn warn_of_missing_groups(config: &Config) {
+    let rules = config.rules.clone();
+    drop(tokio::task::spawn_blocking(move || {
+        for group in groups::missing(&rules) {
+            tracing::warn!(%group, "a route names a group that this host does not have");
         }
-    };
-    Ok(Enricher::new(config.enrich.deadline, threat_jammer))
+    }));
 }
 
 fn host_name() -> String {

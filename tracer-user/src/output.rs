@@ -4,11 +4,14 @@
 //! who goes away (`login-tracer sessions | head`) is no error.
 
 pub mod attempts;
+pub mod calculation;
 pub mod findings;
 pub mod json;
 pub mod log;
+pub mod queue;
 pub mod session;
 pub mod table;
+pub mod verdict;
 
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write};

@@ -11,6 +11,7 @@ use super::{Exit, Usage};
 use crate::assess::{Assessment, Level};
 use crate::cli::SessionsArgs;
 use crate::notify::outbox::{self, DeliveryRow};
+use crate::notify::route::Allowed;
 use crate::output::{self, View, json, session, table};
 use crate::session::{Service, Session, SessionKey};
 use crate::store::{Filter, Reader, StoreError};
@@ -45,14 +46,17 @@ pub fn write(
     while let Some(page) = pages.next()? {
         is_empty &= page.is_empty();
         if args.json {
-            for (session, assessment) in &page {
-                let record = json::SessionRecord::new(session, assessment.as_ref());
+            for Listed { session, assessment, allowed } in &page {
+                let record = json::SessionRecord::new(session, assessment.as_ref(), allowed.as_ref());
                 json::write_line(output, &record)?;
             }
         } else {
             let rows: Vec<_> = page
                 .iter()
-                .map(|(session, assessment)| session::row(view, session, assessment.as_ref()))
+                .map(|listed| {
+                    let is_allowed = listed.allowed.is_some();
+                    session::row(view, &listed.session, listed.assessment.as_ref(), is_allowed)
+                })
                 .collect();
             write_rows(&mut table, output, view, &rows)?;
         }
@@ -111,7 +115,11 @@ fn filter(args: &SessionsArgs, view: &View) -> anyhow::Result<Filter> {
 }
 
 /// A session and what the notify role made of it.
-type Rated = (Session, Option<Assessment>);
+struct Listed {
+    session: Session,
+    assessment: Option<Assessment>,
+    allowed: Option<Allowed>,
+}
 
 /// The sessions that match, a page at a time.
 struct Pages {
@@ -126,7 +134,7 @@ struct Pages {
 
 impl Pages {
     /// The next sessions with their assessments; may be empty though more follow.
-    fn next(&mut self) -> anyhow::Result<Option<Vec<Rated>>> {
+    fn next(&mut self) -> anyhow::Result<Option<Vec<Listed>>> {
         if self.left == 0 || !self.has_more {
             return Ok(None);
         }
@@ -148,7 +156,8 @@ impl Pages {
             let level = assessment.as_ref().map_or(Level::Unknown, |assessment| assessment.level);
             if self.level.is_none_or(|wanted| wanted == level) {
                 self.left -= 1;
-                matching.push((session, assessment));
+                let allowed = self.ratings.allowed(session.key)?;
+                matching.push(Listed { session, assessment, allowed });
             }
         }
         Ok(Some(matching))
@@ -191,6 +200,13 @@ impl Ratings {
         match &self.0 {
             Some(reader) => reader.assessments(keys).context("cannot read the assessments"),
             None => Ok(HashMap::new()),
+        }
+    }
+
+    pub(super) fn allowed(&self, key: SessionKey) -> anyhow::Result<Option<Allowed>> {
+        match &self.0 {
+            Some(reader) => reader.allowed(key).context("cannot read what was decided"),
+            None => Ok(None),
         }
     }
 

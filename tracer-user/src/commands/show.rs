@@ -10,10 +10,11 @@ use super::Exit;
 use super::sessions::Ratings;
 use crate::assess::Assessment;
 use crate::cli::{SessionRef, ShowArgs};
-use crate::notify::outbox::DeliveryRow;
+use crate::notify::outbox::{DeliveryRow, DeliveryState};
+use crate::notify::route::Allowed;
 use crate::output::json::{self, ChangeRecord, DeliveryRecord, SessionRecord};
 use crate::output::session::{auth, duration, known, lasted, risk, time};
-use crate::output::{self, Style, View};
+use crate::output::{self, Style, View, verdict};
 use crate::sanitize;
 use crate::session::{Change, Identity, Service, Session};
 use crate::store::Reader;
@@ -43,6 +44,7 @@ pub fn write(args: &ShowArgs, state_dir: &Path, view: &View, output: &mut dyn Wr
     let everything = Everything {
         changes: reader.changes_of(session.id).context("cannot show the session")?,
         assessment: ratings.of(&[session.key])?.remove(&session.key),
+        allowed: ratings.allowed(session.key)?,
         deliveries: ratings.deliveries(session.key)?,
         session,
     };
@@ -58,6 +60,8 @@ pub struct Everything {
     pub session: Session,
     pub changes: Vec<Change>,
     pub assessment: Option<Assessment>,
+    /// The entry of the allowlist that keeps its beginning and end from being told.
+    pub allowed: Option<Allowed>,
     pub deliveries: Vec<DeliveryRow>,
 }
 
@@ -72,7 +76,7 @@ struct Record<'a> {
 impl Everything {
     fn record(&self) -> impl Serialize + '_ {
         Record {
-            session: SessionRecord::new(&self.session, self.assessment.as_ref()),
+            session: SessionRecord::new(&self.session, self.assessment.as_ref(), self.allowed.as_ref()),
             changes: self.changes.iter().map(ChangeRecord::from).collect(),
             deliveries: self.deliveries.iter().map(DeliveryRecord::from).collect(),
         }
@@ -82,6 +86,9 @@ impl Everything {
     pub fn write(&self, view: &View, output: &mut dyn Write) -> std::io::Result<()> {
         self.write_session(view, output)?;
         self.write_risk(view, output)?;
+        if let Some(allowed) = &self.allowed {
+            writeln!(output, "  {:<9} by {}", "Allowed", verdict::allowed_by(allowed))?;
+        }
         writeln!(output, "\n{}", view.styled(Style::Bold, "What happened"))?;
         for change in &self.changes {
             let words = change_words(change);
@@ -185,12 +192,13 @@ fn change_words(change: &Change) -> String {
 
 /// `opened -> ops: delivered 2026-11-21 10:00:01, 2 attempts`
 fn delivery_line(view: &View, delivery: &DeliveryRow) -> String {
-    let mut line = format!(
-        "{} -> {}: {}",
-        delivery.kind.as_str(),
-        sanitize::text(&delivery.sink, TEXT_CHARS),
-        delivery.state.as_str()
-    );
+    let sink = sanitize::text(&delivery.sink, TEXT_CHARS);
+    format!("{} -> {sink}: {}", delivery.kind.as_str(), delivery_state(view, delivery))
+}
+
+/// `delivered 2026-11-21 10:00:01, 2 attempts`
+pub(super) fn delivery_state(view: &View, delivery: &DeliveryRow) -> String {
+    let mut line = delivery.state.as_str().to_owned();
     if let Some(at) = delivery.finished_at {
         line.push_str(&format!(" {}", time(view, at)));
     }
@@ -200,7 +208,8 @@ fn delivery_line(view: &View, delivery: &DeliveryRow) -> String {
         attempts => line.push_str(&format!(", {attempts} attempts")),
     }
     if let Some(at) = delivery.next_at {
-        line.push_str(&format!(", next {}", time(view, at)));
+        let words = if delivery.state == DeliveryState::Held { " until" } else { ", next" };
+        line.push_str(&format!("{words} {}", time(view, at)));
     }
     if let Some(error) = &delivery.last_error {
         line.push_str(&format!(", last error: {}", sanitize::text(error, TEXT_CHARS)));

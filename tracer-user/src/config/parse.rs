@@ -3,6 +3,9 @@
 //! A value that is wrong is reported and replaced by its default for the rest of the pass; a pass with any problem
 //! gives no configuration.
 
+mod enrich;
+mod risk;
+mod route;
 mod section;
 mod sinks;
 mod values;
@@ -11,10 +14,7 @@ use toml::de::DeTable;
 
 use self::section::Section;
 use super::file::{Problem, Secrets, Source};
-use super::{
-    CallHooks, Config, Enrich, Notify, ProbeLog, ProcessHooks, SyscallTracepoints, ThreatJammer, Thresholds,
-    Trace,
-};
+use super::{CallHooks, Config, Notify, ProbeLog, ProcessHooks, Rule, SyscallTracepoints, Take, Trace};
 use crate::event::Service;
 
 /// Every section with its keys. The shipped file must show all of them.
@@ -32,8 +32,20 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
             "services",
         ],
     ),
-    ("notify", &["user"]),
-    ("enrich", &["deadline", "threat_jammer"]),
+    ("notify", &["user", "routing", "keep_delivered"]),
+    (
+        "enrich",
+        &[
+            "deadline",
+            "reverse_dns",
+            "threat_jammer",
+            "abuseipdb",
+            "crowdsec",
+            "greynoise",
+            "databases",
+            "lists",
+        ],
+    ),
     (
         "enrich.threat_jammer",
         &[
@@ -46,7 +58,23 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
             "requests_per_month",
         ],
     ),
-    ("risk", &["medium_above", "high_above"]),
+    ("enrich.abuseipdb", &["key", "key_file", "key_env", "base_url", "cache_ttl", "requests_per_day"]),
+    ("enrich.crowdsec", &["key", "key_file", "key_env", "base_url", "cache_ttl", "requests_per_day"]),
+    ("enrich.greynoise", &["key", "key_file", "key_env", "base_url", "cache_ttl", "requests_per_week"]),
+    ("enrich.databases", &["city", "country", "asn"]),
+    ("enrich.lists.example", &["path", "points"]),
+    ("risk", &["medium_above", "high_above", "learning_days", "learning_logins", "points", "trusted"]),
+    ("risk.points", Rule::KEYS),
+    ("risk.trusted", &["networks", "users", "keys"]),
+    (
+        "routes",
+        &[
+            "name", "sinks", "kind", "level", "at_least", "at_most", "user", "group", "address", "network",
+            "host", "service", "from", "to", "weekdays",
+        ],
+    ),
+    ("quiet_hours", &["from", "to", "weekdays", "except", "sinks"]),
+    ("allow", &["address", "network", "user", "key", "until", "reason"]),
     ("sinks.console", &["type"]),
     ("sinks.discord", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"]),
     ("sinks.slack", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"]),
@@ -144,8 +172,12 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
     ("sinks.journald", &["type", "socket"]),
 ];
 
+/// Keys of every section of a sink, beside those of its type.
+pub const KEYS_OF_SINKS: &[&str] = &["pace", "max_age", "max_queued", "group", "group_red"];
+
 /// Top-level names; `sinks` holds one section for each sink.
-const TOP_LEVEL: &[&str] = &["host", "trace", "notify", "enrich", "risk", "sinks"];
+const TOP_LEVEL: &[&str] =
+    &["host", "trace", "notify", "enrich", "risk", "sinks", "routes", "quiet_hours", "allow"];
 
 /// Whether the value of a key may be a secret that no message may repeat.
 pub(super) fn may_hold_secret(key: &str) -> bool {
@@ -197,13 +229,19 @@ fn root(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Config {
             problems.add(key.span().start, &text);
         }
     }
+    let mut take = Take::default();
     Config {
         host_name: with_section(table, "host", problems, host).flatten(),
         trace: with_section(table, "trace", problems, trace).unwrap_or(default.trace),
-        notify: with_section(table, "notify", problems, notify).unwrap_or(default.notify),
-        enrich: with_section(table, "enrich", problems, enrich).unwrap_or(default.enrich),
-        thresholds: with_section(table, "risk", problems, risk).unwrap_or(default.thresholds),
+        notify: with_section(table, "notify", problems, |section| {
+            take = section.text("routing", routing).unwrap_or_default();
+            notify(section)
+        })
+        .unwrap_or(default.notify),
+        enrich: with_section(table, "enrich", problems, enrich::enrich).unwrap_or(default.enrich),
+        risk: with_section(table, "risk", problems, risk::risk).unwrap_or(default.risk),
         sinks: sinks::sinks(table, problems).filter(|sinks| !sinks.is_empty()).unwrap_or(default.sinks),
+        rules: route::rules(table, take, problems),
     }
 }
 
@@ -288,52 +326,18 @@ fn services(section: &mut Section<'_, '_>) -> Option<Vec<Service>> {
 }
 
 fn notify(section: &mut Section<'_, '_>) -> Notify {
-    Notify { user: section.text("user", values::account).unwrap_or(Config::default().notify.user) }
-}
-
-fn enrich(section: &mut Section<'_, '_>) -> Enrich {
-    let default = Config::default().enrich;
-    Enrich {
-        deadline: section.duration("deadline", values::WAIT).unwrap_or(default.deadline),
-        threat_jammer: section
-            .subsection("threat_jammer", known_keys("enrich.threat_jammer"))
-            .map(|mut section| threat_jammer(&mut section)),
+    let default = Notify::default();
+    Notify {
+        user: section.text("user", values::account).unwrap_or(default.user),
+        keep_delivered: section
+            .text("keep_delivered", |text| values::days(text, &values::KEEP))
+            .unwrap_or(default.keep_delivered),
     }
 }
 
-fn threat_jammer(section: &mut Section<'_, '_>) -> ThreatJammer {
-    ThreatJammer {
-        token: section.secret(["token", "token_file", "token_env"], values::token),
-        base_url: section
-            .text("base_url", values::base_url)
-            .unwrap_or_else(|| ThreatJammer::DEFAULT_BASE_URL.to_owned()),
-        cache_ttl: section.duration("cache_ttl", values::CACHE).unwrap_or(ThreatJammer::DEFAULT_CACHE_TTL),
-        requests_per_minute: section
-            .integer("requests_per_minute", 1, 1_000_000)
-            .unwrap_or(ThreatJammer::DEFAULT_REQUESTS_PER_MINUTE),
-        requests_per_month: section
-            .integer("requests_per_month", 1, 1_000_000_000)
-            .unwrap_or(ThreatJammer::DEFAULT_REQUESTS_PER_MONTH),
-    }
-}
-
-fn risk(section: &mut Section<'_, '_>) -> Thresholds {
-    let default = Thresholds::default();
-    let medium = section.integer("medium_above", 0, 100);
-    let high = section.integer("high_above", 0, 100);
-    let thresholds = Thresholds {
-        medium_above: medium.unwrap_or(default.medium_above),
-        high_above: high.unwrap_or(default.high_above),
-    };
-    if thresholds.medium_above >= thresholds.high_above {
-        let Thresholds { medium_above, high_above } = thresholds;
-        let key = if medium.is_some() { "medium_above" } else { "high_above" };
-        section.problem(
-            key,
-            &format!("medium_above ({medium_above}) must be lower than high_above ({high_above})"),
-        );
-    }
-    thresholds
+/// Which of the routes that match are taken.
+fn routing(text: &str) -> Result<Take, String> {
+    values::one_of(text, &[("first", Take::First), ("all", Take::All)])
 }
 
 fn known_keys(section: &str) -> &'static [&'static str] {

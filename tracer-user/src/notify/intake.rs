@@ -7,22 +7,24 @@
 //! Where nothing was ever read (the first start, or `delivery.db` was lost), reading begins [`NEWS`] ago: what happened
 //! before is history and not news, and a restart must not flood anybody.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::message::{self, Event, Message, Subject};
+pub use super::announce::delivery_id;
+use super::announce::{Announcer, Name};
+use super::assessor::Assessor;
+use super::groups;
+use super::message::{Event, Subject};
 use super::outbox::{NewAnnouncement, Position, Rating, TakenIn};
+use super::reassessment::Reassessment;
+use super::route::Beginning;
 use super::watch::Watch;
 use super::{OnStep, SharedOutbox, Step, backoff, chance};
-use crate::assess::assess;
-use crate::config::Thresholds;
-use crate::enrich::{Enricher, Facts, Why};
 use crate::session::{Change, ChangeKind, Session, SessionKey};
 use crate::store::{Reader, StoreError};
 
@@ -36,26 +38,15 @@ const BATCH: u32 = 256;
 /// be passed over once more after a restart; a port scan should cost no disk twice.
 const UNWRITTEN: i64 = 10_000;
 
-/// The namespace of delivery ids; an arbitrary constant that must never change.
-const DELIVERIES: Uuid = Uuid::from_u128(0x8a0f_3d0b_41c6_4a6e_b8a1_5f0c_93d7_2e64);
-
-/// The id of a delivery, the same whenever and wherever it is made again.
-///
-/// `subject` is the session key, or store id and row number of a change without a session.
-pub fn delivery_id(subject: &str, kind: ChangeKind, seq: u32, sink: &str) -> Uuid {
-    // The name of a sink holds no slash, the other parts neither: no two deliveries share a name.
-    Uuid::new_v5(&DELIVERIES, format!("{subject}/{}/{seq}/{sink}", kind.as_str()).as_bytes())
-}
-
 /// The task that takes changes in.
 pub(super) struct Intake {
     pub(super) state_dir: PathBuf,
     pub(super) outbox: SharedOutbox,
-    pub(super) enricher: Rc<Enricher>,
-    pub(super) thresholds: Thresholds,
+    pub(super) assessor: Rc<Assessor>,
     /// Name of this host, for news that no session is part of.
     pub(super) host: String,
-    pub(super) sinks: Vec<String>,
+    pub(super) announcer: Rc<Announcer>,
+    pub(super) reassessment: Rc<Reassessment>,
     /// Those who have something to do after a batch.
     pub(super) wake: Vec<Rc<Notify>>,
     pub(super) on_step: OnStep,
@@ -124,7 +115,7 @@ impl Intake {
             Some(source) => source,
             None => open.insert(self.open()?),
         };
-        while self.take_batch(source)? {
+        while self.take_batch(source).await? {
             // Those who send get their turn between batches.
             tokio::task::yield_now().await;
         }
@@ -156,16 +147,24 @@ impl Intake {
     }
 
     /// Takes in one batch; whether there was anything.
-    fn take_batch(&self, source: &mut Source) -> Result<bool, StoreError> {
+    async fn take_batch(&self, source: &mut Source) -> Result<bool, StoreError> {
         let changes = source.reader.changes_after(source.cursor, BATCH)?;
         let Some(last) = changes.last() else { return Ok(false) };
+        let mut news = Vec::new();
+        for change in &changes {
+            news.extend(self.read(change, source)?.map(|news| (change, news)));
+        }
+        let users = news.iter().filter_map(|(_, news)| groups::user_of(news.event()?)).map(str::to_owned);
+        self.announcer.directory.ask(users).await;
         let mut taken = batch(source.store_id, last.id);
         let now = Timestamp::now();
-        for change in &changes {
-            self.take(change, source, &mut taken, now)?;
+        for (change, news) in news {
+            self.take(change, news, &source.reader, &mut taken, now)?;
         }
+        let failed = self.failed_from(&changes, source)?;
         source.cursor = taken.cursor;
         if is_empty(&taken) && taken.cursor - source.written < UNWRITTEN {
+            self.reassessment.failures_after(&source.reader, &failed).await?;
             return Ok(true);
         }
         self.outbox.borrow_mut().take_in(&taken, now)?;
@@ -175,16 +174,23 @@ impl Intake {
         for wake in &self.wake {
             wake.notify_one();
         }
+        self.reassessment.failures_after(&source.reader, &failed).await?;
         Ok(true)
     }
 
-    fn take(
-        &self,
-        change: &Change,
-        source: &Source,
-        taken: &mut TakenIn,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    /// The addresses from which somebody failed to log in, each once.
+    fn failed_from(&self, changes: &[Change], source: &Source) -> Result<Vec<IpAddr>, StoreError> {
+        let mut addresses = Vec::new();
+        for change in changes.iter().filter(|change| change.kind == ChangeKind::Attempt) {
+            addresses.extend(source.reader.failed_from(change.id)?);
+        }
+        addresses.sort();
+        addresses.dedup();
+        Ok(addresses)
+    }
+
+    /// What a change tells, with the session that it is about.
+    fn read(&self, change: &Change, source: &Source) -> Result<Option<News>, StoreError> {
         let Some(session_id) = change.session_id else {
             let (host, at) = (self.host.clone(), change.at);
             let event = match (change.kind, change.foreign.clone()) {
@@ -194,97 +200,179 @@ impl Intake {
                 (ChangeKind::ForeignSshd, Some(foreign)) => Some(Event::ForeignSshd { host, at, foreign }),
                 _ => None,
             };
-            if let Some(event) = event {
-                let subject = format!("{}/{}", source.store_id, change.id);
-                let message = message::compose(&event, None, &TimeZone::system());
-                taken.announcements.push(self.announcement(change, None, subject, event, Some(message)));
-            }
-            return Ok(());
+            let subject = format!("{}/{}", source.store_id, change.id);
+            return Ok(event.map(|event| News::OfHost { subject, event }));
         };
         let Some(session) = source.reader.session(session_id)? else {
             tracing::error!(change = change.id, session_id, "a change without its session is skipped");
-            return Ok(());
+            return Ok(None);
         };
-        let event = match (change.kind, session.closed) {
-            (ChangeKind::Opened | ChangeKind::Recovered, _) => Event::Opened(Subject::of(&session)),
-            (ChangeKind::Closed, Some(closed)) => {
-                Event::Closed { subject: Subject::of(&session), at: closed.at, end: closed.end }
-            }
-            (ChangeKind::Identified, _) => {
-                taken.better_known.push((session.key, Subject::of(&session)));
+        if change.kind == ChangeKind::Identified {
+            return Ok(Some(News::BetterKnown(session.key, Subject::of(&session))));
+        }
+        let Some(event) = event_of(change, &session) else { return Ok(None) };
+        if change.kind == ChangeKind::Escalated && is_repeated(change, &source.reader.changes_of(session_id)?)
+        {
+            return Ok(None);
+        }
+        Ok(Some(News::OfSession { session: Box::new(session), event }))
+    }
+
+    fn take(
+        &self,
+        change: &Change,
+        news: News,
+        reader: &Reader,
+        taken: &mut TakenIn,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (kind, seq) = (change.kind, change.seq);
+        let announcement = match news {
+            News::BetterKnown(session, subject) => {
+                taken.better_known.push((session, subject));
                 return Ok(());
             }
-            (ChangeKind::Escalated, _) => {
-                let Some(how) = change.escalation.clone() else { return Ok(()) };
-                if is_repeated(change, &source.reader.changes_of(session_id)?) {
-                    return Ok(());
-                }
-                Event::Escalated { subject: Subject::of(&session), at: change.at, how }
+            News::OfHost { subject, event } => {
+                let name = Name { subject: &subject, kind, seq };
+                let finished = self.announcer.finish(name, &event, None, &Beginning::Undecided, now);
+                NewAnnouncement { session: None, subject, kind, seq, event, finished: Some(finished) }
             }
-            (
-                ChangeKind::Closed | ChangeKind::Attempt | ChangeKind::ForeignSshd | ChangeKind::EventsLost,
-                _,
-            ) => return Ok(()),
+            News::OfSession { session, event } => {
+                let subject = session.key.to_string();
+                let name = Name { subject: &subject, kind, seq };
+                let finished = match self.rate_at_once(reader, &session, kind, taken, now)? {
+                    None => None,
+                    Some(rating) => {
+                        let beginning = self.beginning(session.key, taken)?;
+                        Some(self.announcer.finish(name, &event, Some(&rating), &beginning, now))
+                    }
+                };
+                NewAnnouncement { session: Some(session.key), subject, kind, seq, event, finished }
+            }
         };
-        let message = self.rate_at_once(&session, taken, now)?.map(|(assessment, facts)| {
-            message::compose(&event, Some((&assessment, &facts)), &TimeZone::system())
-        });
-        let subject = session.key.to_string();
-        taken.announcements.push(self.announcement(change, Some(session.key), subject, event, message));
+        taken.announcements.push(announcement);
         Ok(())
+    }
+
+    /// What was decided about the beginning of a session, in this batch or before.
+    fn beginning(&self, session: SessionKey, taken: &TakenIn) -> Result<Beginning, StoreError> {
+        // What is in the database counts: a batch may hold what was taken in before, from another store.
+        let stored = self.outbox.borrow().beginning(session)?;
+        if stored != Beginning::Undecided {
+            return Ok(stored);
+        }
+        let of_session = |announcement: &&NewAnnouncement| announcement.session == Some(session);
+        let first = taken.announcements.iter().filter(of_session).find_map(|taken| taken.finished.as_ref());
+        Ok(first.map_or(Beginning::Undecided, |finished| Beginning::of(Some(&finished.verdict))))
+    }
+
+    /// The rating of a session in which a user id was gained, with that; any other one as it is. The change itself tells
+    /// the new level, so nothing else announces it.
+    fn with_gain(
+        &self,
+        reader: &Reader,
+        session: &Session,
+        kind: ChangeKind,
+        old: Rating,
+        taken: &mut TakenIn,
+    ) -> Rating {
+        if kind != ChangeKind::Escalated {
+            return old;
+        }
+        let new = self.assessor.rate(reader, session, old.1.clone());
+        if new != old {
+            taken.reassessed.push((session.key, new.clone()));
+        }
+        new
     }
 
     /// The rating of a session, if nobody needs to be asked for it.
     fn rate_at_once(
         &self,
+        reader: &Reader,
         session: &Session,
+        kind: ChangeKind,
         taken: &mut TakenIn,
         now: Timestamp,
     ) -> Result<Option<Rating>, StoreError> {
-        if let Some((_, rating)) = taken.ratings.iter().find(|(key, _)| *key == session.key) {
-            return Ok(Some(rating.clone()));
-        }
+        // The newest of this batch counts.
+        let made = taken.reassessed.iter().rev().chain(taken.ratings.iter().rev());
+        let made = made.clone().find(|(key, _)| *key == session.key).map(|(_, rating)| rating.clone());
         let outbox = self.outbox.borrow();
-        if let Some(rating) = outbox.rating(session.key)? {
-            return Ok(Some(rating));
+        let rating = match made {
+            Some(rating) => Some(rating),
+            None => outbox.rating(session.key)?,
+        };
+        if let Some(rating) = rating {
+            drop(outbox);
+            return Ok(Some(self.with_gain(reader, session, kind, rating, taken)));
         }
         // The rating of a session whose first message still waits is made with that one.
         let waits = !outbox.pending_of(session.key)?.is_empty();
         drop(outbox);
-        let address = session.peer.as_ref().map(SocketAddr::ip);
-        let at_hand = match session.service.is_local() {
-            true => Some(Facts::unknown(Why::Local)),
-            false => self.enricher.at_hand(address, now),
-        };
-        match at_hand.filter(|_| !waits) {
-            None => Ok(None),
-            Some(facts) => {
-                let rating = (assess(&facts, self.thresholds), facts);
-                taken.ratings.push((session.key, rating.clone()));
-                Ok(Some(rating))
-            }
+        if waits {
+            return Ok(None);
         }
+        let Some(rating) = self.assessor.at_hand(reader, session, now) else { return Ok(None) };
+        taken.ratings.push((session.key, rating.clone()));
+        Ok(Some(rating))
     }
+}
 
-    fn announcement(
-        &self,
-        change: &Change,
-        session: Option<SessionKey>,
+/// What a change tells.
+enum News {
+    OfSession {
+        session: Box<Session>,
+        event: Event,
+    },
+    /// Of the tracer or the host.
+    OfHost {
+        /// What it is about, for ever.
         subject: String,
         event: Event,
-        message: Option<Message>,
-    ) -> NewAnnouncement {
-        let deliveries = self
-            .sinks
-            .iter()
-            .map(|sink| (delivery_id(&subject, change.kind, change.seq, sink), sink.clone()))
-            .collect();
-        NewAnnouncement { session, subject, kind: change.kind, seq: change.seq, event, message, deliveries }
+    },
+    /// Nothing, but messages that are not written yet can say more.
+    BetterKnown(SessionKey, Subject),
+}
+
+impl News {
+    fn event(&self) -> Option<&Event> {
+        match self {
+            Self::OfSession { event, .. } | Self::OfHost { event, .. } => Some(event),
+            Self::BetterKnown(..) => None,
+        }
+    }
+}
+
+/// What a change of a session tells; `None` for one that is not told by itself.
+pub fn event_of(change: &Change, session: &Session) -> Option<Event> {
+    let subject = || Subject::of(session);
+    match (change.kind, session.closed) {
+        (ChangeKind::Opened | ChangeKind::Recovered, _) => Some(Event::Opened(subject())),
+        (ChangeKind::Closed, Some(closed)) => {
+            Some(Event::Closed { subject: subject(), at: closed.at, end: closed.end })
+        }
+        (ChangeKind::Escalated, _) => {
+            let how = change.escalation.clone()?;
+            Some(Event::Escalated { subject: subject(), at: change.at, how })
+        }
+        (
+            ChangeKind::Closed
+            | ChangeKind::Identified
+            | ChangeKind::Attempt
+            | ChangeKind::ForeignSshd
+            | ChangeKind::Raised
+            | ChangeKind::EventsLost,
+            _,
+        ) => None,
     }
 }
 
 /// Whether the same user id was gained before in the session from the same one by the same program: that was told.
-fn is_repeated(change: &Change, of_session: &[Change]) -> bool {
+pub fn is_repeated(change: &Change, of_session: &[Change]) -> bool {
+    if change.kind != ChangeKind::Escalated {
+        return false;
+    }
     let what =
         |change: &Change| change.escalation.as_ref().map(|how| (how.from.uid, how.to.uid, how.exe.clone()));
     of_session.iter().any(|earlier| earlier.seq < change.seq && what(earlier) == what(change))
@@ -292,9 +380,19 @@ fn is_repeated(change: &Change, of_session: &[Change]) -> bool {
 
 /// Whether nothing came of the changes but a new position.
 fn is_empty(taken: &TakenIn) -> bool {
-    taken.ratings.is_empty() && taken.announcements.is_empty() && taken.better_known.is_empty()
+    taken.ratings.is_empty()
+        && taken.reassessed.is_empty()
+        && taken.announcements.is_empty()
+        && taken.better_known.is_empty()
 }
 
 fn batch(store_id: Uuid, cursor: i64) -> TakenIn {
-    TakenIn { store_id, cursor, ratings: Vec::new(), announcements: Vec::new(), better_known: Vec::new() }
+    TakenIn {
+        store_id,
+        cursor,
+        ratings: Vec::new(),
+        reassessed: Vec::new(),
+        announcements: Vec::new(),
+        better_known: Vec::new(),
+    }
 }

@@ -3,9 +3,14 @@
 //! A message is finished text: strangers' names in it went through [`crate::sanitize`], times are in the host's time
 //! zone. It is stored before it is sent, so a repetition says the same. A sink escapes for its own markup and lays it out.
 
+mod event;
+mod group;
 mod inside;
 mod local;
 mod method;
+mod queue;
+
+pub use self::group::group;
 
 use std::net::SocketAddr;
 
@@ -14,78 +19,17 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::event::Event;
 use super::outbox::Delivery;
 use crate::assess::{Assessment, Level, Reason};
 use crate::enrich::{Fact, Facts, Network, Place, Why};
 use crate::sanitize;
-use crate::session::{Auth, End, Escalation, ForeignSshd, Identity, Service, Session};
+use crate::session::{Auth, End, Identity, Service, Session};
 
 /// Longest name that is shown, in characters: user, host, network, city.
 const NAME_CHARS: usize = 64;
 /// Longest reason that is shown, in characters.
 const REASON_CHARS: usize = 300;
-
-/// A change that is told, with what the message needs to know of its session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Event {
-    Opened(Subject),
-    Closed {
-        subject: Subject,
-        at: Timestamp,
-        end: End,
-    },
-    /// A process of the session has a user id that it had not.
-    Escalated {
-        subject: Subject,
-        at: Timestamp,
-        how: Escalation,
-    },
-    /// An sshd was started that is not this host's.
-    ForeignSshd {
-        host: String,
-        at: Timestamp,
-        foreign: ForeignSshd,
-    },
-    EventsLost {
-        host: String,
-        at: Timestamp,
-        count: u64,
-    },
-}
-
-impl Event {
-    /// The session that it is about; `None` for news of the tracer itself.
-    pub fn subject(&self) -> Option<&Subject> {
-        match self {
-            Self::Opened(subject) | Self::Closed { subject, .. } | Self::Escalated { subject, .. } => {
-                Some(subject)
-            }
-            Self::ForeignSshd { .. } | Self::EventsLost { .. } => None,
-        }
-    }
-
-    /// When it happened.
-    pub fn at(&self) -> Timestamp {
-        match self {
-            Self::Opened(subject) => subject.opened_at,
-            Self::Closed { at, .. }
-            | Self::Escalated { at, .. }
-            | Self::ForeignSshd { at, .. }
-            | Self::EventsLost { at, .. } => *at,
-        }
-    }
-
-    /// The same event of a session that became better known.
-    pub fn with_subject(self, known: Subject) -> Self {
-        match self {
-            Self::Opened(_) => Self::Opened(known),
-            Self::Closed { at, end, .. } => Self::Closed { subject: known, at, end },
-            Self::Escalated { at, how, .. } => Self::Escalated { subject: known, at, how },
-            Self::ForeignSshd { .. } | Self::EventsLost { .. } => self,
-        }
-    }
-}
 
 /// Who came, to where and from where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,6 +134,13 @@ pub enum Label {
     Risk,
     Lost,
     Doubt,
+    Sink,
+    Remedy,
+    Changes,
+    Users,
+    Addresses,
+    Worst,
+    Before,
 }
 
 impl Label {
@@ -212,6 +163,13 @@ impl Label {
             Self::Risk => "Risk",
             Self::Lost => "Lost",
             Self::Doubt => "Why",
+            Self::Changes => "Changes",
+            Self::Users => "Users",
+            Self::Addresses => "Addresses",
+            Self::Worst => "Worst risk",
+            Self::Sink => "Sink",
+            Self::Remedy => "What to do",
+            Self::Before => "Before",
         }
     }
 }
@@ -242,6 +200,7 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
             rated(summary, lines, subject, rating)
         }
         Event::Escalated { subject, at, how } => inside::escalated(subject, *at, how, rating, zone),
+        Event::Raised { subject, at, from } => inside::raised(subject, *at, *from, rating, zone),
         Event::ForeignSshd { host, at, foreign } => inside::foreign(host, *at, foreign, zone),
         Event::EventsLost { host, at, count } => {
             let host = name(Some(host), "unknown host");
@@ -255,6 +214,15 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
                 line(Label::Lost, lost),
             ];
             Message { summary: format!("Kernel events lost on {host}: {count}"), level: None, lines }
+        }
+        // Its words were made with it, of those of its members.
+        Event::Group { host, count, .. } => {
+            let summary = format!("{count} changes on {}", name(Some(host), "unknown host"));
+            Message { summary, level: Some(Level::Unknown), lines: Vec::new() }
+        }
+        Event::SinkSuspended { host, at, sink, why } => queue::suspended(host, *at, sink, why, zone),
+        Event::MessagesLost { host, at, sink, expired, dropped } => {
+            queue::lost(host, *at, sink, (*expired, *dropped), zone)
         }
     }
 }

@@ -8,23 +8,23 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::announce::{Announcer, Name};
+use super::assessor::Assessor;
 use super::outbox::Pending;
-use super::{OnStep, SharedOutbox, Step, backoff, chance, message};
-use crate::assess::assess;
-use crate::config::Thresholds;
-use crate::enrich::{Enricher, Facts};
+use super::route::Beginning;
+use super::{OnStep, SharedOutbox, Step, backoff, chance, groups};
+use crate::enrich::Facts;
 use crate::session::SessionKey;
 use crate::store::StoreError;
 
 /// The task that rates.
 pub(super) struct Rating {
     pub(super) outbox: SharedOutbox,
-    pub(super) enricher: Rc<Enricher>,
-    pub(super) thresholds: Thresholds,
+    pub(super) assessor: Rc<Assessor>,
+    pub(super) announcer: Rc<Announcer>,
     /// Rings when there is something to rate.
     pub(super) wake: Rc<Notify>,
     /// Those who send.
@@ -78,7 +78,7 @@ impl Rating {
                 continue;
             };
             let sessions = waiting.entry(address).or_insert_with(|| {
-                let enricher = Rc::clone(&self.enricher);
+                let enricher = Rc::clone(self.assessor.enricher());
                 asked.spawn_local(async move {
                     let at_hand = enricher.at_hand(Some(address), Timestamp::now());
                     let facts = match at_hand {
@@ -99,7 +99,7 @@ impl Rating {
     /// Rates a session and writes all messages that wait for it, until that succeeds.
     async fn settle(&self, session: SessionKey, facts: &Facts) -> anyhow::Result<()> {
         let mut failures = 0;
-        while let Err(error) = self.write(session, facts) {
+        while let Err(error) = self.try_to_settle(session, facts).await {
             failures += 1;
             pause_or_give_up(error, failures).await?;
         }
@@ -110,20 +110,38 @@ impl Rating {
         Ok(())
     }
 
+    async fn try_to_settle(&self, session: SessionKey, facts: &Facts) -> Result<(), StoreError> {
+        let waiting = self.outbox.borrow().pending_of(session)?;
+        let users = waiting.iter().filter_map(|waiting| groups::user_of(&waiting.event)).map(str::to_owned);
+        self.announcer.directory.ask(users).await;
+        self.write(session, facts)
+    }
+
     fn write(&self, session: SessionKey, facts: &Facts) -> Result<(), StoreError> {
         let mut outbox = self.outbox.borrow_mut();
-        // A rating that exists stays: every message about a session says the same.
+        let waiting = outbox.pending_of(session)?;
+        // A rating that exists stays: it is changed only by what is learned later.
         let rating = match outbox.rating(session)? {
             Some(rating) => rating,
-            None => (assess(facts, self.thresholds), facts.clone()),
+            None => {
+                let subject = waiting.first().and_then(|announcement| announcement.event.subject());
+                let at = subject.map_or(Timestamp::UNIX_EPOCH, |subject| subject.opened_at);
+                let address = waiting.first().and_then(address);
+                self.assessor.rate_key(session, at, address, facts.clone())
+            }
         };
-        let zone = TimeZone::system();
-        let words = |announcement: Pending| {
-            let message = message::compose(&announcement.event, Some((&rating.0, &rating.1)), &zone);
-            (announcement.id, message)
-        };
-        let messages: Vec<_> = outbox.pending_of(session)?.into_iter().map(words).collect();
-        outbox.rate(session, &rating, &messages, Timestamp::now())
+        let now = Timestamp::now();
+        let mut beginning = outbox.beginning(session)?;
+        let mut finished = Vec::new();
+        for Pending { id, subject, kind, seq, event, .. } in waiting {
+            let name = Name { subject: &subject, kind, seq };
+            let announcement = self.announcer.finish(name, &event, Some(&rating), &beginning, now);
+            if beginning == Beginning::Undecided {
+                beginning = Beginning::of(Some(&announcement.verdict));
+            }
+            finished.push((id, announcement));
+        }
+        outbox.rate(session, &rating, &finished, now)
     }
 }
 

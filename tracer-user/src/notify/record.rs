@@ -25,7 +25,8 @@ pub struct Record<'a> {
     version: u32,
     /// The delivery: the same in every repetition.
     pub id: String,
-    /// `opened`, `closed`, `escalated`, `foreign_sshd`, `events_lost`.
+    /// `opened`, `closed`, `escalated`, `risk_raised`, `foreign_sshd`, `events_lost`, `sink_suspended`, `messages_lost`,
+    /// `group`.
     pub kind: &'static str,
     /// When it happened, RFC 3339 in UTC.
     pub at: String,
@@ -37,6 +38,12 @@ pub struct Record<'a> {
     foreign_sshd: Option<&'a ForeignSshd>,
     /// Events that the kernel could not report.
     pub events_lost: Option<u64>,
+    /// The sink that is gone, or that messages were given up for.
+    sink: Option<&'a str>,
+    /// Messages that were given up.
+    messages_lost: Option<u64>,
+    /// How many changes are told together; each is listed with `login-tracer show`.
+    changes: Option<u32>,
     /// How risky; null for news of the tracer itself.
     pub level: Option<Level>,
     assessment: Option<&'a Assessment>,
@@ -81,6 +88,7 @@ pub struct Endpoint {
 impl<'a> Record<'a> {
     pub fn new(delivery: &'a Delivery) -> Self {
         let (mut end, mut escalation, mut foreign_sshd, mut events_lost) = (None, None, None, None);
+        let (mut about, mut messages_lost, mut changes) = (None, None, None);
         let (kind, host) = match &delivery.event {
             Event::Opened(subject) => ("opened", &subject.host),
             Event::Closed { subject, at, end: how } => {
@@ -91,6 +99,7 @@ impl<'a> Record<'a> {
                 escalation = Some(how);
                 ("escalated", &subject.host)
             }
+            Event::Raised { subject, .. } => ("risk_raised", &subject.host),
             Event::ForeignSshd { host, foreign, .. } => {
                 foreign_sshd = Some(foreign);
                 ("foreign_sshd", host)
@@ -98,6 +107,18 @@ impl<'a> Record<'a> {
             Event::EventsLost { host, count, .. } => {
                 events_lost = Some(*count);
                 ("events_lost", host)
+            }
+            Event::SinkSuspended { host, sink, .. } => {
+                about = Some(sink.as_str());
+                ("sink_suspended", host)
+            }
+            Event::MessagesLost { host, sink, expired, dropped, .. } => {
+                (about, messages_lost) = (Some(sink.as_str()), Some(expired + dropped));
+                ("messages_lost", host)
+            }
+            Event::Group { host, count, .. } => {
+                changes = Some(*count);
+                ("group", host)
             }
         };
         let session = delivery.event.subject().map(|subject| SessionRecord {
@@ -125,6 +146,9 @@ impl<'a> Record<'a> {
             escalation,
             foreign_sshd,
             events_lost,
+            sink: about,
+            messages_lost,
+            changes,
             level: delivery.message.level,
             assessment: delivery.rating.as_ref().map(|(assessment, _)| assessment),
             network: facts.and_then(|facts: &Facts| known(&facts.network)),
@@ -173,6 +197,9 @@ impl<'a> Record<'a> {
             ),
             ("LOGIN_TRACER_END", session.and_then(|session| session.end).map(str::to_owned)),
             ("LOGIN_TRACER_EVENTS_LOST", self.events_lost.map(|lost| lost.to_string())),
+            ("LOGIN_TRACER_SINK", self.sink.map(str::to_owned)),
+            ("LOGIN_TRACER_CHANGES", self.changes.map(|changes| changes.to_string())),
+            ("LOGIN_TRACER_MESSAGES_LOST", self.messages_lost.map(|lost| lost.to_string())),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, sanitize::text(&value?, max_chars))))

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::assess::Assessment;
 use crate::notify::outbox::DeliveryRow;
+use crate::notify::route::Allowed;
 use crate::sanitize::HarmlessJson;
 use crate::session::{Auth, Change, Container, Escalation, FirstCommand, Identity, Session};
 
@@ -42,10 +43,16 @@ pub struct SessionRecord<'a> {
     /// Where sshd runs, if not among the host's own processes.
     container: Option<&'a Container>,
     assessment: Option<&'a Assessment>,
+    /// The entry of the allowlist that keeps its beginning and end from being told.
+    allowed: Option<&'a Allowed>,
 }
 
 impl<'a> SessionRecord<'a> {
-    pub fn new(session: &'a Session, assessment: Option<&'a Assessment>) -> Self {
+    pub fn new(
+        session: &'a Session,
+        assessment: Option<&'a Assessment>,
+        allowed: Option<&'a Allowed>,
+    ) -> Self {
         Self {
             id: session.id,
             session: session.key.to_string(),
@@ -69,6 +76,7 @@ impl<'a> SessionRecord<'a> {
             escalated_to: session.escalated_to,
             container: session.container.as_ref(),
             assessment,
+            allowed,
         }
     }
 }

@@ -33,8 +33,8 @@ pub fn table() -> Table<9> {
 }
 
 /// One row of [`table`].
-pub fn row(view: &View, session: &Session, assessment: Option<&Assessment>) -> [Cell; 9] {
-    let state = state(session);
+pub fn row(view: &View, session: &Session, assessment: Option<&Assessment>, is_allowed: bool) -> [Cell; 9] {
+    let state = state(session, is_allowed);
     let risk = match assessment {
         Some(assessment) => Cell::styled(risk(assessment), assessment.level.into()),
         None => Cell::styled(NONE, Style::Grey),
@@ -52,12 +52,14 @@ pub fn row(view: &View, session: &Session, assessment: Option<&Assessment>) -> [
     ]
 }
 
-/// `open`, or how it ended; with a mark if a user id was gained inside: `open +root`, `logout +uid 1002`.
-fn state(session: &Session) -> Cell {
+/// `open`, or how it ended; with a mark if it was allowed and if a user id was gained inside: `open allowed`,
+/// `logout +uid 1002`.
+fn state(session: &Session, is_allowed: bool) -> Cell {
     let (word, style) = match session.closed {
         Some(closed) => (closed.end.as_str(), Style::Plain),
         None => ("open", Style::Bold),
     };
+    let word = if is_allowed { format!("{word} allowed") } else { word.to_owned() };
     match session.escalated_to {
         None => Cell::styled(word, style),
         Some(0) => Cell::styled(format!("{word} +root"), Style::Red),

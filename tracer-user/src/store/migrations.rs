@@ -5,8 +5,9 @@
 
 use super::schema::Schema;
 
-pub(super) const SESSIONS: Schema =
-    Schema { steps: &[FIRST, RECOVERED, ESCALATIONS, FOREIGN, AUTH_AND_ATTEMPTS, CONTAINERS, SERVICES] };
+pub(super) const SESSIONS: Schema = Schema {
+    steps: &[FIRST, RECOVERED, ESCALATIONS, FOREIGN, AUTH_AND_ATTEMPTS, CONTAINERS, HISTORY, SERVICES],
+};
 
 const FIRST: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -110,6 +111,14 @@ const AUTH_AND_ATTEMPTS: &str = "
 const CONTAINERS: &str = "
     ALTER TABLE sessions ADD COLUMN pid_namespace INTEGER;
     ALTER TABLE sessions ADD COLUMN cgroup TEXT;
+";
+
+/// What the past of a login is asked by: where a user came from, which keys they had, and who failed from an address.
+const HISTORY: &str = "
+    CREATE INDEX sessions_by_user_address ON sessions (user, peer_address, id);
+    CREATE INDEX sessions_by_user_key ON sessions (user, json_extract(auth, '$.key.fingerprint'), id)
+        WHERE json_extract(auth, '$.key.fingerprint') IS NOT NULL;
+    CREATE INDEX attempts_by_address_time ON attempts (peer_address, ended_us);
 ";
 
 /// The door of a session, and who became its user. Nearly all sessions are of ssh: only the others are in the index.

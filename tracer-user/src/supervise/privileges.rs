@@ -14,7 +14,7 @@ use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, getegid, geteuid, set_dumpable_behavior, umask};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs};
 
-pub use self::account::{Account, FALLBACK, notify_account};
+pub use self::account::{Account, FALLBACK, look_up as look_up_account, notify_account};
 pub use self::state_dir::prepare as prepare_state_dir;
 use super::Permanent;
 use crate::notify::outbox;

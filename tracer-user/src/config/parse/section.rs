@@ -20,7 +20,7 @@ const KEY_CHARS: usize = 40;
 pub(super) struct Section<'a, 'p> {
     /// Without brackets, such as `enrich.threat_jammer`.
     name: String,
-    known: &'static [&'static str],
+    known: Vec<&'static str>,
     accepts_everything: bool,
     table: &'a DeTable<'a>,
     start: usize,
@@ -41,7 +41,7 @@ impl<'a, 'p> Section<'a, 'p> {
             problems.add(start, &format!("{name}: must be a section [{name}], not {kind}"));
             return None;
         };
-        Some(Self { name, known, accepts_everything: false, table, start, problems })
+        Some(Self { name, known: known.to_vec(), accepts_everything: false, table, start, problems })
     }
 
     /// A section within this one, such as `[enrich.threat_jammer]`.
@@ -54,9 +54,42 @@ impl<'a, 'p> Section<'a, 'p> {
         Section::open(format!("{}.{key}", self.name), known, value, self.problems)
     }
 
+    /// The sections within this one that have names of the owner's choice, such as `[enrich.lists.NAME]`, in the order
+    /// of their names. `read` is given each.
+    pub(super) fn named_subsections<T>(
+        &mut self,
+        key: &'static str,
+        known: &'static [&'static str],
+        read: impl Fn(&str, &mut Section<'_, '_>) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(value) = self.table.get(key) else { return Vec::new() };
+        let path = format!("{}.{key}", self.name);
+        let DeValue::Table(entries) = value.get_ref() else {
+            let text = format!("[{path}]: must be sections such as [{path}.example]");
+            self.problems.add(value.span().start, &text);
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for (name, value) in entries {
+            let path = format!("{path}.{}", shown_key(name.get_ref()));
+            if let Err(text) = values::given_name(name.get_ref()) {
+                self.problems.add(name.span().start, &format!("[{path}]: {text}"));
+            }
+            if let Some(mut section) = Section::open(path, known, value, self.problems) {
+                found.extend(read(name.get_ref(), &mut section));
+            }
+        }
+        found
+    }
+
     /// Sets the keys that are known, where that depends on the value of one.
     pub(super) fn expect(&mut self, known: &'static [&'static str]) {
-        self.known = known;
+        self.known = known.to_vec();
+    }
+
+    /// Adds to the keys that are known.
+    pub(super) fn expect_also(&mut self, known: &'static [&'static str]) {
+        self.known.extend(known);
     }
 
     /// Judges no key, because it is not known which ones there are.
@@ -251,6 +284,30 @@ impl<'a, 'p> Section<'a, 'p> {
         self.checked(key, checked)
     }
 
+    /// A list of texts that may be empty.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &'static str,
+        check: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        if matches!(self.table.get(key)?.get_ref(), DeValue::Array(items) if items.is_empty()) {
+            return Some(Vec::new());
+        }
+        self.texts(key, check)
+    }
+
+    /// A date or time as TOML knows them, or as a text.
+    pub(super) fn date<T>(
+        &mut self,
+        key: &'static str,
+        check: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        if let DeValue::Datetime(date) = self.table.get(key)?.get_ref() {
+            return self.checked(key, check(&date.to_string()));
+        }
+        self.text(key, check)
+    }
+
     /// `true` or `false`.
     pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
         let value = self.table.get(key)?.get_ref();
@@ -274,7 +331,7 @@ impl Drop for Section<'_, '_> {
         for key in self.table.keys() {
             let name = key.get_ref();
             if !self.known.contains(&name.as_ref()) {
-                let hint = nearest(name, self.known).map_or_else(
+                let hint = nearest(name, &self.known).map_or_else(
                     || format!("; known are {}", self.known.join(", ")),
                     |known| format!("; did you mean {known}?"),
                 );

@@ -1,12 +1,15 @@
 //! What single values may be. Each function says what is wrong, and what would be right; pure.
 
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use ipnet::IpNet;
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 use reqwest::Url;
 
 use super::section::nearest;
+use crate::config::{PaceChoice, Rate};
 use crate::sanitize;
 
 /// How long something may be waited for.
@@ -14,6 +17,19 @@ pub(super) const WAIT: RangeInclusive<Duration> = Duration::from_millis(10)..=Du
 
 /// How long an answer may be used again: up to a year.
 pub(super) const CACHE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(365 * 24 * 3600);
+
+/// How long messages may be kept: an hour to ten years.
+pub(super) const KEEP: RangeInclusive<Duration> =
+    Duration::from_secs(3600)..=Duration::from_secs(3650 * 24 * 3600);
+
+/// How long changes may wait for others.
+pub(super) const GROUP: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+
+/// The stretch of time that a pace may speak of.
+const PER: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
+
+/// How many messages a pace may allow in its time.
+const PACE: RangeInclusive<u32> = 1..=1000;
 
 /// The ring buffer's limits: one page, which the kernel demands, and more than any storm of logins needs.
 const SIZE: RangeInclusive<u64> = 4096..=64 << 20;
@@ -85,6 +101,43 @@ pub(super) fn sink_name(text: &str) -> Result<(), String> {
     }
 }
 
+/// The name of something that the owner names.
+pub(super) fn given_name(text: &str) -> Result<(), String> {
+    sink_name(text).map_err(|_| "a name must be 1 to 32 letters, digits, - and _".to_owned())
+}
+
+/// An address, or a network in CIDR notation.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let address = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+    let network = address.or_else(|_| text.parse::<IpNet>().map(|network| network.trunc()));
+    network.map_err(|_| {
+        format!("{} is no address or network; write it as \"192.0.2.7\" or \"2001:db8::/32\"", quoted(text))
+    })
+}
+
+/// The name of an account that logs in: whatever a host may call its users.
+pub(super) fn login_user(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > 255 || text.chars().any(|sign| sign.is_control() || sign == ':') {
+        return Err(format!("{} is no account name", quoted(text)));
+    }
+    Ok(text.to_owned())
+}
+
+/// The fingerprint of a key, as `ssh-keygen -l` shows it.
+pub(super) fn fingerprint(text: &str) -> Result<String, String> {
+    let is_sha256 = text.strip_prefix("SHA256:").is_some_and(|hash| {
+        hash.len() == 43
+            && hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+    });
+    if is_sha256 {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "{} is no fingerprint; write it as `ssh-keygen -lf KEY.pub` shows it: \"SHA256:...\"",
+        quoted(text)
+    ))
+}
+
 /// A duration such as `3s`, `10m`, `1h 30m`.
 pub(super) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|signed| Duration::try_from(signed).ok());
@@ -98,6 +151,47 @@ pub(super) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<D
         SignedDuration::try_from(*bound).map_or_else(|_| String::new(), |d| format!("{d:#}"))
     };
     Err(format!("must be from {} to {}", show(range.start()), show(range.end())))
+}
+
+/// A duration such as `30d` or `2w`; a day has 24 hours.
+pub(super) fn days(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, String> {
+    let span = text.parse::<Span>().ok();
+    let signed = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+    let Some(duration) = signed.and_then(|signed| Duration::try_from(signed).ok()) else {
+        return Err(format!("{} is no duration; write it as \"12h\", \"7d\" or \"2w\"", quoted(text)));
+    };
+    if range.contains(&duration) {
+        return Ok(duration);
+    }
+    let show = |bound: &Duration| match bound.as_secs() {
+        seconds if seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
+        seconds => format!("{}h", seconds / 3600),
+    };
+    Err(format!("must be from {} to {}", show(range.start()), show(range.end())))
+}
+
+/// A pace such as `1/s`, `30/min`, `5/2s` or `none`.
+pub(super) fn pace(text: &str) -> Result<PaceChoice, String> {
+    if text == "none" {
+        return Ok(PaceChoice::Unlimited);
+    }
+    let wrong =
+        || format!("{} is no pace; write it as \"1/s\", \"30/min\", \"5/2s\" or \"none\"", quoted(text));
+    let (count, per) = text.split_once('/').ok_or_else(wrong)?;
+    let count = count.trim().parse::<u32>().map_err(|_| wrong())?;
+    let per = per.trim();
+    // "1/s" means one in one second.
+    let per = if per.starts_with(|first: char| first.is_ascii_digit()) {
+        per.to_owned()
+    } else {
+        format!("1{per}")
+    };
+    let per =
+        per.parse::<SignedDuration>().ok().and_then(|per| Duration::try_from(per).ok()).ok_or_else(wrong)?;
+    if !PACE.contains(&count) || !PER.contains(&per) {
+        return Err("must allow 1 to 1000 messages in a time of up to 24 hours".to_owned());
+    }
+    Ok(PaceChoice::Own(Rate::new(count, per)))
 }
 
 /// A size of the ring buffer as a text such as `1 MiB`.
@@ -318,6 +412,6 @@ fn show_size(bytes: u64) -> String {
     if bytes >= 1 << 20 { format!("{} MiB", bytes >> 20) } else { format!("{} KiB", bytes >> 10) }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", sanitize::text(text, VALUE_CHARS))
 }

@@ -1,10 +1,10 @@
 //! The schema of `delivery.db`.
 //!
-//! Times are microseconds since 1970 UTC. `claimed` rows carry no time limit: see the promises of [`super`].
+//! Times are microseconds since 1970 UTC.
 
 use crate::store::schema::Schema;
 
-pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST, RECEIPTS] };
+pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST, RECEIPTS, ROUTES, QUEUES, GROUPS] };
 
 const FIRST: &str = "
     -- How far each sessions.db was read. Row numbers of another store mean something else.
@@ -77,6 +77,63 @@ const FIRST: &str = "
 /// What the service calls a message that it took, for those that refer to it: a thread is answered by its name.
 const RECEIPTS: &str = "ALTER TABLE deliveries ADD COLUMN receipt TEXT;";
 
+/// Why an announcement goes where it goes. Deliveries are made when that is decided: those that an earlier version made
+/// before are made again then, with the same ids. Deliveries may be `held` now, and are in the queue from `next_us` on.
+const ROUTES: &str = "
+    ALTER TABLE announcements ADD COLUMN verdict TEXT;
+    DELETE FROM deliveries WHERE announcement IN (SELECT id FROM announcements WHERE message IS NULL);
+    CREATE INDEX deliveries_held ON deliveries (next_us) WHERE state = 'held';
+";
+
+/// What it takes to command a queue, to bound it and to clear it up.
+const QUEUES: &str = "
+    -- When a delivery came into the queue, and until when its claim holds.
+    ALTER TABLE deliveries ADD COLUMN queued_us INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE deliveries ADD COLUMN lease_us INTEGER;
+    UPDATE deliveries SET queued_us = next_us;
+    CREATE INDEX deliveries_waiting ON deliveries (sink, queued_us, announcement) WHERE state = 'queued';
+    CREATE INDEX deliveries_parked ON deliveries (sink) WHERE state = 'parked';
+    CREATE INDEX deliveries_finished ON deliveries (finished_us) WHERE finished_us IS NOT NULL;
+    CREATE INDEX deliveries_of_announcement ON deliveries (announcement);
+    -- Every sink that is or was configured. `hold` is NULL, 'paused' or 'suspended', with the time and the reason;
+    -- `mark` recognises the configuration with which it was suspended. `expired` and `dropped` count the messages that
+    -- the limits cost, `told_us` is when that was told last, and the two
+    -- after it how much was told.
+    CREATE TABLE sinks (
+        name TEXT PRIMARY KEY,
+        type TEXT NOT NULL,
+        is_configured INTEGER NOT NULL,
+        hold TEXT,
+        since_us INTEGER,
+        why TEXT,
+        mark BLOB,
+        expired INTEGER NOT NULL DEFAULT 0,
+        dropped INTEGER NOT NULL DEFAULT 0,
+        told_us INTEGER,
+        told_expired INTEGER NOT NULL DEFAULT 0,
+        told_dropped INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID;
+";
+
+/// Deliveries that carry others. `carried_by` is the delivery that tells a change, itself or another one; NULL where that
+/// is not decided, or nothing is grouped. A delivery that carries others has the words for all of them, and whatever
+/// becomes of it becomes of them.
+const GROUPS: &str = "
+    ALTER TABLE deliveries ADD COLUMN carried_by BLOB;
+    ALTER TABLE deliveries ADD COLUMN group_event TEXT;
+    ALTER TABLE deliveries ADD COLUMN group_message TEXT;
+    CREATE INDEX deliveries_carried ON deliveries (carried_by) WHERE carried_by IS NOT NULL;
+    CREATE TRIGGER deliveries_carry AFTER UPDATE OF state ON deliveries
+    WHEN NEW.group_message IS NOT NULL
+        AND (NEW.state NOT IN ('queued', 'claimed') OR OLD.state NOT IN ('queued', 'claimed'))
+    BEGIN
+        UPDATE deliveries SET
+            state = CASE WHEN NEW.state IN ('queued', 'claimed') THEN 'carried' ELSE NEW.state END,
+            finished_us = NEW.finished_us, last_error = NEW.last_error
+        WHERE carried_by = NEW.id AND id <> NEW.id;
+    END;
+";
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -91,9 +148,10 @@ mod tests {
         Schema { steps: &[FIRST] }.apply(&connection, Path::new("delivery.db")).unwrap();
         connection
             .execute_batch(
-                "INSERT INTO announcements (id, subject, kind, seq, event) VALUES (1, 's', 'opened', 1, '{}');
+                "INSERT INTO announcements (id, subject, kind, seq, event, message)
+                     VALUES (1, 's', 'opened', 1, '{}', '{}'), (2, 's', 'closed', 2, '{}', NULL);
                  INSERT INTO deliveries (id, announcement, sink, state, attempts, next_us)
-                     VALUES (x'01', 1, 'ops', 'queued', 3, 7);",
+                     VALUES (x'01', 1, 'ops', 'queued', 3, 7), (x'02', 2, 'ops', 'queued', 0, 7);",
             )
             .unwrap();
         for _ in 0..2 {
@@ -105,5 +163,9 @@ mod tests {
             })
             .unwrap();
         assert_eq!(found, ("ops".to_owned(), 3, None));
+        // What is not finished is decided anew.
+        let deliveries: i64 =
+            connection.query_row("SELECT count(*) FROM deliveries", [], |row| row.get(0)).unwrap();
+        assert_eq!(deliveries, 1);
     }
 }

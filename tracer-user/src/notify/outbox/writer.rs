@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, TransactionBehavior, params};
 use uuid::Uuid;
 
-use super::{assessment_of, invalid, schema};
+use super::{DeliveryState, assessment_of, decisions, held, invalid, schema};
 use crate::assess::Assessment;
 use crate::enrich::{Facts, Why};
 use crate::notify::message::{Event, Message, Subject};
+use crate::notify::route::{Beginning, Verdict};
 use crate::session::{ChangeKind, SessionKey};
 use crate::store::{self, StoreError};
 
@@ -41,6 +42,8 @@ pub struct TakenIn {
     pub cursor: i64,
     /// Ratings that could be made at once.
     pub ratings: Vec<(SessionKey, Rating)>,
+    /// Ratings that take the place of others.
+    pub reassessed: Vec<(SessionKey, Rating)>,
     pub announcements: Vec<NewAnnouncement>,
     /// Sessions that became better known; for their messages that are not written yet.
     pub better_known: Vec<(SessionKey, Subject)>,
@@ -56,10 +59,25 @@ pub struct NewAnnouncement {
     pub kind: ChangeKind,
     pub seq: u32,
     pub event: Event,
-    /// The finished message; `None` if the session must be rated first.
-    pub message: Option<Message>,
-    /// Id and sink of each delivery.
-    pub deliveries: Vec<(Uuid, String)>,
+    /// `None` if the session must be rated first.
+    pub finished: Option<Finished>,
+}
+
+/// What an announcement says, where it goes and why.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    pub message: Message,
+    pub verdict: Verdict,
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// A delivery that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDelivery {
+    pub id: Uuid,
+    pub sink: String,
+    /// Not before this time; `None`: now.
+    pub held_until: Option<Timestamp>,
 }
 
 /// An announcement whose session is not rated yet.
@@ -67,6 +85,10 @@ pub struct NewAnnouncement {
 pub struct Pending {
     pub id: i64,
     pub session: SessionKey,
+    /// What it is called, for ever: see [`NewAnnouncement`].
+    pub subject: String,
+    pub kind: ChangeKind,
+    pub seq: u32,
     pub event: Event,
 }
 
@@ -111,6 +133,9 @@ impl Outbox {
             for (session, rating) in &batch.ratings {
                 insert_rating(connection, *session, rating, now)?;
             }
+            for (session, rating) in &batch.reassessed {
+                replace_rating(connection, *session, rating, now)?;
+            }
             for announcement in &batch.announcements {
                 insert_announcement(connection, announcement, now)?;
             }
@@ -144,14 +169,14 @@ impl Outbox {
 
     /// The announcements with an id above this one that wait for a rating, oldest first.
     pub fn pending(&self, above: i64) -> Result<Vec<Pending>, StoreError> {
-        let query = "SELECT id, session_key, event FROM announcements
+        let query = "SELECT id, session_key, subject, kind, seq, event FROM announcements
                      WHERE message IS NULL AND id > ?1 AND session_key IS NOT NULL ORDER BY id";
         self.read_pending(query, &above)
     }
 
     /// The announcements of a session that wait for its rating, oldest first.
     pub fn pending_of(&self, session: SessionKey) -> Result<Vec<Pending>, StoreError> {
-        let query = "SELECT id, session_key, event FROM announcements
+        let query = "SELECT id, session_key, subject, kind, seq, event FROM announcements
                      WHERE message IS NULL AND session_key = ?1 ORDER BY id";
         self.read_pending(query, &session.0)
     }
@@ -159,9 +184,15 @@ impl Outbox {
     fn read_pending(&self, query: &str, value: &dyn ToSql) -> Result<Vec<Pending>, StoreError> {
         let read = || {
             let decode = |row: &Row<'_>| {
-                let event: String = row.get("event")?;
-                let event = serde_json::from_str(&event).map_err(|_| invalid("event"))?;
-                Ok(Pending { id: row.get("id")?, session: SessionKey(row.get("session_key")?), event })
+                let (event, kind): (String, String) = (row.get("event")?, row.get("kind")?);
+                Ok(Pending {
+                    id: row.get("id")?,
+                    session: SessionKey(row.get("session_key")?),
+                    subject: row.get("subject")?,
+                    kind: ChangeKind::parse(&kind).ok_or_else(|| invalid("kind"))?,
+                    seq: row.get("seq")?,
+                    event: serde_json::from_str(&event).map_err(|_| invalid("event"))?,
+                })
             };
             let mut statement = self.connection.prepare_cached(query)?;
             statement.query_map([value], decode)?.collect::<rusqlite::Result<Vec<_>>>()
@@ -169,20 +200,41 @@ impl Outbox {
         read().map_err(|source| self.error(source))
     }
 
-    /// Writes a rating together with the messages that show it.
+    /// What was decided about the beginning of a session.
+    pub fn beginning(&self, session: SessionKey) -> Result<Beginning, StoreError> {
+        decisions::beginning(&self.connection, "verdict", session).map_err(|source| self.error(source))
+    }
+
+    /// Puts a new rating in the place of an old one, together with the announcement that tells of it, if any. What was
+    /// announced before under the same name is not announced again.
+    pub fn reassess(
+        &mut self,
+        session: SessionKey,
+        rating: &Rating,
+        announcement: Option<&NewAnnouncement>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(|connection| {
+            replace_rating(connection, session, rating, now)?;
+            announcement.map_or(Ok(()), |announcement| insert_announcement(connection, announcement, now))
+        })
+    }
+
+    /// Writes a rating together with the announcements that it finishes.
     pub fn rate(
         &mut self,
         session: SessionKey,
         rating: &Rating,
-        messages: &[(i64, Message)],
+        finished: &[(i64, Finished)],
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(|connection| {
             insert_rating(connection, session, rating, now)?;
-            for (announcement, message) in messages {
+            for (announcement, finished) in finished {
                 connection
-                    .prepare_cached("UPDATE announcements SET message = ?2 WHERE id = ?1")?
-                    .execute(params![announcement, json(message)?])?;
+                    .prepare_cached("UPDATE announcements SET message = ?2, verdict = ?3 WHERE id = ?1")?
+                    .execute(params![announcement, json(&finished.message)?, json(&finished.verdict)?])?;
+                insert_deliveries(connection, *announcement, Some(session), &finished.deliveries, now)?;
             }
             Ok(())
         })
@@ -228,38 +280,78 @@ fn insert_rating(
         .map(drop)
 }
 
+fn replace_rating(
+    connection: &Connection,
+    session: SessionKey,
+    rating: &Rating,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM assessments WHERE session_key = ?1")?.execute([session.0])?;
+    insert_rating(connection, session, rating, now)
+}
+
 fn insert_announcement(
     connection: &Connection,
     announcement: &NewAnnouncement,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let session = announcement.session.map(|session| session.0);
-    let message = announcement.message.as_ref().map(json).transpose()?;
+    let finished = announcement.finished.as_ref();
+    let message = finished.map(|finished| json(&finished.message)).transpose()?;
+    let verdict = finished.map(|finished| json(&finished.verdict)).transpose()?;
     let id: Option<i64> = connection
         .prepare_cached(
-            "INSERT INTO announcements (session_key, subject, kind, seq, event, message)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (subject, kind, seq) DO NOTHING RETURNING id",
+            "INSERT INTO announcements (session_key, subject, kind, seq, event, message, verdict)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (subject, kind, seq) DO NOTHING RETURNING id",
         )?
         .query_row(
             params![
-                session,
+                announcement.session.map(|session| session.0),
                 announcement.subject,
                 announcement.kind.as_str(),
                 announcement.seq,
                 json(&announcement.event)?,
-                message
+                message,
+                verdict
             ],
             |row| row.get(0),
         )
         .optional()?;
-    let Some(id) = id else { return Ok(()) };
-    for (delivery, sink) in &announcement.deliveries {
+    match (id, finished) {
+        (Some(id), Some(finished)) => {
+            insert_deliveries(connection, id, announcement.session, &finished.deliveries, now)
+        }
+        (None, _) | (_, None) => Ok(()),
+    }
+}
+
+fn insert_deliveries(
+    connection: &Connection,
+    announcement: i64,
+    session: Option<SessionKey>,
+    deliveries: &[NewDelivery],
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    for delivery in deliveries {
+        let (state, next) = match delivery.held_until {
+            Some(until) => (DeliveryState::Held, until),
+            None => (DeliveryState::Queued, now),
+        };
         connection
             .prepare_cached(
-                "INSERT INTO deliveries (id, announcement, session_key, sink, state, attempts, next_us)
-                 VALUES (?1, ?2, ?3, ?4, 'queued', 0, ?5)",
+                "INSERT INTO deliveries (id, announcement, session_key, sink, state, attempts, next_us, queued_us)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?6)",
             )?
-            .execute(params![delivery, id, session, sink, now.as_microsecond()])?;
+            .execute(params![
+                delivery.id,
+                announcement,
+                session.map(|session| session.0),
+                delivery.sink,
+                state.as_str(),
+                next.as_microsecond()
+            ])?;
+        if let (Some(session), None) = (session, delivery.held_until) {
+            held::release_session(connection, session.0, &delivery.sink, now)?;
+        }
     }
     Ok(())
 }
@@ -280,6 +372,6 @@ fn refresh(connection: &Connection, session: SessionKey, known: &Subject) -> rus
     Ok(())
 }
 
-fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+pub(super) fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }

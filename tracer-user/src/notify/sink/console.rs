@@ -90,6 +90,7 @@ pub fn line(message: &Message, colour: bool) -> String {
     let kinds = [
         (Label::Lost, "LOST"),
         (Label::Doubt, "SSHD?"),
+        (Label::Before, "RAISED"),
         (Label::Gained, "GAINED"),
         (Label::Ended, "LOGOUT"),
         (Label::Opened, "FOUND"),

@@ -54,8 +54,11 @@ fn find(name: &str) -> anyhow::Result<Option<Account>> {
     Ok(found.map(|(uid, gid)| Account { name: name.to_owned(), uid, gid, is_fallback: false }))
 }
 
-/// User and group id, from wherever the host keeps its accounts.
-fn look_up(name: &CStr) -> io::Result<Option<(u32, u32)>> {
+/// User and group id of an account, from wherever the host keeps its accounts; `None` if there is no such account.
+///
+/// # Errors
+/// The name service cannot say.
+pub fn look_up(name: &CStr) -> io::Result<Option<(u32, u32)>> {
     let mut buffer = vec![0 as libc::c_char; ENTRY_BYTES];
     // SAFETY: an all-zero passwd is a valid value: numbers and null pointers.
     let mut entry: libc::passwd = unsafe { std::mem::zeroed() };

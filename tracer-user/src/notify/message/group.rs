@@ -1,0 +1,111 @@
+//! Many changes in one message: how many of what, by whom, from where, and the worst risk among them.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+
+use super::{Event, Label, Message, line, name, time};
+use crate::assess::Level;
+
+/// How many users and addresses are named; the others are counted.
+const NAMED: usize = 3;
+
+/// Makes one message of several, which are in the order in which they happened. There is at least one.
+pub fn group(changes: &[(Event, Message)], zone: &TimeZone) -> (Event, Message) {
+    let events = || changes.iter().map(|(event, _)| event);
+    let subjects = || events().filter_map(Event::subject);
+    let count = u32::try_from(changes.len()).unwrap_or(u32::MAX);
+    let host = name(subjects().next().map(|subject| subject.host.as_str()), "unknown host");
+    let from = events().map(Event::at).min().unwrap_or_default();
+    let until = events().map(Event::at).max().unwrap_or_default();
+    let kinds = kinds(events());
+    let what =
+        kinds.iter().map(|(one, many, count)| counted(*count, one, many)).collect::<Vec<_>>().join(", ");
+    let users = most_common(subjects().map(super::user));
+    let addresses =
+        most_common(subjects().filter_map(|subject| subject.peer).map(|peer| peer.ip().to_string()));
+    let worst = changes.iter().map(|(_, message)| message).max_by_key(|message| badness(message.level));
+    let level = worst.and_then(|message| message.level);
+    let risk = worst.and_then(|message| message.get(Label::Risk));
+    let mut summary = format!("{what} on {host}: {users}");
+    if !addresses.is_empty() {
+        summary.push_str(&format!(" from {addresses}"));
+    }
+    let word = level.unwrap_or(Level::Unknown).as_str();
+    summary.push_str(&format!(", worst risk {word}"));
+    let mut lines = vec![
+        line(Label::Host, host.clone()),
+        line(Label::Changes, what),
+        line(Label::Time, format!("{} to {}", time(from, zone), time(until, zone))),
+        line(Label::Users, users),
+    ];
+    if !addresses.is_empty() {
+        lines.push(line(Label::Addresses, addresses));
+    }
+    lines.push(line(Label::Worst, risk.unwrap_or(word).to_owned()));
+    let event = Event::Group { host, at: from, until, count };
+    (event, Message { summary, level: Some(level.unwrap_or(Level::Unknown)), lines })
+}
+
+/// Unknown is worse than low: it might be anything.
+fn badness(level: Option<Level>) -> u8 {
+    match level {
+        Some(Level::Low) => 0,
+        Some(Level::Unknown) | None => 1,
+        Some(Level::Medium) => 2,
+        Some(Level::High) => 3,
+    }
+}
+
+/// How many of which kind, in words for one and for many.
+fn kinds<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<(&'static str, &'static str, u32)> {
+    let mut counts: BTreeMap<usize, u32> = BTreeMap::new();
+    const WORDS: [(&str, &str); 6] = [
+        ("SSH login", "SSH logins"),
+        ("session found open", "sessions found open"),
+        ("end of a session", "ends of sessions"),
+        ("gained user id", "gained user ids"),
+        ("raised risk", "raised risks"),
+        ("other change", "other changes"),
+    ];
+    for event in events {
+        let kind = match event {
+            Event::Opened(subject) => usize::from(subject.recovered),
+            Event::Closed { .. } => 2,
+            Event::Escalated { .. } => 3,
+            Event::Raised { .. } => 4,
+            Event::ForeignSshd { .. }
+            | Event::EventsLost { .. }
+            | Event::SinkSuspended { .. }
+            | Event::MessagesLost { .. }
+            | Event::Group { .. } => 5,
+        };
+        *counts.entry(kind).or_default() += 1;
+    }
+    counts
+        .into_iter()
+        .filter_map(|(kind, count)| WORDS.get(kind).map(|(one, many)| (*one, *many, count)))
+        .collect()
+}
+
+fn counted(count: u32, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// `backup (200), alice (3) and 4 others`
+fn most_common(names: impl Iterator<Item = String>) -> String {
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for name in names {
+        *counts.entry(name).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by(|(one, few), (other, many)| many.cmp(few).then(one.cmp(other)));
+    let others = counts.len().saturating_sub(NAMED);
+    let named: Vec<_> = counts.iter().take(NAMED).map(|(name, count)| format!("{name} ({count})")).collect();
+    let named = named.join(", ");
+    match others {
+        0 => named,
+        1 => format!("{named} and 1 other"),
+        _ => format!("{named} and {others} others"),
+    }
+}
