@@ -17,7 +17,7 @@ pub use self::risk::{AssessArgs, ExplainArgs, RulesArgs};
 use crate::assess::Level;
 use crate::config::{DEFAULT_PATH, DEFAULT_STATE_DIR};
 use crate::notify::outbox::DeliveryRef;
-use crate::session::SessionKey;
+use crate::session::{Service, SessionKey};
 
 /// Watches SSH logins from the kernel: who came, from where, how risky, until when
 ///
@@ -251,6 +251,10 @@ pub struct SessionsArgs {
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
 
+    /// Only sessions through this door
+    #[arg(long, value_name = "SERVICE")]
+    pub service: Option<ServiceArg>,
+
     /// Only sessions from this address or network, such as 192.0.2.7 or 2001:db8::/32
     #[arg(long, value_name = "IP|CIDR", value_parser = network)]
     pub address: Option<IpNet>,
@@ -351,6 +355,31 @@ impl From<LevelArg> for Level {
             LevelArg::Medium => Self::Medium,
             LevelArg::High => Self::High,
             LevelArg::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// [`Service`] as a word of the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ServiceArg {
+    Ssh,
+    Dropbear,
+    /// At a terminal of this host
+    Login,
+    /// From outside of any session
+    Su,
+    /// From outside of any session
+    Sudo,
+}
+
+impl From<ServiceArg> for Service {
+    fn from(service: ServiceArg) -> Self {
+        match service {
+            ServiceArg::Ssh => Self::Ssh,
+            ServiceArg::Dropbear => Self::Dropbear,
+            ServiceArg::Login => Self::Login,
+            ServiceArg::Su => Self::Su,
+            ServiceArg::Sudo => Self::Sudo,
         }
     }
 }

@@ -6,6 +6,7 @@
 mod event;
 mod group;
 mod inside;
+mod local;
 mod method;
 mod queue;
 
@@ -23,7 +24,7 @@ use super::outbox::Delivery;
 use crate::assess::{Assessment, Level, Reason};
 use crate::enrich::{Fact, Facts, Network, Place, Why};
 use crate::sanitize;
-use crate::session::{Auth, End, Session};
+use crate::session::{Auth, End, Identity, Service, Session};
 
 /// Longest name that is shown, in characters: user, host, network, city.
 const NAME_CHARS: usize = 64;
@@ -34,8 +35,14 @@ const REASON_CHARS: usize = 300;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     pub host: String,
+    /// How they came in.
+    #[serde(default)]
+    pub service: Service,
     pub user: Option<String>,
     pub uid: Option<u32>,
+    /// Who became the user, with su and sudo.
+    #[serde(default)]
+    pub by: Option<Identity>,
     pub peer: Option<SocketAddr>,
     /// How they proved who they are; also `None` in what an earlier version stored.
     #[serde(default)]
@@ -50,8 +57,10 @@ impl Subject {
     pub fn of(session: &Session) -> Self {
         Self {
             host: session.host.clone(),
+            service: session.service,
             user: session.user.clone(),
             uid: session.uid,
+            by: session.by.clone(),
             peer: session.peer,
             auth: session.auth.clone(),
             opened_at: session.opened_at,
@@ -114,6 +123,8 @@ pub enum Label {
     Opened,
     Ended,
     Duration,
+    /// How they came in, if not by OpenSSH.
+    Through,
     Gained,
     Program,
     Address,
@@ -142,6 +153,7 @@ impl Label {
             Self::Opened => "Opened",
             Self::Ended => "Ended",
             Self::Duration => "Duration",
+            Self::Through => "Through",
             Self::Gained => "Gained",
             Self::Program => "Program",
             Self::Address => "Address",
@@ -169,9 +181,9 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
             let mut lines = who(subject);
             lines.extend(subject.auth.as_ref().map(|auth| line(Label::Method, method::words(auth))));
             let (words, opened) = if subject.recovered {
-                ("SSH session found open", line(Label::Opened, opened(subject, zone)))
+                (local::found(subject.service), line(Label::Opened, opened(subject, zone)))
             } else {
-                ("SSH login", line(Label::Time, time(subject.opened_at, zone)))
+                (local::login(subject.service), line(Label::Time, time(subject.opened_at, zone)))
             };
             lines.push(opened);
             let summary = format!("{words}: {}", headline(subject));
@@ -182,8 +194,9 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
             let mut lines = who(subject);
             lines.push(line(Label::Opened, opened(subject, zone)));
             lines.push(line(Label::Ended, time(*at, zone)));
-            lines.push(line(Label::Duration, format!("{lasted} ({})", end_words(*end))));
-            let summary = format!("SSH session ended: {} after {lasted}", headline(subject));
+            lines.push(line(Label::Duration, format!("{lasted} ({})", end_words(*end, subject.service))));
+            let words = local::ended(subject.service);
+            let summary = format!("{words}: {} after {lasted}", headline(subject));
             rated(summary, lines, subject, rating)
         }
         Event::Escalated { subject, at, how } => inside::escalated(subject, *at, how, rating, zone),
@@ -218,8 +231,10 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
 pub fn example(host: &str, at: Timestamp) -> Delivery {
     let subject = Subject {
         host: host.to_owned(),
+        service: Service::Ssh,
         user: Some("example".to_owned()),
         uid: Some(1000),
+        by: None,
         // TEST-NET-1, RFC 5737: nobody's address.
         peer: Some(SocketAddr::from(([192, 0, 2, 1], 51_122))),
         auth: None,
@@ -249,12 +264,16 @@ fn rated(
     subject: &Subject,
     rating: Option<(&Assessment, &Facts)>,
 ) -> Message {
-    lines.push(line(Label::Address, address(subject)));
+    if !subject.service.is_local() {
+        lines.push(line(Label::Address, address(subject)));
+    }
     let Some((assessment, facts)) = rating else {
         return Message { summary, level: Some(Level::Unknown), lines };
     };
-    lines.push(fact(Label::Network, &facts.network, network));
-    lines.push(fact(Label::Place, &facts.place, place));
+    if !subject.service.is_local() {
+        lines.push(fact(Label::Network, &facts.network, network));
+        lines.push(fact(Label::Place, &facts.place, place));
+    }
     lines.push(line(Label::Risk, risk(assessment)));
     let summary = format!("{summary}, risk {}", score(assessment));
     Message { summary, level: Some(assessment.level), lines }
@@ -266,7 +285,11 @@ fn opened(subject: &Subject, zone: &TimeZone) -> String {
 }
 
 fn who(subject: &Subject) -> Vec<Line> {
-    vec![line(Label::User, user(subject)), line(Label::Host, name(Some(&subject.host), "unknown"))]
+    let mut lines =
+        vec![line(Label::User, user(subject)), line(Label::Host, name(Some(&subject.host), "unknown"))];
+    let by = subject.by.as_ref().map(inside::identity);
+    lines.extend(local::through(subject.service, by.as_deref()).map(|text| line(Label::Through, text)));
+    lines
 }
 
 /// `alice on web-1 from 193.146.30.1`
@@ -274,7 +297,10 @@ fn headline(subject: &Subject) -> String {
     let host = name(Some(&subject.host), "unknown host");
     match subject.peer {
         Some(peer) => format!("{} on {host} from {}", user(subject), peer.ip()),
-        None => format!("{} on {host}", user(subject)),
+        None => match &subject.by {
+            Some(by) => format!("{} on {host} for {}", user(subject), inside::identity(by)),
+            None => format!("{} on {host}", user(subject)),
+        },
     }
 }
 
@@ -341,10 +367,10 @@ fn score(assessment: &Assessment) -> String {
     }
 }
 
-fn end_words(end: End) -> &'static str {
+fn end_words(end: End, service: Service) -> &'static str {
     match end {
         End::Logout => "logout",
-        End::Killed => "sshd was killed",
+        End::Killed => local::killed(service),
         End::HostRestarted => "host restarted",
         End::Unseen => "ended while nothing watched",
     }
@@ -432,8 +458,10 @@ mod tests {
     fn a_user_who_is_not_known_yet() {
         let mut subject = Subject {
             host: "h".to_owned(),
+            service: Service::Ssh,
             user: None,
             uid: None,
+            by: None,
             peer: None,
             auth: None,
             opened_at: Timestamp::UNIX_EPOCH,
