@@ -39,7 +39,18 @@ fn one_line_for_each_message() {
         records(&path).iter().map(|record| record["kind"].as_str().unwrap().to_owned()).collect();
     assert_eq!(
         kinds,
-        ["opened", "opened", "opened", "opened", "closed", "escalated", "foreign_sshd", "events_lost"]
+        [
+            "opened",
+            "opened",
+            "opened",
+            "opened",
+            "closed",
+            "escalated",
+            "foreign_sshd",
+            "events_lost",
+            "attempt",
+            "attempt"
+        ]
     );
 }
 

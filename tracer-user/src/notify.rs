@@ -169,6 +169,7 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         thresholds: config.thresholds,
         host: config.host_name.clone().unwrap_or_else(host_name),
         announcer,
+        pace: RefCell::new(intake::Pace::new(Timestamp::now())),
         wake: bells.into_iter().chain([rating_bell]).collect(),
         on_step,
     };

@@ -107,7 +107,7 @@ pub(super) fn user_of(event: &Event) -> Option<&str> {
             subject.user.as_deref()
         }
         Event::ForeignSshd { foreign, .. } => foreign.run_by.user.as_deref(),
-        Event::EventsLost { .. } => None,
+        Event::EventsLost { .. } | Event::Attempted { .. } => None,
     }
 }
 

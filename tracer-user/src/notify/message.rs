@@ -3,6 +3,7 @@
 //! A message is finished text: strangers' names in it went through [`crate::sanitize`], times are in the host's time
 //! zone. It is stored before it is sent, so a repetition says the same. A sink escapes for its own markup and lays it out.
 
+mod attempt;
 mod inside;
 mod method;
 
@@ -17,7 +18,7 @@ use super::outbox::Delivery;
 use crate::assess::{Assessment, Level, Reason};
 use crate::enrich::{Fact, Facts, Network, Place, Why};
 use crate::sanitize;
-use crate::session::{Auth, End, Escalation, ForeignSshd, Session};
+use crate::session::{Attempt, Auth, End, Escalation, ForeignSshd, Session};
 
 /// Longest name that is shown, in characters: user, host, network, city.
 const NAME_CHARS: usize = 64;
@@ -51,6 +52,12 @@ pub enum Event {
         at: Timestamp,
         count: u64,
     },
+    /// A connection ended without a session.
+    Attempted {
+        attempt: Box<Attempt>,
+        /// So many before it were not told.
+        untold: u64,
+    },
 }
 
 impl Event {
@@ -60,7 +67,7 @@ impl Event {
             Self::Opened(subject) | Self::Closed { subject, .. } | Self::Escalated { subject, .. } => {
                 Some(subject)
             }
-            Self::ForeignSshd { .. } | Self::EventsLost { .. } => None,
+            Self::ForeignSshd { .. } | Self::EventsLost { .. } | Self::Attempted { .. } => None,
         }
     }
 
@@ -72,6 +79,7 @@ impl Event {
             | Self::Escalated { at, .. }
             | Self::ForeignSshd { at, .. }
             | Self::EventsLost { at, .. } => *at,
+            Self::Attempted { attempt, .. } => attempt.ended_at,
         }
     }
 
@@ -81,7 +89,7 @@ impl Event {
             Self::Opened(_) => Self::Opened(known),
             Self::Closed { at, end, .. } => Self::Closed { subject: known, at, end },
             Self::Escalated { at, how, .. } => Self::Escalated { subject: known, at, how },
-            Self::ForeignSshd { .. } | Self::EventsLost { .. } => self,
+            Self::ForeignSshd { .. } | Self::EventsLost { .. } | Self::Attempted { .. } => self,
         }
     }
 }
@@ -179,6 +187,8 @@ pub enum Label {
     Risk,
     Lost,
     Doubt,
+    Refused,
+    Untold,
 }
 
 impl Label {
@@ -200,6 +210,8 @@ impl Label {
             Self::Risk => "Risk",
             Self::Lost => "Lost",
             Self::Doubt => "Why",
+            Self::Refused => "Refused",
+            Self::Untold => "Not told",
         }
     }
 }
@@ -230,6 +242,7 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
         }
         Event::Escalated { subject, at, how } => inside::escalated(subject, *at, how, rating, zone),
         Event::ForeignSshd { host, at, foreign } => inside::foreign(host, *at, foreign, zone),
+        Event::Attempted { attempt, untold } => attempt::attempted(attempt, *untold, zone),
         Event::EventsLost { host, at, count } => {
             let host = name(Some(host), "unknown host");
             let lost = format!(

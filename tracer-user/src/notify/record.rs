@@ -14,7 +14,7 @@ use super::outbox::Delivery;
 use crate::assess::{Assessment, Level};
 use crate::enrich::{Fact, Facts, Network, Place};
 use crate::sanitize;
-use crate::session::{Auth, Escalation, ForeignSshd};
+use crate::session::{Attempt, Auth, Escalation, ForeignSshd};
 
 /// The version of the schema.
 pub const VERSION: u32 = 1;
@@ -25,7 +25,7 @@ pub struct Record<'a> {
     version: u32,
     /// The delivery: the same in every repetition.
     pub id: String,
-    /// `opened`, `closed`, `escalated`, `foreign_sshd`, `events_lost`.
+    /// `opened`, `closed`, `escalated`, `foreign_sshd`, `events_lost`, `attempt`.
     pub kind: &'static str,
     /// When it happened, RFC 3339 in UTC.
     pub at: String,
@@ -37,6 +37,8 @@ pub struct Record<'a> {
     foreign_sshd: Option<&'a ForeignSshd>,
     /// Events that the kernel could not report.
     pub events_lost: Option<u64>,
+    /// A connection that led to no session.
+    attempt: Option<AttemptRecord<'a>>,
     /// How risky; null for news of the tracer itself.
     pub level: Option<Level>,
     assessment: Option<&'a Assessment>,
@@ -67,6 +69,41 @@ pub struct SessionRecord<'a> {
     pub end: Option<&'static str>,
 }
 
+/// A connection that led to no session. Names that are no accounts of the host are left out: people type passwords there.
+#[derive(Debug, Serialize)]
+struct AttemptRecord<'a> {
+    peer: Endpoint,
+    began_at: String,
+    ended_at: String,
+    /// The accounts that were tried.
+    users: Vec<&'a str>,
+    /// How many other names were.
+    unknown_users: usize,
+    methods: &'a [String],
+    failures: u32,
+    reason: &'static str,
+    /// So many attempts before it were not told.
+    untold: u64,
+}
+
+impl<'a> AttemptRecord<'a> {
+    fn new(attempt: &'a Attempt, untold: u64) -> Self {
+        let tried = &attempt.tried;
+        let (known, unknown): (Vec<_>, Vec<_>) = tried.users.iter().partition(|user| user.is_known);
+        Self {
+            peer: Endpoint::from(attempt.peer),
+            began_at: rfc3339(attempt.began_at),
+            ended_at: rfc3339(attempt.ended_at),
+            users: known.into_iter().map(|user| user.name.as_str()).collect(),
+            unknown_users: unknown.len(),
+            methods: &tried.methods,
+            failures: tried.failures,
+            reason: attempt.reason.as_str(),
+            untold,
+        }
+    }
+}
+
 /// An address with its port.
 #[derive(Debug, Serialize)]
 pub struct Endpoint {
@@ -77,6 +114,7 @@ pub struct Endpoint {
 impl<'a> Record<'a> {
     pub fn new(delivery: &'a Delivery) -> Self {
         let (mut end, mut escalation, mut foreign_sshd, mut events_lost) = (None, None, None, None);
+        let mut attempted = None;
         let (kind, host) = match &delivery.event {
             Event::Opened(subject) => ("opened", &subject.host),
             Event::Closed { subject, at, end: how } => {
@@ -94,6 +132,10 @@ impl<'a> Record<'a> {
             Event::EventsLost { host, count, .. } => {
                 events_lost = Some(*count);
                 ("events_lost", host)
+            }
+            Event::Attempted { attempt, untold } => {
+                attempted = Some(AttemptRecord::new(attempt, *untold));
+                ("attempt", &attempt.host)
             }
         };
         let session = delivery.event.subject().map(|subject| SessionRecord {
@@ -119,6 +161,7 @@ impl<'a> Record<'a> {
             escalation,
             foreign_sshd,
             events_lost,
+            attempt: attempted,
             level: delivery.message.level,
             assessment: delivery.rating.as_ref().map(|(assessment, _)| assessment),
             network: facts.and_then(|facts: &Facts| known(&facts.network)),
@@ -137,6 +180,7 @@ impl<'a> Record<'a> {
     pub fn variables(&self, max_chars: usize) -> Vec<(&'static str, String)> {
         let session = self.session.as_ref();
         let peer = session.and_then(|session| session.peer.as_ref());
+        let peer = peer.or(self.attempt.as_ref().map(|attempt| &attempt.peer));
         let auth = session.and_then(|session| session.auth);
         let key = auth.and_then(|auth| auth.key.as_ref());
         let program = self.escalation.map(|how| &how.exe).or(self.foreign_sshd.map(|foreign| &foreign.exe));

@@ -8,6 +8,7 @@
 //!   every address of a private network is unknown.
 //! - Routes see when a change happened; quiet hours see when it is told. Both are the clock of the host.
 //! - Quiet hours hold, they do not drop.
+//! - Attempts match only routes that name them: whoever can connect can make them.
 
 mod condition;
 pub mod hours;
@@ -80,14 +81,23 @@ impl<'a> Case<'a> {
                 (foreign.run_by.user.as_deref().into_iter().collect(), host)
             }
             Event::EventsLost { host, .. } => (Vec::new(), host),
+            Event::Attempted { attempt, .. } => {
+                // Names that are no accounts may be passwords; they are kept out of what is stored.
+                let known = attempt.tried.users.iter().filter(|user| user.is_known);
+                (known.map(|user| user.name.as_str()).collect(), &attempt.host)
+            }
         };
         let subject = event.subject();
+        let peer = match (event, subject) {
+            (Event::Attempted { attempt, .. }, _) => Some(attempt.peer),
+            (_, subject) => subject.and_then(|subject| subject.peer),
+        };
         Self {
             kind,
             level: subject.and(level),
             users,
             groups,
-            address: subject.and_then(|subject| subject.peer).map(|peer| peer.ip().to_canonical()),
+            address: peer.map(|peer| peer.ip().to_canonical()),
             host,
             service: service_of(event),
             key: subject
@@ -115,12 +125,18 @@ pub fn kind_of(event: &Event) -> Kind {
         Event::Escalated { .. } => Kind::Escalated,
         Event::ForeignSshd { .. } => Kind::Finding,
         Event::EventsLost { .. } => Kind::Loss,
+        Event::Attempted { .. } => Kind::Attempts,
     }
 }
 
 /// What let the user in. All sessions are sshd's so far.
 fn service_of(event: &Event) -> Option<&'static str> {
-    event.subject().map(|_| "ssh")
+    match event {
+        Event::Opened(_) | Event::Closed { .. } | Event::Escalated { .. } | Event::Attempted { .. } => {
+            Some("ssh")
+        }
+        Event::ForeignSshd { .. } | Event::EventsLost { .. } => None,
+    }
 }
 
 /// Decides where a change goes. `sinks` are all that are configured.

@@ -90,6 +90,7 @@ pub fn line(message: &Message, colour: bool) -> String {
     let kinds = [
         (Label::Lost, "LOST"),
         (Label::Doubt, "SSHD?"),
+        (Label::Refused, "TRIED"),
         (Label::Gained, "GAINED"),
         (Label::Ended, "LOGOUT"),
         (Label::Opened, "FOUND"),
@@ -115,6 +116,12 @@ pub fn line(message: &Message, colour: bool) -> String {
     }
     if let (Some(doubt), Some(program)) = (get(Label::Doubt), get(Label::Program)) {
         parts.push(format!("runs {program}: {doubt}"));
+    }
+    if let Some(refused) = get(Label::Refused) {
+        parts.push(refused.to_owned());
+    }
+    if let Some(untold) = get(Label::Untold) {
+        parts.push(format!("not told: {untold}"));
     }
     if let Some(lost) = get(Label::Lost) {
         parts.push(lost.to_owned());
