@@ -91,8 +91,12 @@ fn finished(id: Uuid, text: &str, held_until: Option<Timestamp>) -> Finished {
         routes: Vec::new(),
         sinks: Vec::new(),
     };
-    let message = Message { summary: text.to_owned(), level: None, lines: Vec::new() };
-    Finished { message, verdict, deliveries: vec![NewDelivery { id, sink: "team".to_owned(), held_until }] }
+    let message = Message { summary: text.to_owned(), level: None, lines: Vec::new(), is_reworded: false };
+    Finished {
+        message,
+        verdict,
+        deliveries: vec![NewDelivery { id, sink: "team".to_owned(), held_until, message: None }],
+    }
 }
 
 fn start() -> Timestamp {

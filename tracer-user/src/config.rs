@@ -10,10 +10,12 @@ pub mod file;
 pub mod parse;
 mod route;
 mod sink;
+mod template;
 
 pub use self::file::{ConfigError, Secrets, load};
 pub use self::route::*;
 pub use self::sink::*;
+pub use self::template::*;
 
 /// Where the configuration is read from when `--config` does not say otherwise.
 pub const DEFAULT_PATH: &str = "/etc/login-tracer/config.toml";
@@ -33,6 +35,8 @@ pub struct Config {
     pub sinks: Vec<Sink>,
     /// Which changes go to which of them.
     pub rules: Rules,
+    /// Words of the owner's own.
+    pub templates: Vec<Template>,
 }
 
 /// `[trace]`: the role that watches the kernel.
@@ -148,6 +152,7 @@ impl Default for Config {
             thresholds: Thresholds::default(),
             sinks: vec![Sink { name: "console".to_owned(), kind: SinkKind::Console }],
             rules: Rules::default(),
+            templates: Vec::new(),
         }
     }
 }

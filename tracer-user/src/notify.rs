@@ -16,6 +16,7 @@ pub mod intake; // sessions.db -> outbox
 mod rating; // look-ups -> assessments and messages
 mod release; // the end of quiet hours
 pub mod route; // where a change goes; pure
+pub mod template; // words of one's own
 mod watch; // wakes the intake
 mod worker; // outbox -> one sink
 
@@ -140,6 +141,7 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
     }
     let announcer = Rc::new(Announcer {
         rules: config.rules.clone(),
+        templates: config.templates.clone(),
         sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
         directory: Directory::new(&config.rules),
     });

@@ -6,6 +6,7 @@
 mod route;
 mod section;
 mod sinks;
+mod template;
 mod values;
 
 use toml::de::DeTable;
@@ -47,6 +48,7 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("quiet_hours", &["from", "to", "weekdays", "except", "sinks"]),
+    ("templates", &["kind", "sinks", "summary", "template", "template_file"]),
     ("allow", &["address", "network", "user", "key", "until", "reason"]),
     ("sinks.console", &["type"]),
     ("sinks.discord", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"]),
@@ -147,7 +149,7 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
 
 /// Top-level names; `sinks` holds one section for each sink.
 const TOP_LEVEL: &[&str] =
-    &["host", "trace", "notify", "enrich", "risk", "sinks", "routes", "quiet_hours", "allow"];
+    &["host", "trace", "notify", "enrich", "risk", "sinks", "routes", "quiet_hours", "allow", "templates"];
 
 /// Whether the value of a key may be a secret that no message may repeat.
 pub(super) fn may_hold_secret(key: &str) -> bool {
@@ -212,6 +214,7 @@ fn root(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Config {
         thresholds: with_section(table, "risk", problems, risk).unwrap_or(default.thresholds),
         sinks: sinks::sinks(table, problems).filter(|sinks| !sinks.is_empty()).unwrap_or(default.sinks),
         rules: route::rules(table, take, problems),
+        templates: template::templates(table, problems),
     }
 }
 

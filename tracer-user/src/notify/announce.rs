@@ -8,7 +8,8 @@ use super::groups::Directory;
 use super::message::{self, Event};
 use super::outbox::{Finished, NewDelivery, Rating};
 use super::route::{self, Beginning, Case};
-use crate::config::Rules;
+use super::template;
+use crate::config::{Rules, Template};
 use crate::session::ChangeKind;
 
 /// The namespace of delivery ids; an arbitrary constant that must never change.
@@ -33,6 +34,7 @@ pub(super) struct Name<'a> {
 /// What is decided by the configuration of this role.
 pub(super) struct Announcer {
     pub(super) rules: Rules,
+    pub(super) templates: Vec<Template>,
     /// Names of the sinks.
     pub(super) sinks: Vec<String>,
     pub(super) directory: Directory,
@@ -51,12 +53,14 @@ impl Announcer {
         let zone = TimeZone::system();
         let message = message::compose(event, rating.map(|(assessment, facts)| (assessment, facts)), &zone);
         let level = rating.map(|(assessment, _)| assessment.level);
+        let score = rating.and_then(|(assessment, _)| assessment.score);
         let case = Case::of(event, level, self.directory.at_hand(event));
         let verdict = route::decide(&self.rules, &self.sinks, &case, beginning, now, &zone);
         let delivery = |destination: &route::Destination| NewDelivery {
             id: delivery_id(name.subject, name.kind, name.seq, &destination.sink),
             sink: destination.sink.clone(),
             held_until: destination.held.as_ref().map(|held| held.until),
+            message: template::apply(&self.templates, case.kind, &destination.sink, &message, score),
         };
         let deliveries = verdict.sinks.iter().map(delivery).collect();
         Finished { message, verdict, deliveries }

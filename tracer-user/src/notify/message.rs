@@ -133,6 +133,9 @@ pub struct Message {
     pub level: Option<Level>,
     /// The details, in the order in which they are shown.
     pub lines: Vec<Line>,
+    /// Whether a template has put it into other words: then nothing but itself says what it is about.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_reworded: bool,
 }
 
 impl Message {
@@ -189,9 +192,32 @@ pub enum Label {
     Doubt,
     Refused,
     Untold,
+    /// Whatever a template says that is about nothing else.
+    Note,
 }
 
 impl Label {
+    pub const ALL: [Self; 18] = [
+        Self::User,
+        Self::Host,
+        Self::Time,
+        Self::Opened,
+        Self::Ended,
+        Self::Duration,
+        Self::Gained,
+        Self::Program,
+        Self::Address,
+        Self::Method,
+        Self::Network,
+        Self::Place,
+        Self::Risk,
+        Self::Lost,
+        Self::Doubt,
+        Self::Refused,
+        Self::Untold,
+        Self::Note,
+    ];
+
     /// The word that people read.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -212,6 +238,7 @@ impl Label {
             Self::Doubt => "Why",
             Self::Refused => "Refused",
             Self::Untold => "Not told",
+            Self::Note => "Note",
         }
     }
 }
@@ -254,7 +281,12 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
                 line(Label::Time, time(*at, zone)),
                 line(Label::Lost, lost),
             ];
-            Message { summary: format!("Kernel events lost on {host}: {count}"), level: None, lines }
+            Message {
+                summary: format!("Kernel events lost on {host}: {count}"),
+                level: None,
+                lines,
+                is_reworded: false,
+            }
         }
     }
 }
@@ -275,8 +307,8 @@ pub fn example(host: &str, at: Timestamp) -> Delivery {
     let assessment = Assessment { level: Level::Unknown, score: None, reasons };
     let facts = Facts::unknown(Why::NoData);
     let event = Event::Opened(subject);
-    let mut message = compose(&event, Some((&assessment, &facts)), &TimeZone::system());
-    message.summary = format!("EXAMPLE, nobody logged in - {}", message.summary);
+    let message = compose(&event, Some((&assessment, &facts)), &TimeZone::system());
+    let message = marked_as_example(message);
     Delivery {
         id: Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("example/{host}/{at}").as_bytes()),
         attempt: 1,
@@ -288,6 +320,15 @@ pub fn example(host: &str, at: Timestamp) -> Delivery {
     }
 }
 
+/// The same message, marked where everybody looks first.
+pub fn marked_as_example(message: Message) -> Message {
+    const MARK: &str = "EXAMPLE, nobody logged in";
+    if message.summary.starts_with(MARK) {
+        return message;
+    }
+    Message { summary: format!("{MARK} - {}", message.summary), ..message }
+}
+
 fn rated(
     summary: String,
     mut lines: Vec<Line>,
@@ -296,13 +337,13 @@ fn rated(
 ) -> Message {
     lines.push(line(Label::Address, address(subject)));
     let Some((assessment, facts)) = rating else {
-        return Message { summary, level: Some(Level::Unknown), lines };
+        return Message { summary, level: Some(Level::Unknown), lines, is_reworded: false };
     };
     lines.push(fact(Label::Network, &facts.network, network));
     lines.push(fact(Label::Place, &facts.place, place));
     lines.push(line(Label::Risk, risk(assessment)));
     let summary = format!("{summary}, risk {}", score(assessment));
-    Message { summary, level: Some(assessment.level), lines }
+    Message { summary, level: Some(assessment.level), lines, is_reworded: false }
 }
 
 fn opened(subject: &Subject, zone: &TimeZone) -> String {

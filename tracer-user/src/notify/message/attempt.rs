@@ -36,7 +36,7 @@ pub(super) fn attempted(attempt: &Attempt, untold: u64, zone: &TimeZone) -> Mess
             .push(line(Label::Untold, format!("{count} before this one, which login-tracer attempts lists")));
     }
     let summary = format!("SSH attempt: {user} on {host} from {address} ({reason})");
-    Message { summary, level: None, lines }
+    Message { summary, level: None, lines, is_reworded: false }
 }
 
 /// The names that are accounts of the host.

@@ -128,7 +128,8 @@ impl Outbox {
         };
         self.connection
             .prepare_cached(
-                "SELECT d.id, d.attempts, d.session_key, a.subject, a.event, a.message,
+                "SELECT d.id, d.attempts, d.session_key, a.subject, a.event,
+                     coalesce(d.message, a.message) AS message,
                      (SELECT e.receipt FROM deliveries e
                       WHERE e.session_key = d.session_key AND e.sink = d.sink
                           AND e.announcement < d.announcement AND e.receipt IS NOT NULL

@@ -4,7 +4,7 @@
 
 use crate::store::schema::Schema;
 
-pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST, RECEIPTS, ROUTES] };
+pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST, RECEIPTS, ROUTES, TEMPLATES] };
 
 const FIRST: &str = "
     -- How far each sessions.db was read. Row numbers of another store mean something else.
@@ -84,6 +84,9 @@ const ROUTES: &str = "
     DELETE FROM deliveries WHERE announcement IN (SELECT id FROM announcements WHERE message IS NULL);
     CREATE INDEX deliveries_held ON deliveries (next_us) WHERE state = 'held';
 ";
+
+/// What a sink is told in the words of a template; NULL: the announcement's.
+const TEMPLATES: &str = "ALTER TABLE deliveries ADD COLUMN message TEXT;";
 
 #[cfg(test)]
 mod tests {

@@ -76,6 +76,8 @@ pub struct NewDelivery {
     pub sink: String,
     /// Not before this time; `None`: now.
     pub held_until: Option<Timestamp>,
+    /// Where this sink is told in other words.
+    pub message: Option<Message>,
 }
 
 /// An announcement whose session is not rated yet.
@@ -308,8 +310,8 @@ fn insert_deliveries(
         };
         connection
             .prepare_cached(
-                "INSERT INTO deliveries (id, announcement, session_key, sink, state, attempts, next_us)
-                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)",
+                "INSERT INTO deliveries (id, announcement, session_key, sink, state, attempts, next_us, message)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)",
             )?
             .execute(params![
                 delivery.id,
@@ -317,7 +319,8 @@ fn insert_deliveries(
                 session.map(|session| session.0),
                 delivery.sink,
                 state.as_str(),
-                next.as_microsecond()
+                next.as_microsecond(),
+                delivery.message.as_ref().map(json).transpose()?
             ])?;
         if let (Some(session), None) = (session, delivery.held_until) {
             held::release_session(connection, session.0, &delivery.sink, now)?;

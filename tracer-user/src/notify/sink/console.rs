@@ -81,6 +81,14 @@ pub fn line(message: &Message, colour: bool) -> String {
         true => format!("\u{1b}[{style}m{text}\u{1b}[0m"),
         false => text.to_owned(),
     };
+    if message.is_reworded {
+        let lines: Vec<_> = message
+            .lines
+            .iter()
+            .map(|line| format!("  {} {}", paint("2", line.label.as_str()), line.text))
+            .collect();
+        return format!("{}{}\n", paint(style(message.level), &message.summary), lines.concat());
+    }
     let mut parts = Vec::new();
     let get = |label| message.get(label);
     if let Some(time) = get(Label::Ended).or(get(Label::Time)).or(get(Label::Opened)) {
