@@ -48,7 +48,7 @@ impl Tracer {
         const WEBHOOK: &str = "BENCH_WEBHOOK";
         let config = PathBuf::from(format!("{ROOM}/config.toml"));
         let sink = setup.webhook.map_or("type = \"console\"\n".to_owned(), |_| {
-            format!("type = \"slack\"\nwebhook_url_env = \"{WEBHOOK}\"\n")
+            format!("type = \"slack\"\npace = \"none\"\nwebhook_url_env = \"{WEBHOOK}\"\n")
         });
         write(&config, &format!("[sinks.bench]\n{sink}"), 0o644)?;
         let socket_path = format!("{ROOM}/ready");

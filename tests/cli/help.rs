@@ -22,6 +22,14 @@ fn every_verb_explains_itself() {
         &["route", "--help"],
         &["findings", "--help"],
         &["attempts", "--help"],
+        &["queue", "--help"],
+        &["queue", "list", "--help"],
+        &["queue", "show", "--help"],
+        &["queue", "retry", "--help"],
+        &["queue", "drop", "--help"],
+        &["queue", "drain", "--help"],
+        &["queue", "pause", "--help"],
+        &["queue", "resume", "--help"],
         &["replay", "--help"],
         &["check", "--help"],
     ] {
@@ -49,6 +57,12 @@ fn a_command_line_without_sense_is_refused() {
         &["show", "alice"],
         &["show", "0"],
         &["sessions", "--log", "=="],
+        &["queue", "show", "12"],
+        &["queue", "retry"],
+        &["queue", "retry", "--all-parked", "--sink", "ops"],
+        &["queue", "drop", "--sink", "ops"],
+        &["queue", "drop", "--older-than", "7d"],
+        &["queue", "drop", "--sink", "ops", "--older-than", "soon"],
     ] {
         let run = state.run(arguments);
         assert_eq!((run.code(), run.stdout().as_str()), (Some(2), ""), "{arguments:?}");

@@ -13,6 +13,7 @@ mod fixture;
 mod help;
 mod json;
 mod notify_test;
+mod queue;
 mod readers;
 mod replay;
 #[path = "../root.rs"]

@@ -3,7 +3,7 @@
 use expect_test::expect_file;
 use login_tracer::assess::{Assessment, Level, Reason};
 use login_tracer::commands::show::Everything;
-use login_tracer::notify::outbox::{DeliveryRow, DeliveryState};
+use login_tracer::notify::outbox::{DeliveryRow, DeliveryState, Kind};
 use login_tracer::session::{ChangeKind, SessionKey};
 use login_tracer::store::Reader;
 use uuid::Uuid;
@@ -92,7 +92,7 @@ fn deliveries() -> Vec<DeliveryRow> {
     let row = |sink: &str, kind, state, attempts| DeliveryRow {
         id: Uuid::from_u128(7),
         sink: sink.to_owned(),
-        kind,
+        kind: Kind::Change(kind),
         state,
         attempts,
         last_error: None,

@@ -109,6 +109,10 @@ const CASES: &[(&str, &str)] = &[
         "an allowlist for everybody, for ever and for nothing",
         "[[allow]]\nreason = \"x\"\n[[allow]]\nuser = \"x\"\n[[allow]]\nuser = \"x\"\nreason = \" \"\nuntil = \"soon\"\nkey = \"MD5:00\"\n[[allow]]\nuser = \"x\"\nreason = \"r\"\nuntil = 2026-12-31T10:00:00Z\nkeys = \"a\"\n",
     ),
+    (
+        "templates that say nothing, that nobody can read and that go nowhere",
+        "[[templates]]\nkind = \"opened\"\n[[templates]]\nsummary = \"{{ user }\"\n[[templates]]\ntemplate = \"\"\"\n{{ user }}\n{{ usr }}\n\"\"\"\n[[templates]]\ntemplate_file = \"<dir>/none\"\n[[templates]]\ntemplate_file = \"<dir>/broken.j2\"\nkind = \"loss\"\n[[templates]]\nsinks = \"consle\"\nsummary = \"x\"\ntemplate = \"y\"\n[[templates]]\nsummary = \"{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}\"\n",
+    ),
     ("a text without an end", "[sinks.ops]\ntype = \"slack\"\nwebhook_url = \"https://example.org/S3CRET\n"),
     ("a text without a beginning", "[enrich.threat_jammer]\ntoken = S3CRET\n"),
     ("a line without a key", "[host]\nhttps://hooks.slack.com/S3CRET\n"),
@@ -126,7 +130,8 @@ fn every_problem_is_told_with_its_line_and_its_remedy() {
     for (title, text) in CASES {
         let file = ConfigFile::new(text)
             .with("public", "https://example.org/S3CRET\n", 0o644)
-            .with("empty", "\n", 0o600);
+            .with("empty", "\n", 0o600)
+            .with("broken.j2", "{{ summary }}\n\n{% if lost %}\n", 0o644);
         let problems = file.problems();
         assert!(!problems.contains(MARK), "{title} shows a secret:\n{problems}");
         assert_ne!(problems, "no problem\n", "{title} is accepted");

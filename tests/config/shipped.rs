@@ -14,6 +14,7 @@ const PLACES: [&str; 3] = ["", "_file", "_env"];
 const CHOICES: &[(&str, [&[&str]; 2])] = &[
     ("sinks.email", [&["host", "port", "tls", "user", "password", "ca"], &["sendmail"]]),
     ("sinks.syslog", [&["transport", "host", "port", "ca"], &["socket"]]),
+    ("templates", [&["summary"], &["template"]]),
     ("sinks.ntfy", [&["token"], &["user", "password"]]),
 ];
 

@@ -5,20 +5,26 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod backlog;
 mod console;
 mod disk;
+mod holds;
 #[path = "../doubles/http.rs"]
 mod http;
 mod kills;
+mod limits;
 mod look_ups;
 mod outages;
 mod positions;
 mod queue;
+#[path = "../doubles/receiver.rs"]
+mod receiver;
 #[path = "../root.rs"]
 mod root;
 mod routes;
 #[path = "../doubles/slack.rs"]
 mod slack;
+mod thousands;
 #[path = "../doubles/threat_jammer.rs"]
 mod threat_jammer;
 mod world;

@@ -76,12 +76,7 @@ fn passing_failures_are_outlived() {
 
 #[test]
 fn permanent_refusals_are_parked_with_their_reason_and_block_nobody() {
-    let refusals = [
-        (400, "invalid_payload"),
-        (403, "action_prohibited"),
-        (404, "no_service"),
-        (410, "channel_is_archived"),
-    ];
+    let refusals = [(400, "invalid_payload"), (400, "user_not_found"), (413, "too_large"), (422, "no")];
     let slack = Slack::start();
     slack.next(refusals.map(|(status, body)| Reply::new(status, body)));
     let mut world = World::with_slack(&slack);

@@ -12,8 +12,8 @@ use login_tracer::enrich::{Facts, Ledger as _, Why};
 use login_tracer::notify::intake::delivery_id;
 use login_tracer::notify::message::{Event, Message};
 use login_tracer::notify::outbox::{
-    self, Attempt, Delivery, Due, Finished, NewAnnouncement, NewDelivery, Outbox, Position, Reader, Recorded,
-    Released, TakenIn,
+    self, Attempt, Claim, Delivery, DeliveryState, Due, Finished, LEASE, LONGEST_ATTEMPT, NewAnnouncement,
+    NewDelivery, Outbox, Position, Reader, Recorded, Released, TakenIn,
 };
 use login_tracer::notify::route::{self, Verdict};
 use login_tracer::session::{ChangeKind, SessionKey};
@@ -60,7 +60,7 @@ impl Shelf {
     }
 
     fn attempt(&mut self, delivery: &Delivery, result: Recorded, now: Timestamp) {
-        self.outbox.claim(delivery.id).unwrap();
+        assert_eq!(self.outbox.claim(delivery.id, now).unwrap(), Claim::Held);
         let attempt = Attempt {
             delivery: delivery.id,
             number: delivery.attempt,
@@ -70,7 +70,7 @@ impl Shelf {
             receipt: None,
             result,
         };
-        self.outbox.record(&attempt).unwrap();
+        self.outbox.record(&[attempt]).unwrap();
     }
 }
 
@@ -187,12 +187,95 @@ fn interrupted_claims_come_back_with_the_same_id() {
     let now = start();
     shelf.take_in(vec![announcement(1, ChangeKind::Opened, 1, Some("once"))], now);
     let delivery = shelf.next(now);
-    shelf.outbox.claim(delivery.id).unwrap();
+    assert_eq!(shelf.outbox.claim(delivery.id, now).unwrap(), Claim::Held);
     assert!(shelf.nothing(now));
     let mut outbox = Outbox::open(shelf.dir.path()).unwrap();
     assert_eq!(outbox.release_claims().unwrap(), 1);
     let Due::Now(again) = outbox.due("team", now).unwrap() else { panic!("not due") };
     assert_eq!((again.id, again.attempt), (delivery.id, 2));
+}
+
+#[test]
+fn a_claim_ends_with_its_lease_unless_it_is_under_way() {
+    let mut shelf = Shelf::new();
+    let now = start();
+    shelf.take_in(vec![announcement(1, ChangeKind::Opened, 1, Some("once"))], now);
+    let delivery = shelf.next(now);
+    assert_eq!(shelf.outbox.claim(delivery.id, now).unwrap(), Claim::Held);
+    assert_eq!(shelf.outbox.claim(delivery.id, now).unwrap(), Claim::NotWaiting);
+    let lease = SignedDuration::try_from(LEASE).unwrap();
+    let before = now + lease - 1.seconds();
+    assert_eq!(shelf.outbox.release_expired("team", before, |_| false).unwrap(), 0);
+    let after = now + lease;
+    // Whoever knows that it is under way is believed, whatever the clock says.
+    assert_eq!(shelf.outbox.release_expired("team", after, |id| *id == delivery.id).unwrap(), 0);
+    assert_eq!(shelf.outbox.release_expired("other", after, |_| false).unwrap(), 0);
+    assert_eq!(shelf.outbox.release_expired("team", after, |_| false).unwrap(), 1);
+    let again = shelf.next(after);
+    assert_eq!((again.id, again.attempt), (delivery.id, 2));
+    assert_eq!(shelf.outbox.claim(again.id, after).unwrap(), Claim::Held);
+    // A clock that was set back does not make a lease longer.
+    let past = now - SignedDuration::from_hours(24);
+    assert_eq!(shelf.outbox.release_expired("team", past, |_| false).unwrap(), 1);
+    assert!(LEASE > LONGEST_ATTEMPT);
+}
+
+#[test]
+fn a_result_that_comes_too_late_changes_nothing_unless_it_is_the_confirmation() {
+    for (late, then) in [
+        (retry(start() + 99.seconds()), DeliveryState::Claimed),
+        (Recorded::Parked { why: "HTTP 400".to_owned() }, DeliveryState::Claimed),
+        (Recorded::Delivered, DeliveryState::Delivered),
+    ] {
+        let mut shelf = Shelf::new();
+        let now = start();
+        shelf.take_in(vec![announcement(1, ChangeKind::Opened, 1, Some("once"))], now);
+        let first = shelf.next(now);
+        assert_eq!(shelf.outbox.claim(first.id, now).unwrap(), Claim::Held);
+        shelf.outbox.release_claims().unwrap();
+        let second = shelf.next(now);
+        assert_eq!(shelf.outbox.claim(second.id, now).unwrap(), Claim::Held);
+        let result = |number, result| Attempt {
+            delivery: first.id,
+            number,
+            started: now,
+            took: Duration::ZERO,
+            status: None,
+            receipt: None,
+            result,
+        };
+        shelf.outbox.record(&[result(1, late)]).unwrap();
+        assert_eq!(shelf.outbox.state(first.id).unwrap(), Some(then));
+        // What was given up by hand meanwhile stays given up, what is delivered stays delivered.
+        shelf.outbox.record(&[result(2, Recorded::Delivered)]).unwrap();
+        shelf.outbox.record(&[result(2, retry(now))]).unwrap();
+        assert_eq!(shelf.outbox.state(first.id).unwrap(), Some(DeliveryState::Delivered));
+        let connection = Connection::open(outbox::path(shelf.dir.path())).unwrap();
+        let attempts: u32 =
+            connection.query_row("SELECT count(*) FROM attempts", [], |row| row.get(0)).unwrap();
+        assert_eq!(attempts, 3, "all of it is written down");
+    }
+}
+
+#[test]
+fn a_restart_is_no_new_budget() {
+    let mut shelf = Shelf::new();
+    let now = start();
+    shelf.take_in(
+        (1..=4).map(|session| announcement(session, ChangeKind::Opened, 1, Some("x"))).collect(),
+        now,
+    );
+    for seconds in [0, 30, 58, 60] {
+        let at = now + SignedDuration::from_secs(seconds);
+        let delivery = shelf.next(at);
+        shelf.attempt(&delivery, Recorded::Delivered, at);
+    }
+    let ages = |oldest, count| {
+        shelf.outbox.ages_of_attempts("team", now + 61.seconds(), Duration::from_secs(oldest), count).unwrap()
+    };
+    assert_eq!(ages(60, 30), [1, 3, 31].map(Duration::from_secs));
+    assert_eq!(ages(60, 2), [1, 3].map(Duration::from_secs));
+    assert_eq!(ages(0, 0), []);
 }
 
 #[test]
@@ -305,7 +388,7 @@ fn those_that_follow_know_what_the_service_calls_the_first() {
         let delivery = shelf.next(now);
         assert_eq!(delivery.message.summary, expected);
         assert_eq!(delivery.first_receipt.as_deref(), first_receipt, "{expected}");
-        shelf.outbox.claim(delivery.id).unwrap();
+        assert_eq!(shelf.outbox.claim(delivery.id, now).unwrap(), Claim::Held);
         let attempt = Attempt {
             delivery: delivery.id,
             number: 1,
@@ -315,7 +398,7 @@ fn those_that_follow_know_what_the_service_calls_the_first() {
             receipt: receipt.map(str::to_owned),
             result: Recorded::Delivered,
         };
-        shelf.outbox.record(&attempt).unwrap();
+        shelf.outbox.record(&[attempt]).unwrap();
     }
 }
 

@@ -12,12 +12,15 @@ use std::{env, fs, thread};
 use jiff::{SignedDuration, Timestamp};
 use login_tracer::config::file::Source;
 use login_tracer::config::{
-    Config, Http, Rules, Secret, Secrets, Sink, SinkKind, Slack, ThreatJammer, parse,
+    Config, Http, PaceChoice, Queueing, Rate, Rules, Secret, Secrets, Sink, SinkKind, Slack, ThreatJammer,
+    Webhook, parse,
 };
-use login_tracer::notify::outbox::{Decision, DeliveryRow, DeliveryState, Reader};
+use login_tracer::notify::outbox::{self, Decision, DeliveryRow, DeliveryState, Reader};
 use login_tracer::notify::{self, Step};
 use login_tracer::session::{Closed, End, LossCounter, Opening, SessionKey, Sshd, Update};
 use login_tracer::store::Writer;
+use login_tracer::supervise;
+use login_tracer::supervise::lock::{self, Holder};
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
 
@@ -39,12 +42,21 @@ pub(crate) struct Setup {
     /// Names and URLs of the webhooks.
     pub(crate) slack: Vec<(String, String)>,
     pub(crate) slack_timeout_ms: u64,
+    /// Names and URLs of receivers of signed JSON.
+    #[serde(default)]
+    pub(crate) webhooks: Vec<(String, String)>,
     /// Base URL of the look-up service.
     pub(crate) threat_jammer: Option<String>,
     pub(crate) deadline_ms: u64,
     pub(crate) per_minute: u32,
     /// Routes, quiet hours and allowlist, as in the configuration file.
     pub(crate) rules: String,
+    /// Messages, in milliseconds, of sinks that have a pace.
+    pub(crate) paces: Vec<(String, u32, u64)>,
+    /// The limits of every queue, where they are not the usual ones.
+    pub(crate) max_age_s: Option<u64>,
+    pub(crate) max_queued: Option<u32>,
+    pub(crate) keep_delivered_s: Option<u64>,
     /// Kill the process at this step, counted from 1.
     pub(crate) kill_at: Option<u32>,
 }
@@ -148,6 +160,10 @@ impl Role {
         format!("/proc/{}/root", self.child.id()).into()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has ended, and how.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
@@ -188,6 +204,9 @@ impl Drop for Role {
 fn role() {
     let Some(state_dir) = env::var_os("DELIVERY_TEST_STATE_DIR") else { return };
     let setup: Setup = serde_json::from_str(&env::var("DELIVERY_TEST_SETUP").unwrap()).unwrap();
+    // As `login-tracer notify` does before it begins.
+    fs::create_dir_all(Path::new(&state_dir).join(outbox::DIRECTORY)).unwrap();
+    let _lock = lock::acquire(Holder::Role(supervise::Role::Notify), Path::new(&state_dir)).unwrap();
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let steps = std::cell::Cell::new(0);
     let mut journal =
@@ -205,7 +224,7 @@ fn role() {
 }
 
 impl Setup {
-    fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         let mut config = Config { host_name: Some("web-1".to_owned()), ..Config::default() };
         config.enrich.deadline = Duration::from_millis(self.deadline_ms);
         config.enrich.threat_jammer = self.threat_jammer.clone().map(|base_url| ThreatJammer {
@@ -216,18 +235,42 @@ impl Setup {
             requests_per_month: 5000,
         });
         let timeout = Duration::from_millis(self.slack_timeout_ms);
+        if let Some(keep) = self.keep_delivered_s {
+            config.notify.keep_delivered = Duration::from_secs(keep);
+        }
         let slack = |(name, url): &(String, String)| Sink {
+            queue: self.queueing(name),
             name: name.clone(),
             kind: SinkKind::Slack(Slack {
                 webhook_url: Secret::new(url.clone()),
                 http: Http { timeout, ca: None },
             }),
         };
-        if !self.slack.is_empty() {
-            config.sinks = self.slack.iter().map(slack).collect();
+        let webhook = |(name, url): &(String, String)| Sink {
+            queue: self.queueing(name),
+            name: name.clone(),
+            kind: SinkKind::Webhook(Webhook {
+                url: Secret::new(url.clone()),
+                secret: None,
+                http: Http { timeout, ca: None },
+            }),
+        };
+        let sinks: Vec<_> = self.slack.iter().map(slack).chain(self.webhooks.iter().map(webhook)).collect();
+        if !sinks.is_empty() {
+            config.sinks = sinks;
         }
         config.rules = self.parsed_rules();
         config
+    }
+
+    fn queueing(&self, sink: &str) -> Queueing {
+        let pace = self.paces.iter().find(|(name, _, _)| name == sink);
+        let own = |(_, count, per): &(String, u32, u64)| Rate::new(*count, Duration::from_millis(*per));
+        Queueing {
+            pace: pace.map_or(PaceChoice::Unlimited, |pace| PaceChoice::Own(own(pace))),
+            max_age: self.max_age_s.map_or(Queueing::DEFAULT_MAX_AGE, Duration::from_secs),
+            max_queued: self.max_queued.unwrap_or(Queueing::DEFAULT_MAX_QUEUED),
+        }
     }
 }
 

@@ -33,9 +33,18 @@ fn check(request: &Request) -> Result<(), String> {
     if body["version"] != 1 || body["id"] != id {
         return Err("not version 1, or of another message".to_owned());
     }
-    if !["opened", "closed", "escalated", "foreign_sshd", "events_lost", "attempt"]
-        .iter()
-        .any(|kind| body["kind"] == *kind)
+    if ![
+        "opened",
+        "closed",
+        "escalated",
+        "foreign_sshd",
+        "events_lost",
+        "attempt",
+        "sink_suspended",
+        "messages_lost",
+    ]
+    .iter()
+    .any(|kind| body["kind"] == *kind)
     {
         return Err("an unknown kind".to_owned());
     }

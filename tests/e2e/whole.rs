@@ -39,7 +39,7 @@ impl Whole {
         fs::create_dir(&room).expect("a folder of its own");
         let (slack, threat_jammer) = (Slack::start(), ThreatJammer::start());
         let config = format!(
-            "[sinks.console]\ntype = \"console\"\n[sinks.ops]\ntype = \"slack\"\nwebhook_url = \"{}\"\n\
+            "[sinks.console]\ntype = \"console\"\n[sinks.ops]\ntype = \"slack\"\npace = \"none\"\nwebhook_url = \"{}\"\n\
              [enrich.threat_jammer]\nbase_url = \"{}\"\ntoken = \"{}\"\nrequests_per_minute = 1000\n{}",
             slack.url(),
             threat_jammer.server.url(),

@@ -38,7 +38,7 @@ fn every_answer_has_its_consequence() {
                 Then::Again(Some(650)),
             ),
             (Reply::new(429, r#"{"retry_after":1e9,"global":true}"#), Then::Again(Some(86_400_000))),
-            (Reply::new(404, r#"{"message":"Unknown Webhook","code":10015}"#), Then::Never),
+            (Reply::new(404, r#"{"message":"Unknown Webhook","code":10015}"#), Then::Gone),
             (Reply::new(200, "<html>Sign in</html>"), Then::Doubt),
             (Reply::new(204, ""), Then::Doubt),
         ],

@@ -140,9 +140,9 @@ fn mail_arrives_over_tls_and_never_without() {
         assert_eq!(Then::from(&report.outcome), Then::Again(None), "{mode}: {report:?}");
         assert!(format!("{report:?}").contains("ertificate"), "{report:?}");
         let report = tell(&email(server.port, tls, Some(&certificates), Some("hush, another one"), &to));
-        assert_eq!((Then::from(&report.outcome), report.status), (Then::Never, Some(535)), "{mode}");
+        assert_eq!((Then::from(&report.outcome), report.status), (Then::Gone, Some(535)), "{mode}");
         let report = tell(&email(server.port, tls, Some(&certificates), None, &to));
-        assert_eq!(Then::from(&report.outcome), Then::Never, "{mode}: {report:?}");
+        assert_eq!(Then::from(&report.outcome), Then::Gone, "{mode}: {report:?}");
         assert!(server.mails.try_recv().is_err());
     }
     // A server without STARTTLS, or somebody in between who hides it, gets neither password nor mail.

@@ -57,7 +57,7 @@ fn every_answer_has_its_consequence() {
                 ),
                 Then::Again(Some(3000)),
             ),
-            (Reply::new(403, r#"{"errcode":"M_FORBIDDEN"}"#), Then::Never),
+            (Reply::new(403, r#"{"errcode":"M_FORBIDDEN"}"#), Then::Gone),
             (Reply::new(200, "<html>Sign in</html>"), Then::Doubt),
         ],
     );

@@ -65,9 +65,9 @@ fn a_password_is_as_good_as_a_token() {
         |word: &str| NtfyAccess::Password { user: "host".to_owned(), password: Secret::new(word.to_owned()) };
     for (access, outcome) in [
         (password(SECRET), Then::Done),
-        (password("hush, another one"), Then::Never),
+        (password("hush, another one"), Then::Gone),
         (NtfyAccess::Anybody, Then::Done),
-        (NtfyAccess::Token(Secret::new("tk_hush".to_owned())), Then::Never),
+        (NtfyAccess::Token(Secret::new("tk_hush".to_owned())), Then::Gone),
     ] {
         let sink = over_http(with_access(&server.server.url(), access));
         let report = send(&sink, &opened(&Strangers::polite(), 1));

@@ -27,6 +27,8 @@ pub(crate) enum Then {
     Again(Option<u128>),
     Doubt,
     Never,
+    /// Everything waits.
+    Gone,
 }
 
 impl From<&Outcome> for Then {
@@ -36,6 +38,7 @@ impl From<&Outcome> for Then {
             Outcome::Retry { after, .. } => Self::Again(after.map(|after| after.as_millis())),
             Outcome::Doubtful { .. } => Self::Doubt,
             Outcome::Park { .. } => Self::Never,
+            Outcome::Gone { .. } => Self::Gone,
         }
     }
 }
@@ -105,12 +108,12 @@ pub(crate) fn outcomes<S: Service>(
         (Reply::with(302, "location", elsewhere.clone(), ""), Then::Doubt),
         (Reply::with(308, "location", elsewhere, ""), Then::Doubt),
         (echo(400), Then::Never),
-        (echo(401), Then::Never),
-        (echo(403), Then::Never),
-        (echo(404), Then::Never),
+        (echo(401), Then::Gone),
+        (echo(403), Then::Gone),
+        (echo(404), Then::Gone),
         (Reply::new(407, ""), Then::Again(None)),
         (Reply::new(408, ""), Then::Again(None)),
-        (Reply::new(410, ""), Then::Never),
+        (Reply::new(410, ""), Then::Gone),
         (Reply::with(429, "retry-after", "30", ""), Then::Again(Some(30_000))),
         (Reply::with(429, "Retry-After", "0.25", ""), Then::Again(Some(250))),
         (Reply::with(429, "retry-after", "Thu, 01 Jan 1970 00:00:00 GMT", ""), Then::Again(Some(0))),

@@ -60,6 +60,14 @@ fn every_answer_has_its_consequence() {
         double::rules,
         pushover,
         [
+            (Reply::new(400, r#"{"user":"invalid","status":0}"#), Then::Gone),
+            (
+                Reply::new(
+                    400,
+                    r#"{"token":"invalid","errors":["application token is invalid"],"status":0}"#,
+                ),
+                Then::Gone,
+            ),
             (Reply::new(400, r#"{"status":0,"errors":["user identifier is invalid"]}"#), Then::Never),
             (Reply::new(200, r#"{"status":0,"errors":["surprise"]}"#), Then::Never),
             (Reply::new(429, r#"{"status":0,"errors":["over its monthly limit"]}"#), Then::Again(None)),

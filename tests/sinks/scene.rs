@@ -73,6 +73,9 @@ pub(crate) fn messages() -> Vec<(&'static str, Delivery)> {
         ("events lost", lost()),
         ("attempt", attempted(&polite, true)),
         ("attempt, hostile", attempted(&hostile, false)),
+        ("sink suspended", suspended(&polite)),
+        ("sink suspended, hostile", suspended(&hostile)),
+        ("messages lost", messages_lost(&polite)),
     ]
 }
 
@@ -125,6 +128,27 @@ pub(crate) fn attempted(strangers: &Strangers, is_known: bool) -> Delivery {
     };
     let event = Event::Attempted { attempt: Box::new(attempt), untold: 312 };
     Delivery { subject: format!("{SESSION}/9"), ..delivery(event, None) }
+}
+
+pub(crate) fn suspended(strangers: &Strangers) -> Delivery {
+    let event = Event::SinkSuspended {
+        host: strangers.host.clone(),
+        at: at("2026-11-21T08:07:00Z"),
+        sink: "team".to_owned(),
+        why: format!("HTTP 404: {}", strangers.reason),
+    };
+    Delivery { subject: "sink/team/1763712420000000".to_owned(), ..delivery(event, None) }
+}
+
+pub(crate) fn messages_lost(strangers: &Strangers) -> Delivery {
+    let event = Event::MessagesLost {
+        host: strangers.host.clone(),
+        at: at("2026-11-21T08:08:00Z"),
+        sink: "team".to_owned(),
+        expired: 1,
+        dropped: 2000,
+    };
+    Delivery { subject: "sink/team/1763712480000000".to_owned(), ..delivery(event, None) }
 }
 
 fn delivery(event: Event, facts: Option<Facts>) -> Delivery {

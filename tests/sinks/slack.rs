@@ -34,7 +34,7 @@ fn every_answer_has_its_consequence() {
         [
             (Reply::new(200, "<html>Sign in to the guest network</html>"), Then::Doubt),
             (Reply::new(200, r#"{"ok":false,"error":"invalid_auth"}"#), Then::Doubt),
-            (Reply::new(404, "no_service"), Then::Never),
+            (Reply::new(404, "no_service"), Then::Gone),
             (Reply::new(500, "rollup_error"), Then::Again(None)),
         ],
     );

@@ -44,11 +44,11 @@ fn every_answer_has_its_consequence() {
                     400,
                     r#"{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}"#,
                 ),
-                Then::Never,
+                Then::Gone,
             ),
             (
                 Reply::new(403, r#"{"ok":false,"description":"Forbidden: bot was blocked by the user"}"#),
-                Then::Never,
+                Then::Gone,
             ),
             (Reply::new(200, r#"{"ok":false,"description":"surprise"}"#), Then::Never),
             (Reply::new(200, "<html>Sign in</html>"), Then::Doubt),

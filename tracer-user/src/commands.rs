@@ -5,6 +5,7 @@ pub mod check;
 pub mod findings;
 mod notify;
 mod notify_test;
+pub mod queue;
 pub mod replay;
 pub mod route;
 mod run;
@@ -91,6 +92,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Route(args) => route::run(args, global, &state_dir),
         Command::Attempts(args) => attempts::run(args, &state_dir),
         Command::Findings(args) => findings::run(args, &state_dir),
+        Command::Queue(command) => queue::run(command, &state_dir),
         Command::Replay(args) => replay::run(args),
         Command::Check => check::run(global, &state_dir),
         Command::Unload => unload::run(&state_dir),

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 pub mod file;
 pub mod parse;
+mod queue;
 mod route;
 mod sink;
 mod template;
 
 pub use self::file::{ConfigError, Secrets, load};
+pub use self::queue::{PaceChoice, Queueing, Rate};
 pub use self::route::*;
 pub use self::sink::*;
 pub use self::template::*;
@@ -100,6 +102,12 @@ pub enum ProbeLog {
 pub struct Notify {
     /// The unprivileged account that the notify role runs as when it is started by root.
     pub user: String,
+    /// How long what was delivered or given up stays listed.
+    pub keep_delivered: Duration,
+}
+
+impl Notify {
+    pub const DEFAULT_KEEP_DELIVERED: Duration = Duration::from_secs(90 * 24 * 3600);
 }
 
 /// `[enrich]`: what is looked up about a session.
@@ -147,13 +155,23 @@ impl Default for Config {
         Self {
             host_name: None,
             trace: Trace::default(),
-            notify: Notify { user: "login-tracer".to_owned() },
+            notify: Notify::default(),
             enrich: Enrich { deadline: Duration::from_secs(3), threat_jammer: None },
             thresholds: Thresholds::default(),
-            sinks: vec![Sink { name: "console".to_owned(), kind: SinkKind::Console }],
+            sinks: vec![Sink {
+                name: "console".to_owned(),
+                kind: SinkKind::Console,
+                queue: Queueing::default(),
+            }],
             rules: Rules::default(),
             templates: Vec::new(),
         }
+    }
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        Self { user: "login-tracer".to_owned(), keep_delivered: Self::DEFAULT_KEEP_DELIVERED }
     }
 }
 
@@ -178,7 +196,7 @@ impl Default for Thresholds {
 }
 
 /// A value that must never be seen: it has no `Display`, and `Debug` hides it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
 
 impl Secret {

@@ -11,17 +11,22 @@ pub mod outbox; // delivery.db
 pub mod record; // the same for programs
 
 mod announce; // finishes announcements: words, verdict, deliveries
+pub mod control; // changes by hand
 pub mod groups; // who is in which group of this host
 pub mod intake; // sessions.db -> outbox
+mod news; // what the role tells about itself
 mod rating; // look-ups -> assessments and messages
 mod release; // the end of quiet hours
 pub mod route; // where a change goes; pure
 pub mod template; // words of one's own
+mod upkeep; // limits and clearing up
 mod watch; // wakes the intake
 mod worker; // outbox -> one sink
 
 pub mod backoff; // how long to wait after a failure; pure
+mod mark; // recognises a configuration
 pub mod outcome; // what an answer means; pure
+pub mod pace; // how fast a sink may be sent to; pure
 pub mod sink; // one file for each service
 
 pub mod rehearsal; // an example through every sink
@@ -41,15 +46,19 @@ use tokio::sync::{Notify, watch as channel};
 use tokio::task::{JoinSet, LocalSet};
 
 use self::announce::Announcer;
+use self::control::Control;
 use self::groups::Directory;
 use self::intake::Intake;
-use self::outbox::Outbox;
+use self::news::Herald;
+use self::outbox::{Limits, Outbox};
+use self::pace::Pace;
 use self::rating::Rating;
 use self::release::Release;
 use self::sink::http::Clients;
+use self::upkeep::Upkeep;
 use self::watch::Watch;
-use self::worker::Worker;
-use crate::config::Config;
+use self::worker::{Bells, Worker};
+use crate::config::{Config, Sink};
 use crate::enrich::threat_jammer::ThreatJammer;
 use crate::enrich::{Enricher, Ledger};
 use crate::store::{self, StoreError};
@@ -116,6 +125,10 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         tracing::warn!(%error, "expired look-ups cannot be forgotten yet");
     }
     let names: Vec<&str> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
+    let sinks: Vec<_> = config.sinks.iter().map(|sink| (sink.name.as_str(), sink.kind.as_str())).collect();
+    outbox.register_sinks(&sinks)?;
+    let marks = marks(config, state_dir);
+    resume_corrected(&mut outbox, config, &marks)?;
     for (sink, waiting) in outbox.orphaned(&names)? {
         tracing::warn!(%sink, waiting, "deliveries wait for a sink that is not configured");
     }
@@ -124,36 +137,45 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
     let enricher = Rc::new(enricher(config, &clients, &outbox)?);
     let (stop, stopped) = channel::channel(false);
     let mut workers = JoinSet::new();
-    let mut worker_bells = Vec::new();
-    for configured in &config.sinks {
-        let wake = Rc::new(Notify::new());
-        worker_bells.push(Rc::clone(&wake));
-        let worker = Worker {
-            name: configured.name.clone(),
-            sink: sink::open(&configured.kind, &clients)
-                .with_context(|| format!("cannot open the sink {}", configured.name))?,
-            outbox: Rc::clone(&outbox),
-            wake,
-            stop: stopped.clone(),
-            on_step: Rc::clone(&on_step),
-        };
-        workers.spawn_local(worker.run());
-    }
+    let bells: Vec<_> = config.sinks.iter().map(|_| Bells::default()).collect();
+    let worker_bells: Vec<_> = bells.iter().map(|bells| Rc::clone(&bells.work)).collect();
+    let host = config.host_name.clone().unwrap_or_else(host_name);
+    let release_bell = Rc::new(Notify::new());
     let announcer = Rc::new(Announcer {
         rules: config.rules.clone(),
         templates: config.templates.clone(),
         sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
         directory: Directory::new(&config.rules),
     });
+    let herald = Rc::new(Herald {
+        host: host.clone(),
+        announcer: Rc::clone(&announcer),
+        wake: worker_bells.iter().chain([&release_bell]).cloned().collect(),
+    });
+    for ((configured, bells), mark) in config.sinks.iter().zip(&bells).zip(marks) {
+        let worker = Worker {
+            name: configured.name.clone(),
+            sink: sink::open(&configured.kind, &clients)
+                .with_context(|| format!("cannot open the sink {}", configured.name))?,
+            outbox: Rc::clone(&outbox),
+            pace: Pace::new(&sink::pace(&configured.kind, configured.queue.pace)),
+            at_once: sink::at_once(&configured.kind),
+            mark,
+            herald: Rc::clone(&herald),
+            bells: bells.clone(),
+            stop: stopped.clone(),
+            on_step: Rc::clone(&on_step),
+        };
+        workers.spawn_local(worker.run());
+    }
     warn_of_missing_groups(config);
-    let release_bell = Rc::new(Notify::new());
     let release = Release {
         outbox: Rc::clone(&outbox),
         wake: Rc::clone(&release_bell),
         wake_workers: worker_bells.clone(),
     };
     // Those who have something to do when deliveries were made.
-    let bells: Vec<_> = worker_bells.into_iter().chain([release_bell]).collect();
+    let wake: Vec<_> = worker_bells.into_iter().chain([release_bell]).collect();
     let rating_bell = Rc::new(Notify::new());
     let rating = Rating {
         outbox: Rc::clone(&outbox),
@@ -161,18 +183,29 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         thresholds: config.thresholds,
         announcer: Rc::clone(&announcer),
         wake: Rc::clone(&rating_bell),
-        wake_workers: bells.clone(),
+        wake_workers: wake.clone(),
         on_step: Rc::clone(&on_step),
+    };
+    let upkeep = Upkeep {
+        outbox: Rc::clone(&outbox),
+        sinks: config.sinks.iter().map(|sink| (sink.name.clone(), limits(sink))).collect(),
+        keep: config.notify.keep_delivered,
+        herald,
+    };
+    let control = Control {
+        outbox: Rc::clone(&outbox),
+        bells,
+        listener: Control::listen(state_dir).context("cannot listen at the queue's socket")?,
     };
     let intake = Intake {
         state_dir: state_dir.to_owned(),
         outbox,
         enricher,
         thresholds: config.thresholds,
-        host: config.host_name.clone().unwrap_or_else(host_name),
+        host,
         announcer,
         pace: RefCell::new(intake::Pace::new(Timestamp::now())),
-        wake: bells.into_iter().chain([rating_bell]).collect(),
+        wake: wake.into_iter().chain([rating_bell]).collect(),
         on_step,
     };
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -184,6 +217,8 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         ended = intake.run(watch) => ended,
         ended = rating.run() => ended,
         ended = release.run() => ended,
+        ended = upkeep.run() => ended,
+        ended = control.run() => ended,
         Some(ended) = workers.join_next() => ended.context("a sink's worker broke off")?,
     };
     tell_systemd(NotifyState::Stopping);
@@ -194,6 +229,40 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         tracing::info!("a sink has not answered yet; what it was sent is sent again after the next start");
     }
     ended
+}
+
+/// The marks of the sinks' configurations, in their order. Without a key there are none, and a suspended sink is tried
+/// again at the next start.
+fn marks(config: &Config, state_dir: &Path) -> Vec<Vec<u8>> {
+    match mark::key(state_dir) {
+        Ok(key) => config.sinks.iter().map(|sink| mark::mark(&key, &sink.kind)).collect(),
+        Err(error) => {
+            tracing::warn!(%error, "changes of a suspended sink's configuration cannot be recognised");
+            vec![Vec::new(); config.sinks.len()]
+        }
+    }
+}
+
+/// Resumes sinks that were suspended with another configuration than they have now.
+fn resume_corrected(outbox: &mut Outbox, config: &Config, marks: &[Vec<u8>]) -> Result<(), StoreError> {
+    for (name, then) in outbox.suspended()? {
+        let now = config.sinks.iter().zip(marks).find(|(sink, _)| sink.name == name).map(|(_, mark)| mark);
+        match now {
+            Some(now) if *now == then && !now.is_empty() => {
+                tracing::warn!(sink = %name, "is suspended still: its configuration is the one that was refused");
+            }
+            Some(_) => {
+                outbox.resume(&name, Timestamp::now())?;
+                tracing::info!(sink = %name, "its configuration has changed: it is tried again");
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn limits(sink: &Sink) -> Limits {
+    Limits { max_age: sink.queue.max_age, max_queued: sink.queue.max_queued }
 }
 
 /// Creates the role's folder where it is missing.

@@ -7,6 +7,7 @@ pub mod attempts;
 pub mod findings;
 pub mod json;
 pub mod log;
+pub mod queue;
 pub mod session;
 pub mod table;
 pub mod verdict;

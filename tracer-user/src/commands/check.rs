@@ -16,13 +16,18 @@ use crate::cli::Global;
 use crate::config::file::Located;
 use crate::config::{self, Config, ConfigError, Secrets, Trace};
 use crate::kernel::{self, Pins, RequirementState, Survey};
-use crate::notify::outbox;
+use crate::notify::outbox::{self, Hold};
 use crate::output::findings::{self, Finding, Part, Verdict};
 use crate::output::{self, View};
+use crate::sanitize;
 use crate::store::{Reader, StoreError};
 use crate::supervise::Role;
 use crate::supervise::lock::{self, Holder};
 use crate::supervise::privileges::{self, Account};
+
+/// Longest name and reason that are shown, in characters.
+const NAME_CHARS: usize = 40;
+const REASON_CHARS: usize = 200;
 
 pub(super) fn run(global: &Global, state_dir: &Path) -> anyhow::Result<Exit> {
     let loaded = config::load(global.config.as_deref(), Secrets::Read);
@@ -166,6 +171,7 @@ fn data_part(state_dir: &Path) -> Part {
             findings.push(sessions(state_dir));
             findings.extend(losses(state_dir));
             findings.push(deliveries(state_dir));
+            findings.extend(held(state_dir));
             findings.extend(Role::ALL.map(|role| running(state_dir, role)));
             findings.push(programs(state_dir));
             findings.extend(set_aside(state_dir));
@@ -232,6 +238,41 @@ fn deliveries(state_dir: &Path) -> Finding {
         Ok(()) => Finding::good(name, "readable"),
         Err(error) => unusable(name, error, "it appears as soon as the notify role has started"),
     }
+}
+
+/// Sinks that nothing is sent to, or that messages were given up for. What else is wrong with the database is told
+/// elsewhere.
+fn held(state_dir: &Path) -> Vec<Finding> {
+    let queues = outbox::Reader::open(state_dir).and_then(|reader| reader.queues()).unwrap_or_default();
+    let mut findings = Vec::new();
+    for row in queues {
+        let sink = sanitize::text(&row.sink, NAME_CHARS);
+        let name = format!("sink {sink}");
+        let waiting = row.waiting + row.sending;
+        if let Some(held) = &row.held {
+            let why = sanitize::text(&held.why, REASON_CHARS);
+            let text = format!("{}, {waiting} waiting: {why}", held.hold.as_str());
+            let resume = format!("`login-tracer queue resume {sink}`");
+            findings.push(match held.hold {
+                Hold::Suspended => Finding::problem(
+                    &name,
+                    text,
+                    format!("correct its configuration and restart the notify role, or run {resume}"),
+                ),
+                Hold::Paused => Finding::note(&name, text, format!("{resume} sends again")),
+            });
+        } else if !row.is_configured && waiting > 0 {
+            let text = format!("is not configured, {waiting} waiting");
+            let advice =
+                format!("configure it, or run `login-tracer queue drop --sink {sink} --older-than 0s`");
+            findings.push(Finding::note(&name, text, advice));
+        }
+        if row.parked > 0 {
+            let text = format!("refused for good, and parked: {}", row.parked);
+            findings.push(Finding::note(&name, text, format!("see `login-tracer queue list {sink}`")));
+        }
+    }
+    findings
 }
 
 fn unusable(name: &str, error: StoreError, when_missing: &str) -> Finding {

@@ -65,6 +65,9 @@ fn verdict(outcome: &Outcome) -> String {
         }
         Outcome::Retry { after: None, why } => format!("not delivered ({why}); the role would try again"),
         Outcome::Doubtful { why } => format!("perhaps delivered ({why}); the role would try a few times"),
+        Outcome::Gone { why } => {
+            format!("refused ({why}); the role would hold back all messages for this sink")
+        }
         Outcome::Park { why } => format!("refused ({why}); the role would not try again"),
     }
 }

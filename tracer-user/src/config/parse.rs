@@ -25,7 +25,7 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
         "trace",
         &["ring_buffer", "probe_log", "keep_attempts", "hooks", "process_hooks", "syscall_tracepoints"],
     ),
-    ("notify", &["user", "routing"]),
+    ("notify", &["user", "routing", "keep_delivered"]),
     ("enrich", &["deadline", "threat_jammer"]),
     (
         "enrich.threat_jammer",
@@ -146,6 +146,9 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
     ),
     ("sinks.journald", &["type", "socket"]),
 ];
+
+/// Keys of every section of a sink, beside those of its type.
+pub const KEYS_OF_SINKS: &[&str] = &["pace", "max_age", "max_queued"];
 
 /// Top-level names; `sinks` holds one section for each sink.
 const TOP_LEVEL: &[&str] =
@@ -291,7 +294,13 @@ fn trace(section: &mut Section<'_, '_>) -> Trace {
 }
 
 fn notify(section: &mut Section<'_, '_>) -> Notify {
-    Notify { user: section.text("user", values::account).unwrap_or(Config::default().notify.user) }
+    let default = Notify::default();
+    Notify {
+        user: section.text("user", values::account).unwrap_or(default.user),
+        keep_delivered: section
+            .text("keep_delivered", |text| values::days(text, &values::KEEP))
+            .unwrap_or(default.keep_delivered),
+    }
 }
 
 /// Which of the routes that match are taken.

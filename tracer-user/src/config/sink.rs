@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Secret;
+use super::{Queueing, Secret};
 
 /// `[sinks.NAME]`: one destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,10 +12,11 @@ pub struct Sink {
     /// The NAME: letters, digits, `-` and `_`.
     pub name: String,
     pub kind: SinkKind,
+    pub queue: Queueing,
 }
 
 /// What a sink is, with everything that it needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SinkKind {
     /// Coloured lines on standard output.
     Console,
@@ -65,7 +66,7 @@ impl SinkKind {
 }
 
 /// The keys that all sinks over HTTP have.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Http {
     /// How long one request may take.
     pub timeout: Duration,
@@ -78,7 +79,7 @@ impl Http {
 }
 
 /// Certificates of an own authority.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Authority {
     pub path: PathBuf,
     /// At least one certificate.
@@ -92,7 +93,7 @@ impl fmt::Debug for Authority {
 }
 
 /// A Slack incoming webhook.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Slack {
     /// The URL is the credential: whoever has it can post.
     pub webhook_url: Secret,
@@ -100,7 +101,7 @@ pub struct Slack {
 }
 
 /// A Discord webhook.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Discord {
     /// The URL is the credential: whoever has it can post.
     pub webhook_url: Secret,
@@ -108,7 +109,7 @@ pub struct Discord {
 }
 
 /// A topic of an ntfy server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ntfy {
     /// The server's root, without a trailing slash.
     pub base_url: String,
@@ -119,7 +120,7 @@ pub struct Ntfy {
 }
 
 /// How an ntfy server knows us.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum NtfyAccess {
     Anybody,
     Token(Secret),
@@ -132,7 +133,7 @@ impl Ntfy {
 }
 
 /// Any program that takes JSON over HTTP.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Webhook {
     pub url: Secret,
     /// What requests are signed with.
@@ -141,7 +142,7 @@ pub struct Webhook {
 }
 
 /// A chat of a Telegram bot.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Telegram {
     pub token: Secret,
     /// The number of a chat, or `@` and the name of a channel.
@@ -159,7 +160,7 @@ impl Telegram {
 }
 
 /// A program of one's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Command {
     /// The program, by its absolute path, and its arguments. No shell reads them.
     pub argv: Vec<String>,
@@ -172,7 +173,7 @@ impl Command {
 }
 
 /// A file of JSON lines.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct File {
     pub path: PathBuf,
     /// Size in bytes from which on a new file is begun.
@@ -187,7 +188,7 @@ impl File {
 }
 
 /// Mail to one or more addresses.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Email {
     /// One address, perhaps with a name: `login-tracer <root@example.org>`.
     pub from: String,
@@ -198,7 +199,7 @@ pub struct Email {
 }
 
 /// Who takes mail from us.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum MailRelay {
     Smtp(Smtp),
     /// The `sendmail` of this host.
@@ -206,7 +207,7 @@ pub enum MailRelay {
 }
 
 /// A mail server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Smtp {
     pub host: String,
     pub port: u16,
@@ -218,7 +219,7 @@ pub struct Smtp {
 }
 
 /// How mail is kept from others on its way. There is no way that tries TLS and goes on without it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SmtpTls {
     /// From the first byte, usually at port 465.
     Implicit,
@@ -244,7 +245,7 @@ impl Email {
 }
 
 /// A system log, by RFC 5424.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Syslog {
     pub server: SyslogServer,
     /// Number of the facility, 0 to 23.
@@ -253,7 +254,7 @@ pub struct Syslog {
 }
 
 /// Where a system log listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SyslogServer {
     /// A datagram socket of this host.
     Local(PathBuf),
@@ -281,7 +282,7 @@ impl Syslog {
 }
 
 /// An application of a Gotify server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Gotify {
     /// Without a trailing slash.
     pub base_url: String,
@@ -290,7 +291,7 @@ pub struct Gotify {
 }
 
 /// A user or group of Pushover.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Pushover {
     /// The application's token.
     pub token: Secret,
@@ -306,7 +307,7 @@ pub struct Pushover {
 }
 
 /// How long an emergency repeats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Emergency {
     /// From one repetition to the next.
     pub retry: Duration,
@@ -322,7 +323,7 @@ impl Pushover {
 }
 
 /// A Mattermost incoming webhook.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Mattermost {
     /// The URL is the credential: whoever has it can post.
     pub webhook_url: Secret,
@@ -330,7 +331,7 @@ pub struct Mattermost {
 }
 
 /// A channel or chat of Microsoft Teams, through a workflow.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Teams {
     /// The URL is the credential: whoever has it can post.
     pub webhook_url: Secret,
@@ -338,7 +339,7 @@ pub struct Teams {
 }
 
 /// A Slack app's bot in one channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SlackBot {
     pub token: Secret,
     /// The channel's id.
@@ -354,7 +355,7 @@ impl SlackBot {
 }
 
 /// A room of a Matrix homeserver.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Matrix {
     /// The homeserver, without a trailing slash.
     pub base_url: String,
@@ -366,7 +367,7 @@ pub struct Matrix {
 }
 
 /// A service of PagerDuty, by its Events API v2.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PagerDuty {
     pub routing_key: Secret,
     /// Whether the end of a session resolves its alert; otherwise ends are not told.
@@ -382,7 +383,7 @@ impl PagerDuty {
 }
 
 /// The journal of this host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Journald {
     pub socket: PathBuf,
 }

@@ -107,7 +107,10 @@ pub(super) fn user_of(event: &Event) -> Option<&str> {
             subject.user.as_deref()
         }
         Event::ForeignSshd { foreign, .. } => foreign.run_by.user.as_deref(),
-        Event::EventsLost { .. } | Event::Attempted { .. } => None,
+        Event::EventsLost { .. }
+        | Event::Attempted { .. }
+        | Event::SinkSuspended { .. }
+        | Event::MessagesLost { .. } => None,
     }
 }
 

@@ -6,6 +6,7 @@
 mod attempt;
 mod inside;
 mod method;
+mod queue;
 
 use std::net::SocketAddr;
 
@@ -58,6 +59,23 @@ pub enum Event {
         /// So many before it were not told.
         untold: u64,
     },
+    /// A sink is gone; its messages wait.
+    SinkSuspended {
+        host: String,
+        at: Timestamp,
+        sink: String,
+        why: String,
+    },
+    /// Messages for a sink were given up.
+    MessagesLost {
+        host: String,
+        at: Timestamp,
+        sink: String,
+        /// Too old.
+        expired: u64,
+        /// Too many.
+        dropped: u64,
+    },
 }
 
 impl Event {
@@ -67,7 +85,11 @@ impl Event {
             Self::Opened(subject) | Self::Closed { subject, .. } | Self::Escalated { subject, .. } => {
                 Some(subject)
             }
-            Self::ForeignSshd { .. } | Self::EventsLost { .. } | Self::Attempted { .. } => None,
+            Self::ForeignSshd { .. }
+            | Self::EventsLost { .. }
+            | Self::Attempted { .. }
+            | Self::SinkSuspended { .. }
+            | Self::MessagesLost { .. } => None,
         }
     }
 
@@ -78,7 +100,9 @@ impl Event {
             Self::Closed { at, .. }
             | Self::Escalated { at, .. }
             | Self::ForeignSshd { at, .. }
-            | Self::EventsLost { at, .. } => *at,
+            | Self::EventsLost { at, .. }
+            | Self::SinkSuspended { at, .. }
+            | Self::MessagesLost { at, .. } => *at,
             Self::Attempted { attempt, .. } => attempt.ended_at,
         }
     }
@@ -89,7 +113,11 @@ impl Event {
             Self::Opened(_) => Self::Opened(known),
             Self::Closed { at, end, .. } => Self::Closed { subject: known, at, end },
             Self::Escalated { at, how, .. } => Self::Escalated { subject: known, at, how },
-            Self::ForeignSshd { .. } | Self::EventsLost { .. } | Self::Attempted { .. } => self,
+            Self::ForeignSshd { .. }
+            | Self::EventsLost { .. }
+            | Self::Attempted { .. }
+            | Self::SinkSuspended { .. }
+            | Self::MessagesLost { .. } => self,
         }
     }
 }
@@ -194,10 +222,12 @@ pub enum Label {
     Untold,
     /// Whatever a template says that is about nothing else.
     Note,
+    Sink,
+    Remedy,
 }
 
 impl Label {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::User,
         Self::Host,
         Self::Time,
@@ -215,6 +245,8 @@ impl Label {
         Self::Doubt,
         Self::Refused,
         Self::Untold,
+        Self::Sink,
+        Self::Remedy,
         Self::Note,
     ];
 
@@ -239,6 +271,8 @@ impl Label {
             Self::Refused => "Refused",
             Self::Untold => "Not told",
             Self::Note => "Note",
+            Self::Sink => "Sink",
+            Self::Remedy => "What to do",
         }
     }
 }
@@ -287,6 +321,10 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
                 lines,
                 is_reworded: false,
             }
+        }
+        Event::SinkSuspended { host, at, sink, why } => queue::suspended(host, *at, sink, why, zone),
+        Event::MessagesLost { host, at, sink, expired, dropped } => {
+            queue::lost(host, *at, sink, (*expired, *dropped), zone)
         }
     }
 }

@@ -7,14 +7,23 @@
 //! - Claim, attempt, record: an attempt counts from the moment it is claimed, its result is written with
 //!   `synchronous=FULL`. A crash between sending and recording repeats the delivery, with the same id and the same text.
 //! - An assessment is written before the first message that shows it, and stays as it was.
-//! - A claim outlives no process: there is one writer, so whatever is claimed when it starts was interrupted.
+//! - A claim outlives no process: there is one writer, so whatever is claimed when it starts was interrupted. Nor does it
+//!   outlive its lease, which is longer than any attempt may take: what a worker forgot is due again.
+//! - A sink that is held (paused by hand, or suspended because it is gone) keeps its queue; nothing of it is due.
+//! - What the limits of a queue cost is counted, listed and told; nothing vanishes silently.
 //!
 //! What is lost with this file (it was damaged and set aside) is what the look-ups said and which deliveries had failed;
 //! sessions and changes are in `sessions.db`.
 
+mod by_hand;
 mod decisions;
 mod held;
+mod holds;
 mod ledger;
+mod limits;
+mod listing;
+mod news;
+mod prune;
 mod queue;
 mod schema;
 mod writer;
@@ -27,9 +36,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use uuid::Uuid;
 
+pub use self::by_hand::Selection;
 pub use self::decisions::Decision;
 pub use self::held::Released;
-pub use self::queue::{Attempt, Delivery, Due, Recorded};
+pub use self::holds::{Hold, SinkHold};
+pub use self::limits::{Limits, Loss};
+pub use self::listing::{AttemptRow, DeliveryDetail, DeliveryRef, Found, QueueRow};
+pub use self::news::{News, NewsKind};
+pub use self::queue::{Attempt, Claim, Delivery, Due, LEASE, LONGEST_ATTEMPT, Recorded};
 pub use self::writer::{Finished, NewAnnouncement, NewDelivery, Outbox, Pending, Position, Rating, TakenIn};
 use crate::assess::{Assessment, Level, Reason};
 use crate::session::{ChangeKind, SessionKey};
@@ -58,10 +72,22 @@ pub enum DeliveryState {
     Delivered,
     /// The service refused it for good; it is kept with the reason and not tried again.
     Parked,
+    /// Given up by hand, or because more waited than may.
+    Dropped,
+    /// Given up because it had waited for too long.
+    Expired,
 }
 
 impl DeliveryState {
-    const ALL: [Self; 5] = [Self::Held, Self::Queued, Self::Claimed, Self::Delivered, Self::Parked];
+    const ALL: [Self; 7] = [
+        Self::Held,
+        Self::Queued,
+        Self::Claimed,
+        Self::Delivered,
+        Self::Parked,
+        Self::Dropped,
+        Self::Expired,
+    ];
 
     /// The word in the database and in JSON.
     pub fn as_str(self) -> &'static str {
@@ -71,12 +97,36 @@ impl DeliveryState {
             Self::Claimed => "claimed",
             Self::Delivered => "delivered",
             Self::Parked => "parked",
+            Self::Dropped => "dropped",
+            Self::Expired => "expired",
         }
     }
 
     /// The inverse of [`DeliveryState::as_str`].
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+/// What a message tells: a change of `sessions.db`, or news of the notify role itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Change(ChangeKind),
+    News(NewsKind),
+}
+
+impl Kind {
+    /// The word in the database and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Change(kind) => kind.as_str(),
+            Self::News(kind) => kind.as_str(),
+        }
+    }
+
+    /// The inverse of [`Kind::as_str`].
+    pub fn parse(word: &str) -> Option<Self> {
+        ChangeKind::parse(word).map(Self::Change).or_else(|| NewsKind::parse(word).map(Self::News))
     }
 }
 
@@ -87,8 +137,8 @@ pub struct DeliveryRow {
     pub id: Uuid,
     /// Name of the sink.
     pub sink: String,
-    /// What the change says.
-    pub kind: ChangeKind,
+    /// What it tells.
+    pub kind: Kind,
     pub state: DeliveryState,
     /// Attempts that were begun.
     pub attempts: u32,
@@ -96,7 +146,7 @@ pub struct DeliveryRow {
     pub last_error: Option<String>,
     /// When it is tried next; only while it is queued or held.
     pub next_at: Option<Timestamp>,
-    /// When it came to its end; only when delivered or parked.
+    /// When it came to its end; `None` while it is queued or claimed.
     pub finished_at: Option<Timestamp>,
 }
 
@@ -178,12 +228,16 @@ fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
     let state = DeliveryState::parse(&state).ok_or_else(|| invalid("state"))?;
     let next_at = match state {
         DeliveryState::Held | DeliveryState::Queued => Some(timestamp(row.get("next_us")?)?),
-        DeliveryState::Claimed | DeliveryState::Delivered | DeliveryState::Parked => None,
+        DeliveryState::Claimed
+        | DeliveryState::Delivered
+        | DeliveryState::Parked
+        | DeliveryState::Dropped
+        | DeliveryState::Expired => None,
     };
     Ok(DeliveryRow {
         id: row.get("id")?,
         sink: row.get("sink")?,
-        kind: ChangeKind::parse(&kind).ok_or_else(|| invalid("kind"))?,
+        kind: Kind::parse(&kind).ok_or_else(|| invalid("kind"))?,
         state,
         attempts: row.get("attempts")?,
         last_error: row.get("last_error")?,

@@ -26,6 +26,9 @@ pub enum Outcome {
     Doubtful { why: String },
     /// It will never work; kept with the reason.
     Park { why: String },
+    /// Nothing works any more: the channel is gone, the credential is not taken. All messages wait until somebody has
+    /// seen to it.
+    Gone { why: String },
 }
 
 impl Outcome {
@@ -77,8 +80,9 @@ impl Answer {
     /// What follows by the rules of HTTP, which most services keep. `confirmed` says whether the body is the one by
     /// which the service confirms a message; a status of success without it is doubtful.
     ///
-    /// 429 says in `Retry-After` when to come back; 5xx pass; any other 4xx (a bad token, a channel that is gone, a
-    /// payload that is refused) names a mistake that stays one.
+    /// 429 says in `Retry-After` when to come back; 5xx pass. A credential that is not taken (401, 403) or a place that is
+    /// not there (404, 410) will be so for every message: asking again and again gets a sender banned. Any other 4xx is
+    /// about this one message, and stays what it is.
     pub fn outcome(&self, confirmed: bool, service: &str) -> Outcome {
         let (after, why) = (self.retry_after, self.why());
         match self.status {
@@ -86,6 +90,7 @@ impl Answer {
             408 | 425 | 429 | 500..=599 => Outcome::Retry { after, why },
             // The proxy on the way wants a password: nothing is wrong with the message.
             407 => Outcome::Retry { after: None, why },
+            401 | 403 | 404 | 410 => Outcome::Gone { why },
             400..=499 => Outcome::Park { why },
             _ => Outcome::Doubtful { why: format!("not an answer of {service}, {why}") },
         }
@@ -110,8 +115,9 @@ mod tests {
             Again(Option<u64>),
             Doubt,
             Never,
+            Nobody,
         }
-        use Then::{Again, Done, Doubt, Never};
+        use Then::{Again, Done, Doubt, Never, Nobody};
         let table: &[(u16, Option<&str>, &str, Then)] = &[
             (200, None, "ok", Done),
             (200, None, "ok\n", Done),
@@ -123,13 +129,13 @@ mod tests {
             (400, None, "invalid_payload", Never),
             (400, None, "user_not_found", Never),
             (400, Some("30"), "invalid_payload", Never),
-            (401, None, "", Never),
-            (403, None, "action_prohibited", Never),
-            (404, None, "no_service", Never),
-            (404, None, "channel_not_found", Never),
+            (401, None, "", Nobody),
+            (403, None, "action_prohibited", Nobody),
+            (404, None, "no_service", Nobody),
+            (404, None, "channel_not_found", Nobody),
             (407, None, "", Again(None)),
             (408, None, "", Again(None)),
-            (410, None, "channel_is_archived", Never),
+            (410, None, "channel_is_archived", Nobody),
             (413, None, "", Never),
             (429, Some("30"), "rate_limited", Again(Some(30))),
             (429, Some("Thu, 01 Jan 1970 00:01:00 GMT"), "", Again(Some(60))),
@@ -149,6 +155,7 @@ mod tests {
                 Outcome::Retry { after, .. } => Again(after.map(|after| after.as_secs())),
                 Outcome::Doubtful { .. } => Doubt,
                 Outcome::Park { .. } => Never,
+                Outcome::Gone { .. } => Nobody,
             };
             assert_eq!(&then, expected, "{status} {header:?} {body}");
         }

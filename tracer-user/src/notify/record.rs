@@ -25,7 +25,7 @@ pub struct Record<'a> {
     version: u32,
     /// The delivery: the same in every repetition.
     pub id: String,
-    /// `opened`, `closed`, `escalated`, `foreign_sshd`, `events_lost`, `attempt`.
+    /// `opened`, `closed`, `escalated`, `foreign_sshd`, `events_lost`, `attempt`, `sink_suspended`, `messages_lost`.
     pub kind: &'static str,
     /// When it happened, RFC 3339 in UTC.
     pub at: String,
@@ -39,6 +39,10 @@ pub struct Record<'a> {
     pub events_lost: Option<u64>,
     /// A connection that led to no session.
     attempt: Option<AttemptRecord<'a>>,
+    /// The sink that is gone, or that messages were given up for.
+    sink: Option<&'a str>,
+    /// Messages that were given up.
+    messages_lost: Option<u64>,
     /// How risky; null for news of the tracer itself.
     pub level: Option<Level>,
     assessment: Option<&'a Assessment>,
@@ -115,6 +119,7 @@ impl<'a> Record<'a> {
     pub fn new(delivery: &'a Delivery) -> Self {
         let (mut end, mut escalation, mut foreign_sshd, mut events_lost) = (None, None, None, None);
         let mut attempted = None;
+        let (mut about, mut messages_lost) = (None, None);
         let (kind, host) = match &delivery.event {
             Event::Opened(subject) => ("opened", &subject.host),
             Event::Closed { subject, at, end: how } => {
@@ -136,6 +141,14 @@ impl<'a> Record<'a> {
             Event::Attempted { attempt, untold } => {
                 attempted = Some(AttemptRecord::new(attempt, *untold));
                 ("attempt", &attempt.host)
+            }
+            Event::SinkSuspended { host, sink, .. } => {
+                about = Some(sink.as_str());
+                ("sink_suspended", host)
+            }
+            Event::MessagesLost { host, sink, expired, dropped, .. } => {
+                (about, messages_lost) = (Some(sink.as_str()), Some(expired + dropped));
+                ("messages_lost", host)
             }
         };
         let session = delivery.event.subject().map(|subject| SessionRecord {
@@ -162,6 +175,8 @@ impl<'a> Record<'a> {
             foreign_sshd,
             events_lost,
             attempt: attempted,
+            sink: about,
+            messages_lost,
             level: delivery.message.level,
             assessment: delivery.rating.as_ref().map(|(assessment, _)| assessment),
             network: facts.and_then(|facts: &Facts| known(&facts.network)),
@@ -207,6 +222,8 @@ impl<'a> Record<'a> {
             ),
             ("LOGIN_TRACER_END", session.and_then(|session| session.end).map(str::to_owned)),
             ("LOGIN_TRACER_EVENTS_LOST", self.events_lost.map(|lost| lost.to_string())),
+            ("LOGIN_TRACER_SINK", self.sink.map(str::to_owned)),
+            ("LOGIN_TRACER_MESSAGES_LOST", self.messages_lost.map(|lost| lost.to_string())),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, sanitize::text(&value?, max_chars))))

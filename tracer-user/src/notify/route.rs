@@ -80,7 +80,9 @@ impl<'a> Case<'a> {
             Event::ForeignSshd { host, foreign, .. } => {
                 (foreign.run_by.user.as_deref().into_iter().collect(), host)
             }
-            Event::EventsLost { host, .. } => (Vec::new(), host),
+            Event::EventsLost { host, .. }
+            | Event::SinkSuspended { host, .. }
+            | Event::MessagesLost { host, .. } => (Vec::new(), host),
             Event::Attempted { attempt, .. } => {
                 // Names that are no accounts may be passwords; they are kept out of what is stored.
                 let known = attempt.tried.users.iter().filter(|user| user.is_known);
@@ -126,6 +128,7 @@ pub fn kind_of(event: &Event) -> Kind {
         Event::ForeignSshd { .. } => Kind::Finding,
         Event::EventsLost { .. } => Kind::Loss,
         Event::Attempted { .. } => Kind::Attempts,
+        Event::SinkSuspended { .. } | Event::MessagesLost { .. } => Kind::Agent,
     }
 }
 
@@ -135,7 +138,10 @@ fn service_of(event: &Event) -> Option<&'static str> {
         Event::Opened(_) | Event::Closed { .. } | Event::Escalated { .. } | Event::Attempted { .. } => {
             Some("ssh")
         }
-        Event::ForeignSshd { .. } | Event::EventsLost { .. } => None,
+        Event::ForeignSshd { .. }
+        | Event::EventsLost { .. }
+        | Event::SinkSuspended { .. }
+        | Event::MessagesLost { .. } => None,
     }
 }
 

@@ -29,6 +29,7 @@ pub mod webhook;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 
 use self::command::Command;
 use self::console::Console;
@@ -53,7 +54,7 @@ use super::message::Event;
 use super::outbox::Delivery;
 use super::outcome::Outcome;
 use crate::assess::Level;
-use crate::config::SinkKind;
+use crate::config::{PaceChoice, Rate, SinkKind};
 
 /// One destination.
 pub trait Sink {
@@ -108,27 +109,82 @@ impl Report {
 ///
 /// # Errors
 /// It can never work: no standard output, certificates that cannot be read.
-pub fn open(kind: &SinkKind, clients: &Clients) -> anyhow::Result<Box<dyn Sink>> {
+pub fn open(kind: &SinkKind, clients: &Clients) -> anyhow::Result<Rc<dyn Sink>> {
     Ok(match kind {
-        SinkKind::Console => Box::new(Console::stdout()?),
-        SinkKind::Discord(config) => Box::new(Http::new(Discord::new(config), &config.http, clients)?),
-        SinkKind::Ntfy(config) => Box::new(Http::new(Ntfy::new(config), &config.http, clients)?),
-        SinkKind::Webhook(config) => Box::new(Http::new(Webhook::new(config), &config.http, clients)?),
-        SinkKind::Telegram(config) => Box::new(Http::new(Telegram::new(config), &config.http, clients)?),
-        SinkKind::Command(config) => Box::new(Command::new(config)),
-        SinkKind::File(config) => Box::new(File::new(config)),
-        SinkKind::Email(config) => Box::new(Email::new(config)?),
-        SinkKind::Syslog(config) => Box::new(Syslog::new(config)?),
-        SinkKind::Gotify(config) => Box::new(Http::new(Gotify::new(config), &config.http, clients)?),
-        SinkKind::Pushover(config) => Box::new(Http::new(Pushover::new(config), &config.http, clients)?),
-        SinkKind::Mattermost(config) => Box::new(Http::new(Mattermost::new(config), &config.http, clients)?),
-        SinkKind::Teams(config) => Box::new(Http::new(Teams::new(config), &config.http, clients)?),
-        SinkKind::SlackBot(config) => Box::new(Http::new(SlackBot::new(config), &config.http, clients)?),
-        SinkKind::Matrix(config) => Box::new(Http::new(Matrix::new(config), &config.http, clients)?),
-        SinkKind::PagerDuty(config) => Box::new(Http::new(PagerDuty::new(config), &config.http, clients)?),
-        SinkKind::Journald(config) => Box::new(Journald::new(config)),
-        SinkKind::Slack(config) => Box::new(Http::new(Slack::new(config), &config.http, clients)?),
+        SinkKind::Console => Rc::new(Console::stdout()?),
+        SinkKind::Discord(config) => Rc::new(Http::new(Discord::new(config), &config.http, clients)?),
+        SinkKind::Ntfy(config) => Rc::new(Http::new(Ntfy::new(config), &config.http, clients)?),
+        SinkKind::Webhook(config) => Rc::new(Http::new(Webhook::new(config), &config.http, clients)?),
+        SinkKind::Telegram(config) => Rc::new(Http::new(Telegram::new(config), &config.http, clients)?),
+        SinkKind::Command(config) => Rc::new(Command::new(config)),
+        SinkKind::File(config) => Rc::new(File::new(config)),
+        SinkKind::Email(config) => Rc::new(Email::new(config)?),
+        SinkKind::Syslog(config) => Rc::new(Syslog::new(config)?),
+        SinkKind::Gotify(config) => Rc::new(Http::new(Gotify::new(config), &config.http, clients)?),
+        SinkKind::Pushover(config) => Rc::new(Http::new(Pushover::new(config), &config.http, clients)?),
+        SinkKind::Mattermost(config) => Rc::new(Http::new(Mattermost::new(config), &config.http, clients)?),
+        SinkKind::Teams(config) => Rc::new(Http::new(Teams::new(config), &config.http, clients)?),
+        SinkKind::SlackBot(config) => Rc::new(Http::new(SlackBot::new(config), &config.http, clients)?),
+        SinkKind::Matrix(config) => Rc::new(Http::new(Matrix::new(config), &config.http, clients)?),
+        SinkKind::PagerDuty(config) => Rc::new(Http::new(PagerDuty::new(config), &config.http, clients)?),
+        SinkKind::Journald(config) => Rc::new(Journald::new(config)),
+        SinkKind::Slack(config) => Rc::new(Http::new(Slack::new(config), &config.http, clients)?),
     })
+}
+
+/// How fast a sink may be sent to: as configured, or else as its service asks. No rate is no limit.
+pub fn pace(kind: &SinkKind, choice: PaceChoice) -> Vec<Rate> {
+    let of_service = match kind {
+        SinkKind::Slack(_) => slack::PACE,
+        SinkKind::SlackBot(_) => slack_bot::PACE,
+        SinkKind::Discord(_) => discord::PACE,
+        SinkKind::Ntfy(_) => ntfy::PACE,
+        SinkKind::Telegram(_) => telegram::PACE,
+        SinkKind::Teams(_) => teams::PACE,
+        // Their documentation names none, or there is nobody to hurt.
+        SinkKind::Console
+        | SinkKind::Journald(_)
+        | SinkKind::PagerDuty(_)
+        | SinkKind::Matrix(_)
+        | SinkKind::Mattermost(_)
+        | SinkKind::Pushover(_)
+        | SinkKind::Gotify(_)
+        | SinkKind::Syslog(_)
+        | SinkKind::Email(_)
+        | SinkKind::File(_)
+        | SinkKind::Command(_)
+        | SinkKind::Webhook(_) => &[],
+    };
+    match choice {
+        PaceChoice::OfService => of_service.to_vec(),
+        PaceChoice::Unlimited => Vec::new(),
+        PaceChoice::Own(rate) => vec![rate],
+    }
+}
+
+/// How many deliveries a sink takes beside each other. More than one only where a program reads them, which tells them
+/// apart by their ids: people read in the order in which messages come.
+pub fn at_once(kind: &SinkKind) -> usize {
+    match kind {
+        SinkKind::Webhook(_) => webhook::AT_ONCE,
+        SinkKind::Console
+        | SinkKind::Discord(_)
+        | SinkKind::Slack(_)
+        | SinkKind::Journald(_)
+        | SinkKind::PagerDuty(_)
+        | SinkKind::Matrix(_)
+        | SinkKind::SlackBot(_)
+        | SinkKind::Teams(_)
+        | SinkKind::Mattermost(_)
+        | SinkKind::Pushover(_)
+        | SinkKind::Gotify(_)
+        | SinkKind::Syslog(_)
+        | SinkKind::Email(_)
+        | SinkKind::File(_)
+        | SinkKind::Command(_)
+        | SinkKind::Telegram(_)
+        | SinkKind::Ntfy(_) => 1,
+    }
 }
 
 /// Escapes a text for a service's markup and cuts what gets longer than `max_chars` by it, never within an escape.

@@ -2,18 +2,26 @@
 //!
 //! Within a sink, a message that fails goes to the back of the queue with a time of its own; a failure that is the
 //! service's (no answer, 429, 5xx) also gives the sink a rest, so that a queue of thousands does not knock on a closed
-//! door. Any other answer ends the rest.
+//! door. Any other answer ends the rest. A sink that is gone is suspended: its queue waits, and the others tell it.
+//!
+//! What has come back is written down together before anything else is claimed, so what a crash repeats is at most what
+//! was under way, [`Worker::at_once`] messages.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
+use uuid::Uuid;
 
-use super::outbox::{Attempt, Delivery, Due, Recorded};
+use super::news::Herald;
+use super::outbox::{Attempt, Claim, Delivery, Due, LONGEST_ATTEMPT, Recorded};
 use super::outcome::{DOUBTFUL_ATTEMPTS, Outcome};
+use super::pace::Pace;
 use super::sink::{Report, Sink};
 use super::{OnStep, SharedOutbox, Step, backoff, chance};
 use crate::store::StoreError;
@@ -21,16 +29,57 @@ use crate::store::StoreError;
 /// Longest sleep without looking at the wall clock, which may be set meanwhile.
 const CLOCK_CHECK: Duration = Duration::from_secs(60);
 
+/// How long a result waits for that of another message that is under way, to be written down together: less than a disk
+/// takes for one.
+const GATHER: Duration = Duration::from_millis(1);
+
 /// The task that serves one sink.
 pub(super) struct Worker {
     pub(super) name: String,
-    pub(super) sink: Box<dyn Sink>,
+    pub(super) sink: Rc<dyn Sink>,
     pub(super) outbox: SharedOutbox,
-    /// Rings when there may be something to send.
-    pub(super) wake: Rc<Notify>,
+    pub(super) pace: Pace,
+    /// How many messages may be under way beside each other.
+    pub(super) at_once: usize,
+    /// Recognises its configuration.
+    pub(super) mark: Vec<u8>,
+    pub(super) herald: Rc<Herald>,
+    pub(super) bells: Bells,
     /// Becomes true when the role is to end.
     pub(super) stop: watch::Receiver<bool>,
     pub(super) on_step: OnStep,
+}
+
+/// What wakes a worker.
+#[derive(Clone, Default)]
+pub(super) struct Bells {
+    /// There may be something to send.
+    pub(super) work: Rc<Notify>,
+    /// Somebody does not want the sink to rest any longer.
+    pub(super) hurry: Rc<Notify>,
+}
+
+/// What is under way.
+#[derive(Default)]
+struct Flights {
+    tasks: JoinSet<Landed>,
+    deliveries: HashMap<tokio::task::Id, Uuid>,
+}
+
+/// An attempt that came to its end.
+struct Landed {
+    delivery: Delivery,
+    report: Report,
+    started: Timestamp,
+    clock: Instant,
+    took: Duration,
+}
+
+/// What a worker waits for, beside what is under way.
+struct Pause {
+    until: Option<Instant>,
+    /// Whether new work ends it.
+    until_woken: bool,
 }
 
 impl Worker {
@@ -40,62 +89,128 @@ impl Worker {
     /// # Errors
     /// The outbox is damaged.
     pub(super) async fn run(mut self) -> anyhow::Result<()> {
-        let mut rest = Rest::default();
+        let (mut rest, mut flights, epoch) = (Rest::default(), Flights::default(), Instant::now());
         let mut troubles = 0;
+        self.remember_pace();
         while !*self.stop.borrow() {
-            if let Some(until) = rest.until() {
-                self.idle(Some(until), false).await;
-                continue;
-            }
-            let due = self.outbox.borrow_mut().due(&self.name, Timestamp::now());
-            match due {
-                Ok(Due::Now(delivery)) => {
+            let pause = match self.launch(&rest, &mut flights, epoch) {
+                Ok(pause) => {
                     troubles = 0;
-                    self.deliver(&delivery, &mut rest).await?;
+                    pause
                 }
-                Ok(Due::At(at)) => self.idle(Some(Instant::now() + until(at)), true).await,
-                Ok(Due::Nothing) => self.idle(None, true).await,
                 Err(error) => {
                     troubles += 1;
                     self.trouble(error, troubles).await?;
+                    continue;
                 }
+            };
+            let farthest = Instant::now() + CLOCK_CHECK;
+            let until = pause.until.unwrap_or(farthest).min(farthest);
+            tokio::select! {
+                Some(landed) = flights.tasks.join_next_with_id(), if !flights.tasks.is_empty() => {
+                    self.settle(landed, &mut flights, &mut rest).await?;
+                }
+                () = tokio::time::sleep_until(until) => {}
+                () = self.bells.work.notified(), if pause.until_woken => {}
+                () = self.bells.hurry.notified() => rest.end(Instant::now()),
+                // The sender lives as long as the role; without it there is nothing to wait for either.
+                _ = self.stop.changed() => {}
             }
+        }
+        while let Some(landed) = flights.tasks.join_next_with_id().await {
+            self.settle(landed, &mut flights, &mut rest).await?;
         }
         Ok(())
     }
 
-    async fn deliver(&mut self, delivery: &Delivery, rest: &mut Rest) -> anyhow::Result<()> {
-        let mut troubles = 0;
-        loop {
-            let claimed = self.outbox.borrow_mut().claim(delivery.id);
-            match claimed {
-                Ok(()) => break,
-                Err(error) if *self.stop.borrow() => return Err(error.into()),
+    /// Counts what an earlier run of the role sent a moment ago: a restart is no new budget.
+    fn remember_pace(&mut self) {
+        let ages = self.outbox.borrow().ages_of_attempts(
+            &self.name,
+            Timestamp::now(),
+            self.pace.memory(),
+            self.pace.count(),
+        );
+        // The budgets count from the longest time ago that matters.
+        let start = self.pace.memory();
+        for age in ages.unwrap_or_default().into_iter().rev() {
+            self.pace.spend(start.saturating_sub(age));
+        }
+    }
+
+    fn now(&self, epoch: Instant) -> Duration {
+        epoch.elapsed() + self.pace.memory()
+    }
+
+    /// Sends whatever may be sent now; says what there is to wait for.
+    fn launch(&mut self, rest: &Rest, flights: &mut Flights, epoch: Instant) -> Result<Pause, StoreError> {
+        while flights.tasks.len() < self.at_once {
+            if let Some(until) = rest.until() {
+                return Ok(Pause { until: Some(until), until_woken: false });
+            }
+            let wait = self.pace.wait(self.now(epoch));
+            if !wait.is_zero() {
+                return Ok(Pause { until: Some(Instant::now() + wait), until_woken: false });
+            }
+            let now = Timestamp::now();
+            let under_way = |delivery: &Uuid| flights.deliveries.values().any(|other| other == delivery);
+            let mut outbox = self.outbox.borrow_mut();
+            let released = outbox.release_expired(&self.name, now, under_way)?;
+            if released > 0 {
+                tracing::warn!(sink = %self.name, released, "deliveries were claimed and forgotten; they are sent again");
+            }
+            let delivery = match outbox.due(&self.name, now)? {
+                Due::Now(delivery) => *delivery,
+                Due::At(at) => {
+                    return Ok(Pause { until: Some(Instant::now() + until(at)), until_woken: true });
+                }
+                Due::Nothing => return Ok(Pause { until: None, until_woken: true }),
+            };
+            match outbox.claim(delivery.id, now)? {
+                Claim::Held => {}
+                Claim::NotWaiting => continue,
+            }
+            drop(outbox);
+            (self.on_step)(Step::Claim);
+            self.pace.spend(self.now(epoch));
+            let id = delivery.id;
+            let task = flights.tasks.spawn_local(send(Rc::clone(&self.sink), delivery));
+            flights.deliveries.insert(task.id(), id);
+        }
+        Ok(Pause { until: None, until_woken: false })
+    }
+
+    /// Writes down what came of an attempt, together with all that came back meanwhile.
+    async fn settle(
+        &mut self,
+        first: Result<(tokio::task::Id, Landed), JoinError>,
+        flights: &mut Flights,
+        rest: &mut Rest,
+    ) -> anyhow::Result<()> {
+        let (mut attempts, mut gone) = (Vec::new(), None);
+        let mut next = Some(first);
+        while let Some(landed) = next {
+            match landed {
+                Ok((task, landed)) => {
+                    flights.deliveries.remove(&task);
+                    (self.on_step)(Step::Send);
+                    if let Outcome::Gone { why } = &landed.report.outcome {
+                        gone = Some(why.clone());
+                    }
+                    attempts.push(self.attempt(landed, rest));
+                }
                 Err(error) => {
-                    troubles += 1;
-                    self.trouble(error, troubles).await?;
+                    // Its claim ends with the lease.
+                    flights.deliveries.remove(&error.id());
+                    tracing::error!(sink = %self.name, %error, "an attempt broke off");
                 }
             }
+            next = self.next_landed(flights).await;
         }
-        (self.on_step)(Step::Claim);
-        let (started, clock) = (Timestamp::now(), Instant::now());
-        let report = self.sink.send(delivery).await;
-        let took = clock.elapsed();
-        (self.on_step)(Step::Send);
-        let result = self.consequence(delivery, &report, rest);
-        let attempt = Attempt {
-            delivery: delivery.id,
-            number: delivery.attempt,
-            started,
-            took,
-            status: report.status,
-            receipt: report.receipt,
-            result,
-        };
-        // It was sent: as long as that cannot be written down, nothing else may happen to this delivery.
+        // It was sent: as long as that cannot be written down, nothing else may happen to these deliveries.
         let mut troubles = 0;
         loop {
-            let recorded = self.outbox.borrow_mut().record(&attempt);
+            let recorded = self.outbox.borrow_mut().record(&attempts);
             match recorded {
                 Ok(()) => break,
                 Err(error) => {
@@ -104,16 +219,46 @@ impl Worker {
                 }
             }
         }
-        (self.on_step)(Step::Record);
+        for _ in &attempts {
+            (self.on_step)(Step::Record);
+        }
+        if let Some(why) = gone {
+            self.suspend(&why)?;
+        }
         Ok(())
     }
 
+    /// What else comes back before a disk could be done with what there is.
+    async fn next_landed(
+        &self,
+        flights: &mut Flights,
+    ) -> Option<Result<(tokio::task::Id, Landed), JoinError>> {
+        if flights.tasks.is_empty() {
+            return None;
+        }
+        tokio::time::timeout(GATHER, flights.tasks.join_next_with_id()).await.unwrap_or(None)
+    }
+
+    fn attempt(&self, landed: Landed, rest: &mut Rest) -> Attempt {
+        let result = self.consequence(&landed, rest);
+        Attempt {
+            delivery: landed.delivery.id,
+            number: landed.delivery.attempt,
+            started: landed.started,
+            took: landed.took,
+            status: landed.report.status,
+            receipt: landed.report.receipt,
+            result,
+        }
+    }
+
     /// What follows from a report, for the delivery and for the sink.
-    fn consequence(&self, delivery: &Delivery, report: &Report, rest: &mut Rest) -> Recorded {
-        let (sink, id, attempt) = (&self.name, delivery.id, delivery.attempt);
-        match &report.outcome {
+    fn consequence(&self, landed: &Landed, rest: &mut Rest) -> Recorded {
+        let (sink, delivery) = (&self.name, &landed.delivery);
+        let (id, attempt) = (delivery.id, delivery.attempt);
+        match &landed.report.outcome {
             Outcome::Delivered => {
-                rest.end();
+                rest.end(landed.clock);
                 tracing::info!(%sink, delivery = %id, attempt, "delivered");
                 Recorded::Delivered
             }
@@ -126,10 +271,12 @@ impl Worker {
                 self.retry(delivery, None, why)
             }
             Outcome::Doubtful { why } | Outcome::Park { why } => {
-                rest.end();
+                rest.end(landed.clock);
                 tracing::error!(%sink, delivery = %id, attempt, %why, "parked: it will not be tried again");
                 Recorded::Parked { why: why.clone() }
             }
+            // Nothing is wrong with the message: it waits with the others.
+            Outcome::Gone { why } => Recorded::Retry { at: Timestamp::now(), why: why.clone() },
         }
     }
 
@@ -141,15 +288,29 @@ impl Worker {
         Recorded::Retry { at: at.unwrap_or(Timestamp::MAX), why: why.to_owned() }
     }
 
-    /// Sleeps until the time, the next sign of work if that is asked for, or the end of the role.
-    async fn idle(&mut self, until: Option<Instant>, until_woken: bool) {
-        let farthest = Instant::now() + CLOCK_CHECK;
-        let until = until.unwrap_or(farthest).min(farthest);
-        tokio::select! {
-            () = tokio::time::sleep_until(until) => {}
-            () = self.wake.notified(), if until_woken => {}
-            // The sender lives as long as the role; without it there is nothing to wait for either.
-            _ = self.stop.changed() => {}
+    /// Holds the sink back. What keeps that from being written down keeps it for one more attempt.
+    fn suspend(&self, why: &str) -> anyhow::Result<()> {
+        let now = Timestamp::now();
+        let news = self.herald.suspended(&self.name, why, now);
+        let suspended = self.outbox.borrow_mut().suspend(&self.name, why, &self.mark, &news, now);
+        match suspended {
+            Ok(true) => {
+                tracing::error!(
+                    sink = %self.name,
+                    %why,
+                    "suspended: it does not take messages any more, and they wait; correct its configuration and restart, \
+                     or run `login-tracer queue resume`"
+                );
+                self.herald.ring();
+                Ok(())
+            }
+            Ok(false) => Ok(()),
+            Err(error @ StoreError::Damaged { .. }) => Err(error.into()),
+            Err(error) => {
+                let error: &dyn Error = &error;
+                tracing::warn!(error, sink = %self.name, "the suspension of a sink cannot be written down yet");
+                Ok(())
+            }
         }
     }
 
@@ -166,21 +327,41 @@ impl Worker {
     }
 }
 
+/// Makes one attempt; it ends before its claim does.
+async fn send(sink: Rc<dyn Sink>, delivery: Delivery) -> Landed {
+    let (started, clock) = (Timestamp::now(), Instant::now());
+    let report = match tokio::time::timeout(LONGEST_ATTEMPT, sink.send(&delivery)).await {
+        Ok(report) => report,
+        Err(_) => Report::no_answer(format!("it came to no end within {LONGEST_ATTEMPT:?}")),
+    };
+    Landed { delivery, report, started, clock, took: clock.elapsed() }
+}
+
 /// The rest of a sink whose service failed.
 #[derive(Debug, Default)]
 struct Rest {
     failures: u32,
+    begun: Option<Instant>,
     until: Option<Instant>,
 }
 
 impl Rest {
     fn begin(&mut self, asked: Option<Duration>) {
-        self.failures = self.failures.saturating_add(1);
-        self.until = Some(Instant::now() + backoff::delay(self.failures, asked, chance()));
+        // What was under way beside the first failure says nothing new, unless it asks for a longer rest.
+        if self.until().is_none() {
+            self.failures = self.failures.saturating_add(1);
+        }
+        let now = Instant::now();
+        let until = now + backoff::delay(self.failures, asked, chance());
+        self.until = Some(self.until.map_or(until, |earlier| earlier.max(until)));
+        self.begun = Some(now);
     }
 
-    fn end(&mut self) {
-        *self = Self::default();
+    /// Ends it, for an attempt that began at that time: one before the rest knows nothing of it.
+    fn end(&mut self, attempt: Instant) {
+        if self.begun.is_none_or(|begun| begun <= attempt) {
+            *self = Self::default();
+        }
     }
 
     fn until(&self) -> Option<Instant> {

@@ -20,7 +20,7 @@ const KEY_CHARS: usize = 40;
 pub(super) struct Section<'a, 'p> {
     /// Without brackets, such as `enrich.threat_jammer`.
     name: String,
-    known: &'static [&'static str],
+    known: Vec<&'static str>,
     accepts_everything: bool,
     table: &'a DeTable<'a>,
     start: usize,
@@ -41,7 +41,7 @@ impl<'a, 'p> Section<'a, 'p> {
             problems.add(start, &format!("{name}: must be a section [{name}], not {kind}"));
             return None;
         };
-        Some(Self { name, known, accepts_everything: false, table, start, problems })
+        Some(Self { name, known: known.to_vec(), accepts_everything: false, table, start, problems })
     }
 
     /// A section within this one, such as `[enrich.threat_jammer]`.
@@ -56,7 +56,12 @@ impl<'a, 'p> Section<'a, 'p> {
 
     /// Sets the keys that are known, where that depends on the value of one.
     pub(super) fn expect(&mut self, known: &'static [&'static str]) {
-        self.known = known;
+        self.known = known.to_vec();
+    }
+
+    /// Adds to the keys that are known.
+    pub(super) fn expect_also(&mut self, known: &'static [&'static str]) {
+        self.known.extend(known);
     }
 
     /// Judges no key, because it is not known which ones there are.
@@ -304,7 +309,7 @@ impl Drop for Section<'_, '_> {
         for key in self.table.keys() {
             let name = key.get_ref();
             if !self.known.contains(&name.as_ref()) {
-                let hint = nearest(name, self.known).map_or_else(
+                let hint = nearest(name, &self.known).map_or_else(
                     || format!("; known are {}", self.known.join(", ")),
                     |known| format!("; did you mean {known}?"),
                 );

@@ -6,11 +6,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::section::{self, Section};
-use super::{Problems, SECTIONS, known_keys, values};
+use super::{KEYS_OF_SINKS, Problems, SECTIONS, known_keys, values};
 use crate::config::{
     Command, Discord, Email, Emergency, File, Gotify, Http, Journald, MailRelay, Matrix, Mattermost, Ntfy,
-    NtfyAccess, PagerDuty, Pushover, Secret, Sink, SinkKind, Slack, SlackBot, Smtp, SmtpTls, Syslog,
-    SyslogServer, Teams, Telegram, Webhook,
+    NtfyAccess, PagerDuty, Pushover, Queueing, Secret, Sink, SinkKind, Slack, SlackBot, Smtp, SmtpTls,
+    Syslog, SyslogServer, Teams, Telegram, Webhook,
 };
 
 /// RFC 5424, table 1, by the names that everybody uses; the place is the number.
@@ -60,6 +60,8 @@ fn sink(
         return None;
     };
     section.expect(known_keys(&format!("sinks.{kind}")));
+    section.expect_also(KEYS_OF_SINKS);
+    let queue = queueing(&mut section);
     let kind = match kind {
         "discord" => SinkKind::Discord(discord(&mut section)),
         "slack" => SinkKind::Slack(slack(&mut section)),
@@ -80,7 +82,16 @@ fn sink(
         "journald" => SinkKind::Journald(journald(&mut section)),
         _ => SinkKind::Console,
     };
-    Some(Sink { name: name.to_string(), kind })
+    Some(Sink { name: name.to_string(), kind, queue })
+}
+
+fn queueing(section: &mut Section<'_, '_>) -> Queueing {
+    let default = Queueing::default();
+    Queueing {
+        pace: section.text("pace", values::pace).unwrap_or(default.pace),
+        max_age: section.text("max_age", |text| values::days(text, &values::KEEP)).unwrap_or(default.max_age),
+        max_queued: section.integer("max_queued", 1, 10_000_000).unwrap_or(default.max_queued),
+    }
 }
 
 fn http(section: &mut Section<'_, '_>) -> Http {

@@ -3,10 +3,11 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 use reqwest::Url;
 
 use super::section::nearest;
+use crate::config::{PaceChoice, Rate};
 use crate::sanitize;
 
 /// How long something may be waited for.
@@ -14,6 +15,16 @@ pub(super) const WAIT: RangeInclusive<Duration> = Duration::from_millis(10)..=Du
 
 /// How long an answer may be used again: up to a year.
 pub(super) const CACHE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(365 * 24 * 3600);
+
+/// How long messages may be kept: an hour to ten years.
+pub(super) const KEEP: RangeInclusive<Duration> =
+    Duration::from_secs(3600)..=Duration::from_secs(3650 * 24 * 3600);
+
+/// The stretch of time that a pace may speak of.
+const PER: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
+
+/// How many messages a pace may allow in its time.
+const PACE: RangeInclusive<u32> = 1..=1000;
 
 /// The ring buffer's limits: one page, which the kernel demands, and more than any storm of logins needs.
 const SIZE: RangeInclusive<u64> = 4096..=64 << 20;
@@ -98,6 +109,47 @@ pub(super) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<D
         SignedDuration::try_from(*bound).map_or_else(|_| String::new(), |d| format!("{d:#}"))
     };
     Err(format!("must be from {} to {}", show(range.start()), show(range.end())))
+}
+
+/// A duration such as `30d` or `2w`; a day has 24 hours.
+pub(super) fn days(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, String> {
+    let span = text.parse::<Span>().ok();
+    let signed = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+    let Some(duration) = signed.and_then(|signed| Duration::try_from(signed).ok()) else {
+        return Err(format!("{} is no duration; write it as \"12h\", \"7d\" or \"2w\"", quoted(text)));
+    };
+    if range.contains(&duration) {
+        return Ok(duration);
+    }
+    let show = |bound: &Duration| match bound.as_secs() {
+        seconds if seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
+        seconds => format!("{}h", seconds / 3600),
+    };
+    Err(format!("must be from {} to {}", show(range.start()), show(range.end())))
+}
+
+/// A pace such as `1/s`, `30/min`, `5/2s` or `none`.
+pub(super) fn pace(text: &str) -> Result<PaceChoice, String> {
+    if text == "none" {
+        return Ok(PaceChoice::Unlimited);
+    }
+    let wrong =
+        || format!("{} is no pace; write it as \"1/s\", \"30/min\", \"5/2s\" or \"none\"", quoted(text));
+    let (count, per) = text.split_once('/').ok_or_else(wrong)?;
+    let count = count.trim().parse::<u32>().map_err(|_| wrong())?;
+    let per = per.trim();
+    // "1/s" means one in one second.
+    let per = if per.starts_with(|first: char| first.is_ascii_digit()) {
+        per.to_owned()
+    } else {
+        format!("1{per}")
+    };
+    let per =
+        per.parse::<SignedDuration>().ok().and_then(|per| Duration::try_from(per).ok()).ok_or_else(wrong)?;
+    if !PACE.contains(&count) || !PER.contains(&per) {
+        return Err("must allow 1 to 1000 messages in a time of up to 24 hours".to_owned());
+    }
+    Ok(PaceChoice::Own(Rate::new(count, per)))
 }
 
 /// A size of the ring buffer as a text such as `1 MiB`.

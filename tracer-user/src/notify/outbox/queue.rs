@@ -14,6 +14,13 @@ use crate::store::StoreError;
 /// Longest time that a delivery can wait for its next attempt, in microseconds: what a service may ask for, and an hour.
 const FARTHEST_US: i64 = 25 * 3600 * 1_000_000;
 
+/// How long a claim holds. No attempt takes longer ([`LONGEST_ATTEMPT`]): what is claimed for longer belongs to nobody.
+pub const LEASE: Duration = Duration::from_secs(10 * 60);
+
+/// After this time an attempt is given up, whatever the sink does. Every sink has a shorter limit of its own; this is for
+/// one that fails to keep it.
+pub const LONGEST_ATTEMPT: Duration = Duration::from_secs(8 * 60);
+
 /// What a sink has to do.
 #[derive(Debug)]
 pub enum Due {
@@ -21,6 +28,15 @@ pub enum Due {
     /// Nothing before this time.
     At(Timestamp),
     Nothing,
+}
+
+/// Whether a delivery could be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It is the caller's until the result is recorded, or [`LEASE`] is over.
+    Held,
+    /// It waits no more: somebody else claimed or dropped it.
+    NotWaiting,
 }
 
 /// A delivery to be sent.
@@ -73,9 +89,12 @@ pub enum Recorded {
 }
 
 impl Outbox {
-    /// The next delivery of a sink. A session's changes go to a sink in their order: none before the ones
+    /// The next delivery of a sink, nothing while it is held. A session's changes go to a sink in their order: none before the ones
     /// before it are delivered or parked. A message that cannot be read any more is parked on the way.
     pub fn due(&mut self, sink: &str, now: Timestamp) -> Result<Due, StoreError> {
+        if self.hold(sink)?.is_some() {
+            return Ok(Due::Nothing);
+        }
         loop {
             let Some(stored) = self.first_due(sink, now).map_err(|source| self.error(source))? else {
                 return self.next_time(sink, now).map_err(|source| self.error(source));
@@ -95,20 +114,8 @@ impl Outbox {
                     })));
                 }
                 Err(error) => {
-                    let (id, number) = (stored.id, stored.attempts);
-                    tracing::error!(delivery = %id, %error, "a stored message cannot be read; it is parked");
-                    let result = Recorded::Parked { why: "its stored message cannot be read".to_owned() };
-                    let took = Duration::ZERO;
-                    let (status, receipt) = (None, None);
-                    self.record(&Attempt {
-                        delivery: id,
-                        number,
-                        started: now,
-                        took,
-                        status,
-                        receipt,
-                        result,
-                    })?;
+                    tracing::error!(delivery = %stored.id, %error, "a stored message cannot be read; it is parked");
+                    self.park_unreadable(stored.id, now)?;
                 }
             }
         }
@@ -165,64 +172,102 @@ impl Outbox {
         Ok(Due::At(Timestamp::from_microsecond(later).unwrap_or(now)))
     }
 
-    /// Marks a delivery as being sent and counts the attempt.
+    /// Marks a delivery as being sent until [`LEASE`] is over, and counts the attempt.
     ///
     /// This is the one write that is not synced: a power cut that undoes it costs one number, and an attempt must not
     /// wait for a disk.
-    pub fn claim(&mut self, delivery: Uuid) -> Result<(), StoreError> {
+    pub fn claim(&mut self, delivery: Uuid, now: Timestamp) -> Result<Claim, StoreError> {
+        let until = now.as_microsecond().saturating_add(micros(LEASE));
         let claim = |connection: &Connection| {
             connection.pragma_update(None, "synchronous", "normal")?;
             let claimed = connection
                 .prepare_cached(
-                    "UPDATE deliveries SET state = 'claimed', attempts = attempts + 1 WHERE id = ?1",
+                    "UPDATE deliveries SET state = 'claimed', attempts = attempts + 1, lease_us = ?2
+                     WHERE id = ?1 AND state = 'queued'",
                 )
-                .and_then(|mut statement| statement.execute([delivery]));
+                .and_then(|mut statement| statement.execute(params![delivery, until]));
             connection.pragma_update(None, "synchronous", "full")?;
-            claimed.map(drop)
+            claimed
         };
-        claim(&self.connection).map_err(|source| self.error(source))
+        match claim(&self.connection).map_err(|source| self.error(source))? {
+            0 => Ok(Claim::NotWaiting),
+            _ => Ok(Claim::Held),
+        }
     }
 
-    /// Writes the result of an attempt and makes it durable.
-    pub fn record(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
-        let ended = attempt.started.as_microsecond().saturating_add(micros(attempt.took));
-        let (state, next, finished, why) = match &attempt.result {
-            Recorded::Delivered => (DeliveryState::Delivered, None, Some(ended), None),
-            Recorded::Retry { at, why } => {
-                (DeliveryState::Queued, Some(at.as_microsecond()), None, Some(why))
+    /// Puts back into the queue what a sink claimed longer ago than any attempt can take, except for what is known to
+    /// be under way still; says how many.
+    pub fn release_expired(
+        &mut self,
+        sink: &str,
+        now: Timestamp,
+        under_way: impl Fn(&Uuid) -> bool,
+    ) -> Result<usize, StoreError> {
+        let now_us = now.as_microsecond();
+        let release = |connection: &Connection| {
+            // A lease that ends later than any can: the clock was set back.
+            let mut expired = connection.prepare_cached(
+                "SELECT id FROM deliveries WHERE state = 'claimed' AND sink = ?1
+                     AND (lease_us IS NULL OR lease_us <= ?2 OR lease_us > ?3)",
+            )?;
+            let farthest = now_us.saturating_add(micros(LEASE));
+            let expired: Vec<Uuid> = expired
+                .query_map(params![sink, now_us, farthest], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            let mut released = 0;
+            for delivery in expired.iter().filter(|delivery| !under_way(delivery)) {
+                released += connection
+                    .prepare_cached(
+                        "UPDATE deliveries SET state = 'queued' WHERE id = ?1 AND state = 'claimed'",
+                    )?
+                    .execute([delivery])?;
             }
-            Recorded::Parked { why } => (DeliveryState::Parked, None, Some(ended), Some(why)),
+            Ok(released)
         };
+        release(&self.connection).map_err(|source| self.error(source))
+    }
+
+    /// Writes the results of attempts, all in one transaction, and makes them durable.
+    ///
+    /// An attempt that is no longer the one that holds the claim is written down, but changes nothing, unless it says
+    /// that the message has arrived: then it is not sent again.
+    pub fn record(&mut self, attempts: &[Attempt]) -> Result<(), StoreError> {
+        self.write(|connection| attempts.iter().try_for_each(|attempt| record(connection, attempt)))
+    }
+
+    /// Parks a delivery that nobody can send.
+    fn park_unreadable(&mut self, delivery: Uuid, now: Timestamp) -> Result<(), StoreError> {
         self.write(|connection| {
             connection
                 .prepare_cached(
-                    "UPDATE deliveries SET state = ?2, next_us = coalesce(?3, next_us), finished_us = ?4,
-                         last_error = ?5, receipt = coalesce(?6, receipt) WHERE id = ?1",
+                    "UPDATE deliveries SET state = 'parked', finished_us = ?2,
+                         last_error = 'its stored message cannot be read' WHERE id = ?1",
                 )?
-                .execute(params![attempt.delivery, state.as_str(), next, finished, why, attempt.receipt])?;
-            let result = match state {
-                DeliveryState::Queued => "failed",
-                DeliveryState::Held
-                | DeliveryState::Claimed
-                | DeliveryState::Delivered
-                | DeliveryState::Parked => state.as_str(),
-            };
-            connection
-                .prepare_cached(
-                    "INSERT INTO attempts (delivery, number, started_us, duration_us, result, status, detail)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                )?
-                .execute(params![
-                    attempt.delivery,
-                    attempt.number,
-                    attempt.started.as_microsecond(),
-                    micros(attempt.took),
-                    result,
-                    attempt.status,
-                    why
-                ])
+                .execute(params![delivery, now.as_microsecond()])
                 .map(drop)
         })
+    }
+
+    /// How long ago the newest attempts of a sink began, newest first, at most so many and so old.
+    pub fn ages_of_attempts(
+        &self,
+        sink: &str,
+        now: Timestamp,
+        oldest: Duration,
+        count: u32,
+    ) -> Result<Vec<Duration>, StoreError> {
+        let read = || {
+            // The newest attempts of all sinks, as far as they may matter; row numbers follow the time.
+            let mut statement = self.connection.prepare(
+                "SELECT ?2 - a.started_us FROM (SELECT delivery, started_us FROM attempts ORDER BY id DESC LIMIT 10000) a
+                 JOIN deliveries d ON d.id = a.delivery
+                 WHERE d.sink = ?1 AND a.started_us BETWEEN ?2 - ?3 AND ?2 ORDER BY a.started_us DESC LIMIT ?4",
+            )?;
+            let ages = statement
+                .query_map(params![sink, now.as_microsecond(), micros(oldest), count], |row| row.get(0))?;
+            ages.map(|age| age.map(Duration::from_micros)).collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|source| self.error(source))
     }
 
     /// Puts back into the queue what was being sent when the last process ended, due at once; says how many.
@@ -246,6 +291,54 @@ impl Outbox {
     }
 }
 
-fn micros(duration: Duration) -> i64 {
+fn record(connection: &Connection, attempt: &Attempt) -> rusqlite::Result<()> {
+    let ended = attempt.started.as_microsecond().saturating_add(micros(attempt.took));
+    let (state, next, finished, why) = match &attempt.result {
+        Recorded::Delivered => (DeliveryState::Delivered, None, Some(ended), None),
+        Recorded::Retry { at, why } => (DeliveryState::Queued, Some(at.as_microsecond()), None, Some(why)),
+        Recorded::Parked { why } => (DeliveryState::Parked, None, Some(ended), Some(why)),
+    };
+    connection
+        .prepare_cached(
+            "UPDATE deliveries SET state = ?2, next_us = coalesce(?3, next_us), finished_us = ?4,
+                 last_error = ?5, receipt = coalesce(?6, receipt), lease_us = NULL
+             WHERE id = ?1 AND (state = 'claimed' AND attempts = ?7
+                 OR ?2 = 'delivered' AND state IN ('queued', 'claimed'))",
+        )?
+        .execute(params![
+            attempt.delivery,
+            state.as_str(),
+            next,
+            finished,
+            why,
+            attempt.receipt,
+            attempt.number
+        ])?;
+    let result = match state {
+        DeliveryState::Delivered | DeliveryState::Parked => state.as_str(),
+        DeliveryState::Held
+        | DeliveryState::Queued
+        | DeliveryState::Claimed
+        | DeliveryState::Dropped
+        | DeliveryState::Expired => "failed",
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO attempts (delivery, number, started_us, duration_us, result, status, detail)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            attempt.delivery,
+            attempt.number,
+            attempt.started.as_microsecond(),
+            micros(attempt.took),
+            result,
+            attempt.status,
+            why
+        ])
+        .map(drop)
+}
+
+pub(super) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

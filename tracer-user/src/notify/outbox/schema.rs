@@ -1,10 +1,10 @@
 //! The schema of `delivery.db`.
 //!
-//! Times are microseconds since 1970 UTC. `claimed` rows carry no time limit: see the promises of [`super`].
+//! Times are microseconds since 1970 UTC.
 
 use crate::store::schema::Schema;
 
-pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST, RECEIPTS, ROUTES, TEMPLATES] };
+pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST, RECEIPTS, ROUTES, QUEUES, TEMPLATES] };
 
 const FIRST: &str = "
     -- How far each sessions.db was read. Row numbers of another store mean something else.
@@ -85,8 +85,43 @@ const ROUTES: &str = "
     CREATE INDEX deliveries_held ON deliveries (next_us) WHERE state = 'held';
 ";
 
-/// What a sink is told in the words of a template; NULL: the announcement's.
-const TEMPLATES: &str = "ALTER TABLE deliveries ADD COLUMN message TEXT;";
+/// What it takes to command a queue, to bound it and to clear it up.
+const QUEUES: &str = "
+    -- When a delivery came into the queue, and until when its claim holds.
+    ALTER TABLE deliveries ADD COLUMN queued_us INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE deliveries ADD COLUMN lease_us INTEGER;
+    UPDATE deliveries SET queued_us = next_us;
+    CREATE INDEX deliveries_waiting ON deliveries (sink, queued_us, announcement) WHERE state = 'queued';
+    CREATE INDEX deliveries_parked ON deliveries (sink) WHERE state = 'parked';
+    CREATE INDEX deliveries_finished ON deliveries (finished_us) WHERE finished_us IS NOT NULL;
+    CREATE INDEX deliveries_of_announcement ON deliveries (announcement);
+    -- Every sink that is or was configured. `hold` is NULL, 'paused' or 'suspended', with the time and the reason;
+    -- `mark` recognises the configuration with which it was suspended. `expired` and `dropped` count the messages that
+    -- the limits cost, `told_us` is when that was told last, and the two
+    -- after it how much was told.
+    CREATE TABLE sinks (
+        name TEXT PRIMARY KEY,
+        type TEXT NOT NULL,
+        is_configured INTEGER NOT NULL,
+        hold TEXT,
+        since_us INTEGER,
+        why TEXT,
+        mark BLOB,
+        expired INTEGER NOT NULL DEFAULT 0,
+        dropped INTEGER NOT NULL DEFAULT 0,
+        told_us INTEGER,
+        told_expired INTEGER NOT NULL DEFAULT 0,
+        told_dropped INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID;
+";
+
+/// What a sink is told in the words of a template (NULL: the announcement's), and what is told nobody.
+const TEMPLATES: &str = "
+    ALTER TABLE deliveries ADD COLUMN message TEXT;
+    -- When it was decided that an announcement goes nowhere: nothing else says when it may be forgotten.
+    ALTER TABLE announcements ADD COLUMN nowhere_us INTEGER;
+    CREATE INDEX announcements_nowhere ON announcements (nowhere_us) WHERE nowhere_us IS NOT NULL;
+";
 
 #[cfg(test)]
 mod tests {

@@ -296,13 +296,18 @@ fn insert_announcement(
     }
 }
 
-fn insert_deliveries(
+pub(super) fn insert_deliveries(
     connection: &Connection,
     announcement: i64,
     session: Option<SessionKey>,
     deliveries: &[NewDelivery],
     now: Timestamp,
 ) -> rusqlite::Result<()> {
+    if deliveries.is_empty() {
+        connection
+            .prepare_cached("UPDATE announcements SET nowhere_us = ?2 WHERE id = ?1")?
+            .execute(params![announcement, now.as_microsecond()])?;
+    }
     for delivery in deliveries {
         let (state, next) = match delivery.held_until {
             Some(until) => (DeliveryState::Held, until),
@@ -310,8 +315,9 @@ fn insert_deliveries(
         };
         connection
             .prepare_cached(
-                "INSERT INTO deliveries (id, announcement, session_key, sink, state, attempts, next_us, message)
-                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)",
+                "INSERT INTO deliveries
+                     (id, announcement, session_key, sink, state, attempts, next_us, queued_us, message)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?6, ?7)",
             )?
             .execute(params![
                 delivery.id,
@@ -345,6 +351,6 @@ fn refresh(connection: &Connection, session: SessionKey, known: &Subject) -> rus
     Ok(())
 }
 
-fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+pub(super) fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }

@@ -6,6 +6,8 @@
 //!
 //! Without `wait=true` Discord confirms what it then does not save.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -13,7 +15,7 @@ use serde_json::Value;
 use super::http::{Request, Service};
 use super::redaction::secrets_of_url;
 use super::{colour, escape_up_to};
-use crate::config::{self, Secret};
+use crate::config::{self, Rate, Secret};
 use crate::notify::message::Message;
 use crate::notify::outbox::Delivery;
 use crate::notify::outcome::{Answer, Outcome};
@@ -24,6 +26,10 @@ const MAX_CONTENT: usize = 2000;
 const MAX_FIELDS: usize = 25;
 /// Longest value of a field, in characters.
 const MAX_VALUE: usize = 1024;
+
+/// What Discord's headers have said of webhooks so far. Its documentation names no numbers and wants the headers obeyed
+/// (`topics/rate-limits.mdx`): this keeps within them, 429 with its `retry_after` stays the rule.
+pub const PACE: &[Rate] = &[Rate::new(5, Duration::from_secs(2)), Rate::new(30, Duration::from_secs(60))];
 
 /// One webhook.
 pub struct Discord {

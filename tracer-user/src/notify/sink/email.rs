@@ -217,8 +217,11 @@ fn own_name() -> String {
 }
 
 /// What follows from a failure. Codes of 400 pass (greylisting is one), those of 500 do not.
+/// A server that does not take our password (RFC 4954: 530, 534, 535) will not take any mail.
 fn outcome(error: &smtp::Error, why: String) -> Outcome {
-    if error.is_permanent() {
+    if error.status().is_some_and(|code| matches!(u16::from(code), 530 | 534 | 535)) {
+        Outcome::Gone { why }
+    } else if error.is_permanent() {
         Outcome::Park { why }
     } else if error.is_response() {
         Outcome::Doubtful { why: format!("not an answer of a mail server, {why}") }

@@ -43,7 +43,10 @@ impl Sink for File {
             };
             let received = match &report.outcome {
                 Outcome::Delivered => format!("written to {}\n", self.config.path.display()),
-                Outcome::Retry { why, .. } | Outcome::Doubtful { why } | Outcome::Park { why } => why.clone(),
+                Outcome::Retry { why, .. }
+                | Outcome::Doubtful { why }
+                | Outcome::Park { why }
+                | Outcome::Gone { why } => why.clone(),
             };
             report.with_exchange(Exchange { received, ..exchange })
         })

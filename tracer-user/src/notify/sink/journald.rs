@@ -52,7 +52,10 @@ impl Sink for Journald {
             };
             let received = match &report.outcome {
                 Outcome::Delivered => "taken; the journal confirms no more\n".to_owned(),
-                Outcome::Retry { why, .. } | Outcome::Doubtful { why } | Outcome::Park { why } => why.clone(),
+                Outcome::Retry { why, .. }
+                | Outcome::Doubtful { why }
+                | Outcome::Park { why }
+                | Outcome::Gone { why } => why.clone(),
             };
             let sent: String = fields.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
             report.with_exchange(Exchange { sent, received })

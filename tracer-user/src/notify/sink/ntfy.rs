@@ -3,6 +3,8 @@
 //! The message is JSON at the server's *root*; at the topic's address it would be shown as it is. Nothing stands in
 //! headers, which hold ASCII alone. The priority follows the risk, and a coloured tag shows it.
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use serde::Serialize;
@@ -11,7 +13,7 @@ use serde_json::Value;
 use super::http::{AUTHORIZATION, Request, Service, basic, bearer};
 use super::{Urgency, cut};
 use crate::assess::Level;
-use crate::config::{self, NtfyAccess};
+use crate::config::{self, NtfyAccess, Rate};
 use crate::notify::outbox::Delivery;
 use crate::notify::outcome::{Answer, Outcome};
 
@@ -23,6 +25,9 @@ const MAX_TITLE: usize = 2048;
 const DAILY_QUOTA: u64 = 42_908;
 /// All other limits refill by one request in five seconds (ntfy `docs/publish.md`).
 const REFILL_SECONDS: f64 = 5.0;
+
+/// Sixty at once and one more in five seconds (ntfy `docs/config.md`, `visitor-request-limit-*`).
+pub const PACE: &[Rate] = &[Rate::new(60, Duration::from_secs(300))];
 
 /// One topic.
 pub struct Ntfy {

@@ -61,9 +61,12 @@ impl Service for Pushover {
         })
     }
 
-    /// Success is `status: 1`.
+    /// Success is `status: 1`. What is wrong is named by its parameter: without its token or user, no message arrives.
     fn outcome(&self, answer: &Answer) -> Outcome {
-        match (answer.status, answer.json().get("status").and_then(serde_json::Value::as_i64)) {
+        let body = answer.json();
+        let is_invalid = |key: &str| body.get(key).and_then(serde_json::Value::as_str) == Some("invalid");
+        match (answer.status, body.get("status").and_then(serde_json::Value::as_i64)) {
+            (400, _) if is_invalid("token") || is_invalid("user") => Outcome::Gone { why: answer.why() },
             (200, Some(1)) => Outcome::Delivered,
             (200, Some(_)) => Outcome::Park { why: answer.why() },
             _ => answer.outcome(false, Self::NAME),

@@ -6,13 +6,15 @@
 //!
 //! The webhook's URL is its password. It is in no error, no log and no `Debug` output.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::http::{Request, Service};
 use super::redaction::secrets_of_url;
 use super::{colour, escape_up_to};
-use crate::config::{self, Secret};
+use crate::config::{self, Rate, Secret};
 use crate::notify::message::{Line, Message};
 use crate::notify::outbox::Delivery;
 use crate::notify::outcome::{Answer, Outcome};
@@ -23,6 +25,9 @@ pub const MAX_FIELDS: usize = 10;
 pub const MAX_FIELD_CHARS: usize = 2000;
 /// Longest text outside of the fields; far below Slack's limit, and enough for every summary.
 const MAX_TEXT_CHARS: usize = 1000;
+
+/// One message a second for a webhook; whoever goes on faster may lose the app (api.slack.com/docs/rate-limits).
+pub const PACE: &[Rate] = &[Rate::new(1, Duration::from_secs(1))];
 
 /// One webhook.
 pub struct Slack {

@@ -3,13 +3,15 @@
 //! The message is that of [`super::slack`]. Slack names it by its `ts`, which is kept: what is told later about the same
 //! session answers it in a thread. Failures come as HTTP 200 with `ok: false`.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::http::{AUTHORIZATION, Request, Service, bearer};
 use super::slack::{Payload, payload};
-use crate::config;
+use crate::config::{self, Rate};
 use crate::notify::outbox::Delivery;
 use crate::notify::outcome::{Answer, Outcome};
 
@@ -23,6 +25,23 @@ const PASSING: [&str; 7] = [
     "service_unavailable",
     "team_added_to_org",
 ];
+
+/// Errors that every other message would meet as well: the token is not taken, the channel is not there.
+const GONE: [&str; 10] = [
+    "invalid_auth",
+    "not_authed",
+    "account_inactive",
+    "token_revoked",
+    "token_expired",
+    "missing_scope",
+    "access_denied",
+    "channel_not_found",
+    "not_in_channel",
+    "is_archived",
+];
+
+/// About one a second for a channel (docs.slack.dev, rate limits).
+pub const PACE: &[Rate] = &[Rate::new(1, Duration::from_secs(1))];
 
 /// One channel.
 pub struct SlackBot {
@@ -59,7 +78,8 @@ impl Service for SlackBot {
                 if PASSING.contains(&error) {
                     return Outcome::Retry { after: answer.retry_after, why: answer.why() };
                 }
-                Outcome::Park { why: answer.why() }
+                let why = answer.why();
+                if GONE.contains(&error) { Outcome::Gone { why } } else { Outcome::Park { why } }
             }
             _ => answer.outcome(false, Self::NAME),
         }

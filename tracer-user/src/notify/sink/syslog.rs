@@ -82,7 +82,10 @@ impl Sink for Syslog {
             };
             let received = match &report.outcome {
                 Outcome::Delivered => "taken; no log confirms more\n".to_owned(),
-                Outcome::Retry { why, .. } | Outcome::Doubtful { why } | Outcome::Park { why } => why.clone(),
+                Outcome::Retry { why, .. }
+                | Outcome::Doubtful { why }
+                | Outcome::Park { why }
+                | Outcome::Gone { why } => why.clone(),
             };
             report.with_exchange(Exchange { sent: format!("{message}\n"), received })
         })

@@ -5,6 +5,8 @@
 //!
 //! 202 says that the workflow will run, not that anybody saw the card: Teams says no more.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -12,7 +14,7 @@ use super::http::{Request, Service};
 use super::redaction::secrets_of_url;
 use super::{circle, cut};
 use crate::assess::Level;
-use crate::config::{self, Secret};
+use crate::config::{self, Rate, Secret};
 use crate::notify::message::Message;
 use crate::notify::outbox::Delivery;
 use crate::notify::outcome::{Answer, Outcome};
@@ -20,6 +22,9 @@ use crate::notify::outcome::{Answer, Outcome};
 /// Longest text in the card, in bytes: a message of Teams has 28 KB for all of them, and escaping in JSON may take
 /// six times as much.
 const MAX_TEXT: usize = 320;
+
+/// Four requests a second for a channel (learn.microsoft.com, throttling of Teams).
+pub const PACE: &[Rate] = &[Rate::new(4, Duration::from_secs(1))];
 
 /// One workflow.
 pub struct Teams {

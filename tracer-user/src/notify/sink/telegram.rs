@@ -6,6 +6,7 @@
 //! A group that becomes a supergroup gets another number: it is used from then on, until the role ends, and told.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,7 +15,7 @@ use serde_json::Value;
 use super::http::{Request, Service};
 use super::markup::html;
 use super::{Urgency, circle, cut};
-use crate::config;
+use crate::config::{self, Rate};
 use crate::notify::message::Message;
 use crate::notify::outbox::Delivery;
 use crate::notify::outcome::{Answer, Outcome};
@@ -22,6 +23,9 @@ use crate::notify::outcome::{Answer, Outcome};
 /// Longest text of a detail in bytes. Telegram takes 4096 characters in all, counted without markup; a dozen details of
 /// this length stay below.
 const MAX_TEXT: usize = 330;
+
+/// One message a second in a chat, twenty a minute in a group (core.telegram.org/bots/faq).
+pub const PACE: &[Rate] = &[Rate::new(1, Duration::from_secs(1)), Rate::new(20, Duration::from_secs(60))];
 
 /// One chat.
 pub struct Telegram {
@@ -67,6 +71,7 @@ impl Service for Telegram {
             return Outcome::retry_in(0.0, answer.why());
         }
         match (answer.status, body.get("ok").and_then(Value::as_bool)) {
+            (400, _) if answer.body.contains("chat not found") => Outcome::Gone { why: answer.why() },
             (200, Some(false)) => Outcome::Park { why: answer.why() },
             (200, Some(true)) => Outcome::Delivered,
             _ => answer.outcome(false, Self::NAME),

@@ -19,6 +19,9 @@ use crate::notify::outbox::Delivery;
 use crate::notify::outcome::{Answer, Outcome};
 use crate::notify::record::Record;
 
+/// Requests that may be under way beside each other.
+pub const AT_ONCE: usize = 16;
+
 /// One receiver.
 pub struct Webhook {
     url: Secret,
