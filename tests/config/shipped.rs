@@ -91,6 +91,8 @@ fn is_used(section: &str, key: &str, place: usize, choice: usize) -> bool {
     let chosen = CHOICES.iter().find(|(name, _)| *name == section).is_none_or(|(_, groups)| {
         !groups.iter().enumerate().any(|(group, keys)| group != choice && keys.contains(&base))
     });
+    // Of a text and a file with it, the file.
+    let chosen = chosen && (section, key) != ("templates", "template");
     chosen && (!is_secret || key == format!("{base}{}", PLACES[place]))
 }
 
