@@ -59,6 +59,7 @@ impl State {
             store_id: Uuid::nil(),
             cursor: 0,
             ratings: vec![(key(pid), (assessment, Facts::unknown(Why::NotConfigured)))],
+            reassessed: Vec::new(),
             announcements: Vec::new(),
             better_known: Vec::new(),
         };

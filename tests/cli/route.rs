@@ -173,6 +173,7 @@ fn decide(state: &State, id: i64, rules: &str, level: Level, at: &str) {
         store_id: Uuid::nil(),
         cursor: 0,
         ratings: Vec::new(),
+        reassessed: Vec::new(),
         announcements,
         better_known: Vec::new(),
     };

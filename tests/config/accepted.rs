@@ -54,7 +54,7 @@ fn everything_can_be_set() {
     assert_eq!((service.token.expose(), service.base_url.as_str()), ("tj-token", "http://127.0.0.1:8080"));
     assert_eq!(service.cache_ttl, Duration::from_secs(600));
     assert_eq!((service.requests_per_minute, service.requests_per_month), (1, 2));
-    assert_eq!((config.thresholds.medium_above, config.thresholds.high_above), (10, 20));
+    assert_eq!((config.risk.thresholds.medium_above, config.risk.thresholds.high_above), (10, 20));
     let [ops, tty] = config.sinks.as_slice() else { panic!("{:?}", config.sinks) };
     assert_eq!((ops.name.as_str(), tty.name.as_str()), ("ops", "tty"));
     assert_eq!(tty.kind, SinkKind::Console);

@@ -22,7 +22,7 @@ fn without_any_sink_configured_the_console_tells() {
     let mut role = world.start();
     world.commit(&[opened(1, "alice", "10.0.0.1")]);
     let login = |log: &str| {
-        log.lines().any(|line| line.contains("LOGIN   alice on web-1  from 10.0.0.1  risk unknown"))
+        log.lines().any(|line| line.contains("LOGIN   alice on web-1  from 10.0.0.1  risk 0 (LOW)"))
     };
     eventually("login", || login(&role.log()).then_some(()));
     // Not a terminal: no colours.

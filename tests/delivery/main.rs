@@ -17,6 +17,7 @@ mod look_ups;
 mod outages;
 mod positions;
 mod queue;
+mod reassessment;
 #[path = "../doubles/receiver.rs"]
 mod receiver;
 #[path = "../root.rs"]

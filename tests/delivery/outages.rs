@@ -8,7 +8,7 @@ use crate::http::Reply;
 use crate::slack::Slack;
 use crate::world::{PATIENCE, World, closed, eventually, key, opened};
 
-/// A private address: known to be unknown at once.
+/// A private address: rated at once.
 const NEAR: &str = "10.0.0.1";
 
 #[test]
@@ -30,7 +30,7 @@ fn a_login_and_its_end_arrive() {
     );
     let texts = slack.texts();
     assert_eq!(texts.len(), 2);
-    assert_eq!(texts[0], "SSH login: alice on web-1 from 10.0.0.1, risk unknown");
+    assert_eq!(texts[0], "SSH login: alice on web-1 from 10.0.0.1, risk 0 (LOW)");
     assert!(texts[1].starts_with("SSH session ended: alice on web-1 from 10.0.0.1 after 0."), "{texts:?}");
 }
 

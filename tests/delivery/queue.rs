@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use login_tracer::assess::{Assessment, Level};
-use login_tracer::enrich::quota::{Limits, Refusal};
+use login_tracer::enrich::quota::{Limits, Period, Refusal};
 use login_tracer::enrich::{Facts, Ledger as _, Why};
 use login_tracer::notify::intake::delivery_id;
 use login_tracer::notify::message::{Event, Message};
@@ -42,6 +42,7 @@ impl Shelf {
             store_id: STORE,
             cursor: 7,
             ratings: Vec::new(),
+            reassessed: Vec::new(),
             announcements,
             better_known: Vec::new(),
         };
@@ -328,7 +329,7 @@ fn answers_expire_and_new_ones_replace_old_ones() {
 #[test]
 fn requests_are_counted_in_a_sliding_minute_and_by_month() {
     let shelf = Shelf::new();
-    let limits = Limits { per_minute: 3, per_month: 5 };
+    let limits = Limits { per_minute: 3, per_period: 5, period: Period::Month };
     let now: Timestamp = "2026-11-30T23:58:00Z".parse().unwrap();
     let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
     let path = shelf.dir.path().to_owned();
@@ -349,7 +350,7 @@ fn requests_are_counted_in_a_sliding_minute_and_by_month() {
     // A new month (at 120 s) begins with nothing used.
     assert_eq!(ledger.spend("s", limits, at(180)), Ok(()));
     // The clock is set back: requests of the future do not count for this minute.
-    assert_eq!(ledger.spend("s", Limits { per_month: 50, ..limits }, at(-500)), Ok(()));
+    assert_eq!(ledger.spend("s", Limits { per_period: 50, ..limits }, at(-500)), Ok(()));
 }
 
 #[test]

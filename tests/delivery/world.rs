@@ -12,8 +12,8 @@ use std::{env, fs, thread};
 use jiff::{SignedDuration, Timestamp};
 use login_tracer::config::file::Source;
 use login_tracer::config::{
-    Config, Http, PaceChoice, Queueing, Rate, Rules, Secret, Secrets, Sink, SinkKind, Slack, ThreatJammer,
-    Webhook, parse,
+    Config, Http, List, PaceChoice, Queueing, Rate, Rules, Secret, Secrets, Sink, SinkKind, Slack,
+    ThreatJammer, Webhook, parse,
 };
 use login_tracer::notify::outbox::{self, Decision, DeliveryRow, DeliveryState, Reader};
 use login_tracer::notify::{self, Step};
@@ -49,6 +49,8 @@ pub(crate) struct Setup {
     pub(crate) threat_jammer: Option<String>,
     pub(crate) deadline_ms: u64,
     pub(crate) per_minute: u32,
+    /// A list of addresses.
+    pub(crate) list: Option<PathBuf>,
     /// Routes, quiet hours and allowlist, as in the configuration file.
     pub(crate) rules: String,
     /// Messages, in milliseconds, of sinks that have a pace.
@@ -227,6 +229,8 @@ impl Setup {
     pub(crate) fn config(&self) -> Config {
         let mut config = Config { host_name: Some("web-1".to_owned()), ..Config::default() };
         config.enrich.deadline = Duration::from_millis(self.deadline_ms);
+        let list = |path: PathBuf| List { name: "drop".to_owned(), path, points: None };
+        config.enrich.lists = self.list.clone().map(list).into_iter().collect();
         config.enrich.threat_jammer = self.threat_jammer.clone().map(|base_url| ThreatJammer {
             base_url,
             token: Secret::new(threat_jammer::TOKEN.to_owned()),

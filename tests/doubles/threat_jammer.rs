@@ -41,7 +41,12 @@ impl ThreatJammer {
 }
 
 fn answer(request: &Request) -> Reply {
-    if request.authorization.as_deref() != Some(&format!("Bearer {TOKEN}")) {
+    answer_with(request, TOKEN)
+}
+
+/// The answer to a request with this token.
+pub(crate) fn answer_with(request: &Request, token: &str) -> Reply {
+    if request.authorization.as_deref() != Some(&format!("Bearer {token}")) {
         return Reply::new(401, r#"{"detail":"Invalid authentication credentials"}"#);
     }
     let path = &request.path;

@@ -16,8 +16,8 @@ mod slack;
 use expect_test::expect_file;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use login_tracer::assess::{Assessment, assess};
-use login_tracer::config::Thresholds;
+use login_tracer::assess::{Assessment, Login, assess};
+use login_tracer::config::Risk;
 use login_tracer::enrich::address::Scope;
 use login_tracer::enrich::{Fact, Facts, Network, Place, Reputation, Why};
 use login_tracer::event::Doubt;
@@ -288,7 +288,7 @@ fn golden(name: &str) -> String {
 }
 
 fn rate(facts: &Facts) -> Assessment {
-    assess(facts, Thresholds::default())
+    assess(&Login::of_nobody(Timestamp::UNIX_EPOCH), facts, &Risk::default())
 }
 
 fn opened(user: &str, peer: &str) -> Event {
@@ -352,6 +352,7 @@ fn facts(score: u8, reason: &str) -> Facts {
             region: some("Community of Madrid"),
             country_code: some("ES"),
         }),
+        ..Facts::unknown(Why::NoData)
     }
 }
 

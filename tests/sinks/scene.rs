@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use login_tracer::assess::assess;
-use login_tracer::config::{self, Thresholds};
+use login_tracer::assess::{Login, assess};
+use login_tracer::config::{self, Risk};
 use login_tracer::enrich::address::Scope;
 use login_tracer::enrich::{Fact, Facts, Network, Place, Reputation, Why};
 use login_tracer::event::Doubt;
@@ -152,7 +152,7 @@ pub(crate) fn messages_lost(strangers: &Strangers) -> Delivery {
 }
 
 fn delivery(event: Event, facts: Option<Facts>) -> Delivery {
-    let rating = facts.map(|facts| (assess(&facts, Thresholds::default()), facts));
+    let rating = facts.map(|facts| (rate(&facts), facts));
     let words = compose(&event, rating.as_ref().map(|(assessment, facts)| (assessment, facts)), &zone());
     Delivery {
         id: Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{:?}", event.at()).as_bytes()),
@@ -172,7 +172,11 @@ fn recomposed(delivery: Delivery) -> Delivery {
 
 fn unknown() -> (login_tracer::assess::Assessment, Facts) {
     let facts = Facts::unknown(Why::NotPublic(Scope::Private));
-    (assess(&facts, Thresholds::default()), facts)
+    (rate(&facts), facts)
+}
+
+fn rate(facts: &Facts) -> login_tracer::assess::Assessment {
+    assess(&Login::of_nobody(Timestamp::UNIX_EPOCH), facts, &Risk::default())
 }
 
 fn subject(strangers: &Strangers) -> Subject {
@@ -207,6 +211,7 @@ fn facts(strangers: &Strangers, score: u8) -> Facts {
             description: some(&strangers.network),
         }),
         place: Fact::Known(Place { city: some(&strangers.city), region: None, country_code: some("ES") }),
+        ..Facts::unknown(Why::NoData)
     }
 }
 

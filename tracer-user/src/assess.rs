@@ -1,15 +1,20 @@
 //! The risk of a session: a score, a level, and the reasons with their points. Pure: no I/O of any kind.
 //!
-//! Without anything to judge by, the level is [`Level::Unknown`] and the reason says why; it is never low because
-//! something failed.
+//! The rules are in [`crate::config::Rule`] (names and weights) and `rules` (what they look for); how they are summed up,
+//! and when a login is green, is in `calculation`.
 
+mod calculation;
+mod login;
 mod rules;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Thresholds;
+pub use self::calculation::{Calculation, Item};
+pub use self::login::Login;
+pub use self::rules::sentence;
+use crate::config::{Risk, Thresholds};
 use crate::enrich::Facts;
 
 /// What a person sees first: the colour of a session.
@@ -65,15 +70,9 @@ pub struct Reason {
     pub text: String,
 }
 
-/// Rates a session by what is known about it.
-pub fn assess(facts: &Facts, thresholds: Thresholds) -> Assessment {
-    let findings = rules::reputation(facts);
-    let Some(points) = findings.points else {
-        return Assessment { level: Level::Unknown, score: None, reasons: findings.reasons };
-    };
-    // Clamped to what a u8 holds.
-    let score = points.clamp(0, 100) as u8;
-    Assessment { level: level(score, thresholds), score: Some(score), reasons: findings.reasons }
+/// Rates a login by what is known about it.
+pub fn assess(login: &Login, facts: &Facts, risk: &Risk) -> Assessment {
+    Calculation::of(login, facts, risk).assessment()
 }
 
 /// The level of a score: strictly above a threshold is the next level.
@@ -104,7 +103,7 @@ mod tests {
             (100, Level::High),
         ];
         for (score, expected) in table {
-            let rated = assess(&reputed(score, Some("Seen in a list")), Thresholds::default());
+            let rated = rate(&reputed(score, Some("Seen in a list")), Thresholds::default());
             assert_eq!((rated.level, rated.score), (expected, Some(score)));
             let reason = Reason { points: i16::from(score), text: "Seen in a list".to_owned() };
             assert_eq!(rated.reasons, [reason]);
@@ -121,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_score_without_a_reason_has_one_still() {
-        let rated = assess(&reputed(40, None), Thresholds::default());
+        let rated = rate(&reputed(40, None), Thresholds::default());
         assert_eq!(rated.reasons.len(), 1);
         assert!(!rated.reasons[0].text.is_empty());
     }
@@ -141,12 +140,16 @@ mod tests {
             Why::NoData,
         ];
         for why in whys {
-            let rated = assess(&Facts::unknown(why), Thresholds { medium_above: 0, high_above: 0 });
+            let rated = rate(&Facts::unknown(why), Thresholds { medium_above: 0, high_above: 0 });
             assert_eq!((rated.level, rated.score), (Level::Unknown, None));
             assert_eq!(rated.reasons, [Reason { points: 0, text: why.to_string() }]);
         }
-        let private = assess(&Facts::unknown(Why::NotPublic(Scope::Private)), Thresholds::default());
+        let private = rate(&Facts::unknown(Why::NotPublic(Scope::Private)), Thresholds::default());
         assert_eq!(private.reasons[0].text, "private address, not looked up");
+    }
+
+    fn rate(facts: &Facts, thresholds: Thresholds) -> Assessment {
+        assess(&Login::of_nobody(jiff::Timestamp::UNIX_EPOCH), facts, &Risk { thresholds, ..Risk::default() })
     }
 
     fn reputed(score: u8, reason: Option<&str>) -> Facts {

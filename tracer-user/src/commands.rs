@@ -1,13 +1,16 @@
 //! One thin file per verb: take the arguments, call the library, print.
 
+pub mod assess;
 pub mod attempts;
 pub mod check;
+pub mod explain;
 pub mod findings;
 mod notify;
 mod notify_test;
 pub mod queue;
 pub mod replay;
 pub mod route;
+pub mod rules;
 mod run;
 pub mod sessions;
 pub mod show;
@@ -90,6 +93,9 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Sessions(args) => sessions::run(args, &state_dir),
         Command::Show(args) => show::run(args, &state_dir),
         Command::Route(args) => route::run(args, global, &state_dir),
+        Command::Explain(args) => explain::run(args, global, &state_dir),
+        Command::Assess(args) => assess::run(args, global, &state_dir),
+        Command::Rules(args) => rules::run(args, global),
         Command::Attempts(args) => attempts::run(args, &state_dir),
         Command::Findings(args) => findings::run(args, &state_dir),
         Command::Queue(command) => queue::run(command, &state_dir),

@@ -6,15 +6,19 @@
 use std::fmt;
 use std::time::Duration;
 
+mod enrich;
 pub mod file;
 pub mod parse;
 mod queue;
+mod risk;
 mod route;
 mod sink;
 mod template;
 
+pub use self::enrich::*;
 pub use self::file::{ConfigError, Secrets, load};
 pub use self::queue::{PaceChoice, Queueing, Rate};
+pub use self::risk::*;
 pub use self::route::*;
 pub use self::sink::*;
 pub use self::template::*;
@@ -32,7 +36,7 @@ pub struct Config {
     pub trace: Trace,
     pub notify: Notify,
     pub enrich: Enrich,
-    pub thresholds: Thresholds,
+    pub risk: Risk,
     /// Where messages go. Never empty: without any sink configured it is one console sink.
     pub sinks: Vec<Sink>,
     /// Which changes go to which of them.
@@ -110,54 +114,14 @@ impl Notify {
     pub const DEFAULT_KEEP_DELIVERED: Duration = Duration::from_secs(90 * 24 * 3600);
 }
 
-/// `[enrich]`: what is looked up about a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Enrich {
-    /// How long a message waits for look-ups before it goes out without them.
-    pub deadline: Duration,
-    /// `None`: not configured, never asked.
-    pub threat_jammer: Option<ThreatJammer>,
-}
-
-/// `[enrich.threat_jammer]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ThreatJammer {
-    /// Without a trailing slash.
-    pub base_url: String,
-    pub token: Secret,
-    /// How long an answer is used again.
-    pub cache_ttl: Duration,
-    /// Requests allowed per sliding minute; the free plan has 10.
-    pub requests_per_minute: u32,
-    /// Requests allowed per calendar month (UTC); the free plan has 5,000.
-    pub requests_per_month: u32,
-}
-
-/// `[risk]`: scores above these are yellow and red.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Thresholds {
-    pub medium_above: u8,
-    pub high_above: u8,
-}
-
-impl ThreatJammer {
-    /// The service's own address.
-    pub const DEFAULT_BASE_URL: &'static str = "https://dublin.api.threatjammer.com";
-    pub const DEFAULT_CACHE_TTL: Duration = Duration::from_secs(24 * 3600);
-    /// What the free plan allows.
-    pub const DEFAULT_REQUESTS_PER_MINUTE: u32 = 10;
-    /// What the free plan allows.
-    pub const DEFAULT_REQUESTS_PER_MONTH: u32 = 5_000;
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
             host_name: None,
             trace: Trace::default(),
             notify: Notify::default(),
-            enrich: Enrich { deadline: Duration::from_secs(3), threat_jammer: None },
-            thresholds: Thresholds::default(),
+            enrich: Enrich::default(),
+            risk: Risk::default(),
             sinks: vec![Sink {
                 name: "console".to_owned(),
                 kind: SinkKind::Console,
@@ -185,13 +149,6 @@ impl Default for Trace {
             process_hooks: ProcessHooks::Auto,
             syscall_tracepoints: SyscallTracepoints::Auto,
         }
-    }
-}
-
-impl Default for Thresholds {
-    /// The bands of the scripts that people use today: green up to 34, yellow up to 67, red above.
-    fn default() -> Self {
-        Self { medium_above: 34, high_above: 67 }
     }
 }
 

@@ -6,23 +6,35 @@
 //! - Whatever a service answers, or does not, ends as a value: nothing in here panics or returns an error.
 //! - Only public addresses leave this machine, and never more often than the quotas allow.
 
-pub mod address;
-pub mod quota;
-pub mod retry_after;
+pub mod account; // what this host says of a user
+pub mod address; // which addresses mean something to others
+pub mod history; // what earlier sessions say; pure
+pub mod place;
+
+mod enricher; // all sources of an address, within the deadline
+pub mod local; // files that are read again when they change
+pub mod remote; // what all services over HTTP have in common
+
+pub mod abuseipdb;
+pub mod crowdsec;
+pub mod greynoise;
+pub mod reverse_dns;
 pub mod threat_jammer;
 
-use std::cell::RefCell;
+pub mod quota;
+pub mod retry_after;
+
 use std::fmt;
-use std::net::IpAddr;
-use std::rc::Rc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::account::Account;
 use self::address::Scope;
+pub use self::enricher::{Enricher, Found, Late, Source};
+use self::history::History;
 use self::quota::{Limits, Refusal};
-use self::threat_jammer::ThreatJammer;
+use self::reverse_dns::ReverseName;
 
 /// One thing that is known about a session, or why it is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +84,37 @@ pub enum Why {
     Garbled,
     /// The service has no data on it.
     NoData,
+    /// Nobody asked.
+    NotAsked,
+    /// A file or database of this host cannot be read.
+    Unreadable,
+    /// This host does not know the account: its users come from somewhere else.
+    NoAccount,
+    /// The sshd runs in a container, with accounts of its own.
+    InContainer,
+}
+
+impl Why {
+    /// Whether somebody who was asked could not answer. Such a login is never green.
+    pub const fn is_failure(self) -> bool {
+        match self {
+            Self::Deadline
+            | Self::Unreachable
+            | Self::Quota(_)
+            | Self::Throttled
+            | Self::Denied
+            | Self::Status(_)
+            | Self::Garbled
+            | Self::Unreadable => true,
+            Self::NotConfigured
+            | Self::NoAddress
+            | Self::NotPublic(_)
+            | Self::NoData
+            | Self::NotAsked
+            | Self::NoAccount
+            | Self::InContainer => false,
+        }
+    }
 }
 
 impl fmt::Display for Why {
@@ -88,23 +131,78 @@ impl fmt::Display for Why {
             Self::Status(status) => write!(f, "the look-up answered with status {status}"),
             Self::Garbled => f.write_str("the look-up's answer is not understood"),
             Self::NoData => f.write_str("the look-up has no data on it"),
+            Self::NotAsked => f.write_str("not asked"),
+            Self::Unreadable => f.write_str("it cannot be read"),
+            Self::NoAccount => f.write_str("the account is not one of this host's own"),
+            Self::InContainer => f.write_str("its sshd runs in a container with accounts of its own"),
         }
     }
 }
 
 /// What is known about one session. Texts in it come from services and, through them, from strangers.
+///
+/// It is stored as JSON: what an earlier version did not know of is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
+    /// The worst that a reputation service says.
     pub reputation: Fact<Reputation>,
     pub network: Fact<Network>,
     pub place: Fact<Place>,
+    /// What each reputation service says.
+    #[serde(default)]
+    pub opinions: Vec<Opinion>,
+    /// The owner's lists that name the address.
+    #[serde(default)]
+    pub listings: Vec<Listing>,
+    /// Files of the owner's that could not be asked, by their names here: `list drop`, `city database`.
+    #[serde(default)]
+    pub unreadable: Vec<String>,
+    #[serde(default = "not_asked")]
+    pub reverse_name: Fact<ReverseName>,
+    #[serde(default = "not_asked")]
+    pub account: Fact<Account>,
+    #[serde(default = "not_asked")]
+    pub history: Fact<History>,
+}
+
+const fn not_asked<T>() -> Fact<T> {
+    Fact::unknown(Why::NotAsked)
 }
 
 impl Facts {
-    /// Nothing is known, for one and the same reason.
+    /// Nothing is known of the address, for one and the same reason; nothing else was asked.
     pub const fn unknown(why: Why) -> Self {
-        Self { reputation: Fact::unknown(why), network: Fact::unknown(why), place: Fact::unknown(why) }
+        Self {
+            reputation: Fact::unknown(why),
+            network: Fact::unknown(why),
+            place: Fact::unknown(why),
+            opinions: Vec::new(),
+            listings: Vec::new(),
+            unreadable: Vec::new(),
+            reverse_name: not_asked(),
+            account: not_asked(),
+            history: not_asked(),
+        }
     }
+}
+
+/// What one reputation service says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opinion {
+    /// Name of the service, for people.
+    pub source: String,
+    pub answer: Fact<Reputation>,
+}
+
+/// A list that names an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// Name of the list, as the owner gave it.
+    pub list: String,
+    /// The entry: the smallest network that holds the address.
+    pub entry: String,
+    /// What this list gives instead of the usual points.
+    pub points: Option<u8>,
 }
 
 /// What a reputation service thinks of an address.
@@ -143,49 +241,4 @@ pub trait Ledger {
     fn remember(&self, source: &str, subject: &str, answer: &str, expires: Timestamp);
     /// Writes down one more request, if the limits allow it. Where it cannot be written down, it is not allowed.
     fn spend(&self, source: &str, limits: Limits, now: Timestamp) -> Result<(), Refusal>;
-}
-
-/// Finds the facts of an address.
-pub struct Enricher {
-    deadline: Duration,
-    threat_jammer: Option<Rc<ThreatJammer>>,
-}
-
-impl Enricher {
-    /// Without a service every public address stays unknown.
-    pub fn new(deadline: Duration, threat_jammer: Option<ThreatJammer>) -> Self {
-        Self { deadline, threat_jammer: threat_jammer.map(Rc::new) }
-    }
-
-    /// The facts of an address as far as they need nobody to be asked; `None` where somebody must be.
-    pub fn at_hand(&self, address: Option<IpAddr>, now: Timestamp) -> Option<Facts> {
-        let Some(address) = address else { return Some(Facts::unknown(Why::NoAddress)) };
-        let scope = Scope::of(address);
-        if scope != Scope::Public {
-            return Some(Facts::unknown(Why::NotPublic(scope)));
-        }
-        match &self.threat_jammer {
-            None => Some(Facts::unknown(Why::NotConfigured)),
-            Some(threat_jammer) => threat_jammer.at_hand(address.to_canonical(), now),
-        }
-    }
-
-    /// The facts of a public address, asked for, within the deadline. Needs a `LocalSet` around it: what is late goes
-    /// on in its own task.
-    pub async fn ask(&self, address: IpAddr) -> Facts {
-        let Some(threat_jammer) = self.threat_jammer.clone() else {
-            return Facts::unknown(Why::NotConfigured);
-        };
-        let facts = Rc::new(RefCell::new(Facts::unknown(Why::Deadline)));
-        let found = Rc::clone(&facts);
-        let asking = tokio::task::spawn_local(async move {
-            threat_jammer.ask(address.to_canonical(), &found).await;
-        });
-        match tokio::time::timeout(self.deadline, asking).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "a look-up broke off"),
-            Err(_) => tracing::info!(%address, "look-ups did not answer within the deadline"),
-        }
-        facts.borrow().clone()
-    }
 }

@@ -11,11 +11,13 @@ pub mod outbox; // delivery.db
 pub mod record; // the same for programs
 
 mod announce; // finishes announcements: words, verdict, deliveries
+pub mod assessor; // a session, and everything about it -> its rating
 pub mod control; // changes by hand
 pub mod groups; // who is in which group of this host
 pub mod intake; // sessions.db -> outbox
 mod news; // what the role tells about itself
 mod rating; // look-ups -> assessments and messages
+mod reassessment; // what becomes known later -> assessments and messages
 mod release; // the end of quiet hours
 pub mod route; // where a change goes; pure
 pub mod template; // words of one's own
@@ -46,6 +48,7 @@ use tokio::sync::{Notify, watch as channel};
 use tokio::task::{JoinSet, LocalSet};
 
 use self::announce::Announcer;
+use self::assessor::Assessor;
 use self::control::Control;
 use self::groups::Directory;
 use self::intake::Intake;
@@ -53,14 +56,20 @@ use self::news::Herald;
 use self::outbox::{Limits, Outbox};
 use self::pace::Pace;
 use self::rating::Rating;
+use self::reassessment::Reassessment;
 use self::release::Release;
 use self::sink::http::Clients;
 use self::upkeep::Upkeep;
 use self::watch::Watch;
 use self::worker::{Bells, Worker};
 use crate::config::{Config, Sink};
+use crate::enrich::abuseipdb::AbuseIpdb;
+use crate::enrich::crowdsec::CrowdSec;
+use crate::enrich::greynoise::GreyNoise;
+use crate::enrich::local::Local;
+use crate::enrich::reverse_dns::ReverseDns;
 use crate::enrich::threat_jammer::ThreatJammer;
-use crate::enrich::{Enricher, Ledger};
+use crate::enrich::{Enricher, Ledger, Source};
 use crate::store::{self, StoreError};
 
 /// How long what is being sent may take when the role is told to end; it is sent again after the next start otherwise.
@@ -134,7 +143,8 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
     }
     let outbox = Rc::new(RefCell::new(outbox));
     let clients = Clients::new();
-    let enricher = Rc::new(enricher(config, &clients, &outbox)?);
+    let enricher = Rc::new(enricher(config, &clients, Rc::new(Rc::clone(&outbox)))?);
+    let assessor = Rc::new(Assessor::new(state_dir.to_owned(), enricher, config.risk.clone()));
     let (stop, stopped) = channel::channel(false);
     let mut workers = JoinSet::new();
     let bells: Vec<_> = config.sinks.iter().map(|_| Bells::default()).collect();
@@ -179,8 +189,7 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
     let rating_bell = Rc::new(Notify::new());
     let rating = Rating {
         outbox: Rc::clone(&outbox),
-        enricher: Rc::clone(&enricher),
-        thresholds: config.thresholds,
+        assessor: Rc::clone(&assessor),
         announcer: Rc::clone(&announcer),
         wake: Rc::clone(&rating_bell),
         wake_workers: wake.clone(),
@@ -197,11 +206,25 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         bells,
         listener: Control::listen(state_dir).context("cannot listen at the queue's socket")?,
     };
+    let (late, late_bell) = (Rc::new(RefCell::new(Vec::new())), Rc::new(Notify::new()));
+    let (inbox, bell) = (Rc::clone(&late), Rc::clone(&late_bell));
+    assessor.enricher().tell_late(Rc::new(move |address, facts| {
+        inbox.borrow_mut().push((address, facts));
+        bell.notify_one();
+    }));
+    let reassessment = Rc::new(Reassessment {
+        outbox: Rc::clone(&outbox),
+        assessor: Rc::clone(&assessor),
+        announcer: Rc::clone(&announcer),
+        late,
+        wake: late_bell,
+        wake_workers: wake.clone(),
+    });
     let intake = Intake {
+        reassessment: Rc::clone(&reassessment),
         state_dir: state_dir.to_owned(),
         outbox,
-        enricher,
-        thresholds: config.thresholds,
+        assessor,
         host,
         announcer,
         pace: RefCell::new(intake::Pace::new(Timestamp::now())),
@@ -219,6 +242,7 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         ended = release.run() => ended,
         ended = upkeep.run() => ended,
         ended = control.run() => ended,
+        () = reassessment.run() => Ok(()),
         Some(ended) = workers.join_next() => ended.context("a sink's worker broke off")?,
     };
     tell_systemd(NotifyState::Stopping);
@@ -291,15 +315,27 @@ fn open_outbox(state_dir: &Path) -> anyhow::Result<Outbox> {
     }
 }
 
-fn enricher(config: &Config, clients: &Clients, outbox: &SharedOutbox) -> anyhow::Result<Enricher> {
-    let threat_jammer = match &config.enrich.threat_jammer {
-        None => None,
-        Some(service) => {
-            let ledger: Rc<dyn Ledger> = Rc::new(Rc::clone(outbox));
-            Some(ThreatJammer::new(service.clone(), clients.shared()?, ledger))
-        }
-    };
-    Ok(Enricher::new(config.enrich.deadline, threat_jammer))
+/// All sources that are configured.
+pub fn enricher(config: &Config, clients: &Clients, ledger: Rc<dyn Ledger>) -> anyhow::Result<Enricher> {
+    let enrich = &config.enrich;
+    let mut sources: Vec<Rc<dyn Source>> = Vec::new();
+    if let Some(service) = enrich.threat_jammer.clone() {
+        sources.push(Rc::new(ThreatJammer::new(service, clients.shared()?, Rc::clone(&ledger))));
+    }
+    if let Some(service) = enrich.abuseipdb.clone() {
+        sources.push(Rc::new(AbuseIpdb::new(service, clients.shared()?, Rc::clone(&ledger))));
+    }
+    if let Some(service) = enrich.crowdsec.clone() {
+        sources.push(Rc::new(CrowdSec::new(service, clients.shared()?, Rc::clone(&ledger))));
+    }
+    if let Some(service) = enrich.greynoise.clone() {
+        sources.push(Rc::new(GreyNoise::new(service, clients.shared()?, ledger)));
+    }
+    if enrich.reverse_dns {
+        sources.push(Rc::new(ReverseDns::default()));
+    }
+    let local = Rc::new(Local::open(&enrich.databases, &enrich.lists));
+    Ok(Enricher::new(enrich.deadline, local, sources))
 }
 
 /// In a thread of its own: the name service may be slow.

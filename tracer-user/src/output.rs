@@ -4,6 +4,7 @@
 //! who goes away (`login-tracer sessions | head`) is no error.
 
 pub mod attempts;
+pub mod calculation;
 pub mod findings;
 pub mod json;
 pub mod log;

@@ -218,12 +218,14 @@ pub enum ChangeKind {
     ForeignSshd,
     /// A connection ended without a session. It belongs to no session, and is forgotten with its attempt.
     Attempt,
+    /// The risk of a session rose. The notify role alone says so; it is never in `sessions.db`.
+    Raised,
     /// Kernel events were lost: sessions may be missing or may stay open until reconciled.
     EventsLost,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Opened,
         Self::Recovered,
         Self::Identified,
@@ -231,6 +233,7 @@ impl ChangeKind {
         Self::Escalated,
         Self::Attempt,
         Self::ForeignSshd,
+        Self::Raised,
         Self::EventsLost,
     ];
 
@@ -244,6 +247,7 @@ impl ChangeKind {
             Self::Escalated => "escalated",
             Self::ForeignSshd => "foreign sshd",
             Self::Attempt => "attempt",
+            Self::Raised => "risk raised",
             Self::EventsLost => "events lost",
         }
     }

@@ -16,12 +16,14 @@ mod attempts;
 mod changes;
 mod escalations;
 mod foreign;
+mod history;
 mod migrations;
 pub(crate) mod schema;
 mod sessions;
 
 use std::fs::{self, OpenOptions};
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,6 +35,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 pub use self::attempts::AttemptFilter;
+pub use self::history::{Question, Recorded, Visit};
 pub use self::sessions::Filter;
 use crate::config::Trace;
 use crate::session::{Attempt, Change, Opening, Session, SessionKey, Update};
@@ -227,6 +230,21 @@ impl Reader {
     /// The changes of one session, oldest first.
     pub fn changes_of(&self, session_id: i64) -> Result<Vec<Change>, StoreError> {
         changes::of_session(&self.connection, session_id).map_err(|source| self.error(source))
+    }
+
+    /// What was recorded before a login.
+    pub fn recorded_before(&self, question: &Question<'_>) -> Result<Recorded, StoreError> {
+        history::recorded(&self.connection, question).map_err(|source| self.error(source))
+    }
+
+    /// The row numbers of the open sessions from an address, newest first, at most `limit`.
+    pub fn open_from(&self, address: IpAddr, limit: u32) -> Result<Vec<i64>, StoreError> {
+        history::open_from(&self.connection, address, limit).map_err(|source| self.error(source))
+    }
+
+    /// The address from which somebody failed to log in, if that is what the change of this id tells.
+    pub fn failed_from(&self, change: i64) -> Result<Option<IpAddr>, StoreError> {
+        history::failed_from(&self.connection, change).map_err(|source| self.error(source))
     }
 
     /// Whether the structure of the whole file is sound; reads all of it.

@@ -69,13 +69,13 @@ fn risk_has_its_colour(scene: &mut Scene<'_>) {
             whole.console.wait_for(LIMIT, |line| line.text.contains(&console).then(|| line.text.clone()));
         assert!(line.is_some_and(|line| line.contains(&risk)), "the console says the same");
     }
-    // An address of our own is nobody's business: grey, with the reason.
+    // An address of our own is nobody's business: it is judged by what this host knows.
     scene.follow(scene.site.plain.login(ROOT).start());
     let place = format!("root on {HOST} from 127.");
     whole.expect_messages(&format!("SSH login: {place}"), 1);
     let message = shown(&whole, &place).remove(0);
-    assert_eq!(message["attachments"][0]["color"], "#9e9e9e");
-    assert!(message.to_string().contains("loopback address, not looked up"), "{message:#}");
+    assert_eq!(message["attachments"][0]["color"], "#02ff00");
+    assert!(message.to_string().contains("15 (LOW) - root; loopback address, not looked up"), "{message:#}");
     assert!(whole.threat_jammer.paths().iter().all(|path| !path.contains("/127.")), "it was not asked about");
 }
 

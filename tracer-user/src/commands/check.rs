@@ -3,6 +3,7 @@
 //! Changes nothing and works for everybody; what only root may see is named as not seen.
 
 mod rules;
+mod sources;
 
 use std::fs;
 use std::io;
@@ -63,18 +64,8 @@ fn config_part(global: &Global, loaded: &Result<Config, ConfigError>) -> Part {
     let shown = path.display().to_string();
     let findings = match loaded {
         Ok(config) => {
-            let mut findings = vec![
-                config_file(&path, config),
-                Finding::good("sinks", sinks(config)),
-                match &config.enrich.threat_jammer {
-                    Some(service) => Finding::good("reputation", &service.base_url),
-                    None => Finding::note(
-                        "reputation",
-                        "not configured: the risk of remote addresses stays unknown",
-                        "add [enrich.threat_jammer] with a token",
-                    ),
-                },
-            ];
+            let mut findings = vec![config_file(&path, config), Finding::good("sinks", sinks(config))];
+            findings.extend(sources::findings(config));
             findings.extend(rules::findings(config));
             findings
         }

@@ -3,6 +3,8 @@
 //! A value that is wrong is reported and replaced by its default for the rest of the pass; a pass with any problem
 //! gives no configuration.
 
+mod enrich;
+mod risk;
 mod route;
 mod section;
 mod sinks;
@@ -13,10 +15,7 @@ use toml::de::DeTable;
 
 use self::section::Section;
 use super::file::{Problem, Secrets, Source};
-use super::{
-    CallHooks, Config, Enrich, Notify, ProbeLog, ProcessHooks, SyscallTracepoints, Take, ThreatJammer,
-    Thresholds, Trace,
-};
+use super::{CallHooks, Config, Notify, ProbeLog, ProcessHooks, Rule, SyscallTracepoints, Take, Trace};
 
 /// Every section with its keys. The shipped file must show all of them.
 pub const SECTIONS: &[(&str, &[&str])] = &[
@@ -26,7 +25,19 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
         &["ring_buffer", "probe_log", "keep_attempts", "hooks", "process_hooks", "syscall_tracepoints"],
     ),
     ("notify", &["user", "routing", "keep_delivered"]),
-    ("enrich", &["deadline", "threat_jammer"]),
+    (
+        "enrich",
+        &[
+            "deadline",
+            "reverse_dns",
+            "threat_jammer",
+            "abuseipdb",
+            "crowdsec",
+            "greynoise",
+            "databases",
+            "lists",
+        ],
+    ),
     (
         "enrich.threat_jammer",
         &[
@@ -39,7 +50,14 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
             "requests_per_month",
         ],
     ),
-    ("risk", &["medium_above", "high_above"]),
+    ("enrich.abuseipdb", &["key", "key_file", "key_env", "base_url", "cache_ttl", "requests_per_day"]),
+    ("enrich.crowdsec", &["key", "key_file", "key_env", "base_url", "cache_ttl", "requests_per_day"]),
+    ("enrich.greynoise", &["key", "key_file", "key_env", "base_url", "cache_ttl", "requests_per_week"]),
+    ("enrich.databases", &["city", "country", "asn"]),
+    ("enrich.lists.example", &["path", "points"]),
+    ("risk", &["medium_above", "high_above", "learning_days", "learning_logins", "points", "trusted"]),
+    ("risk.points", Rule::KEYS),
+    ("risk.trusted", &["networks", "users", "keys"]),
     (
         "routes",
         &[
@@ -213,8 +231,8 @@ fn root(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Config {
             notify(section)
         })
         .unwrap_or(default.notify),
-        enrich: with_section(table, "enrich", problems, enrich).unwrap_or(default.enrich),
-        thresholds: with_section(table, "risk", problems, risk).unwrap_or(default.thresholds),
+        enrich: with_section(table, "enrich", problems, enrich::enrich).unwrap_or(default.enrich),
+        risk: with_section(table, "risk", problems, risk::risk).unwrap_or(default.risk),
         sinks: sinks::sinks(table, problems).filter(|sinks| !sinks.is_empty()).unwrap_or(default.sinks),
         rules: route::rules(table, take, problems),
         templates: template::templates(table, problems),
@@ -306,51 +324,6 @@ fn notify(section: &mut Section<'_, '_>) -> Notify {
 /// Which of the routes that match are taken.
 fn routing(text: &str) -> Result<Take, String> {
     values::one_of(text, &[("first", Take::First), ("all", Take::All)])
-}
-
-fn enrich(section: &mut Section<'_, '_>) -> Enrich {
-    let default = Config::default().enrich;
-    Enrich {
-        deadline: section.duration("deadline", values::WAIT).unwrap_or(default.deadline),
-        threat_jammer: section
-            .subsection("threat_jammer", known_keys("enrich.threat_jammer"))
-            .map(|mut section| threat_jammer(&mut section)),
-    }
-}
-
-fn threat_jammer(section: &mut Section<'_, '_>) -> ThreatJammer {
-    ThreatJammer {
-        token: section.secret(["token", "token_file", "token_env"], values::token),
-        base_url: section
-            .text("base_url", values::base_url)
-            .unwrap_or_else(|| ThreatJammer::DEFAULT_BASE_URL.to_owned()),
-        cache_ttl: section.duration("cache_ttl", values::CACHE).unwrap_or(ThreatJammer::DEFAULT_CACHE_TTL),
-        requests_per_minute: section
-            .integer("requests_per_minute", 1, 1_000_000)
-            .unwrap_or(ThreatJammer::DEFAULT_REQUESTS_PER_MINUTE),
-        requests_per_month: section
-            .integer("requests_per_month", 1, 1_000_000_000)
-            .unwrap_or(ThreatJammer::DEFAULT_REQUESTS_PER_MONTH),
-    }
-}
-
-fn risk(section: &mut Section<'_, '_>) -> Thresholds {
-    let default = Thresholds::default();
-    let medium = section.integer("medium_above", 0, 100);
-    let high = section.integer("high_above", 0, 100);
-    let thresholds = Thresholds {
-        medium_above: medium.unwrap_or(default.medium_above),
-        high_above: high.unwrap_or(default.high_above),
-    };
-    if thresholds.medium_above >= thresholds.high_above {
-        let Thresholds { medium_above, high_above } = thresholds;
-        let key = if medium.is_some() { "medium_above" } else { "high_above" };
-        section.problem(
-            key,
-            &format!("medium_above ({medium_above}) must be lower than high_above ({high_above})"),
-        );
-    }
-    thresholds
 }
 
 fn known_keys(section: &str) -> &'static [&'static str] {

@@ -66,6 +66,8 @@ pub enum Kind {
     Opened,
     Closed,
     Escalated,
+    /// A session is riskier than it was told to be.
+    Raised,
     /// A connection ended without a session. Told only where a route names this kind.
     Attempts,
     /// Kernel events were lost.
@@ -77,8 +79,16 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 7] =
-        [Self::Opened, Self::Closed, Self::Escalated, Self::Attempts, Self::Loss, Self::Finding, Self::Agent];
+    pub const ALL: [Self; 8] = [
+        Self::Opened,
+        Self::Closed,
+        Self::Escalated,
+        Self::Raised,
+        Self::Attempts,
+        Self::Loss,
+        Self::Finding,
+        Self::Agent,
+    ];
 
     /// The word in the configuration and in verdicts.
     pub const fn as_str(self) -> &'static str {
@@ -86,6 +96,7 @@ impl Kind {
             Self::Opened => "opened",
             Self::Closed => "closed",
             Self::Escalated => "escalated",
+            Self::Raised => "raised",
             Self::Attempts => "attempts",
             Self::Loss => "loss",
             Self::Finding => "finding",

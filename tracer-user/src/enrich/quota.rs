@@ -14,15 +14,37 @@ pub const WINDOW_US: i64 = 60_000_000;
 pub struct Limits {
     /// Within any minute.
     pub per_minute: u32,
-    /// Within a calendar month (UTC).
-    pub per_month: u32,
+    /// Within a period of the calendar (UTC).
+    pub per_period: u32,
+    pub period: Period,
+}
+
+/// What a service counts its requests by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Period {
+    Day,
+    /// From Monday on (ISO 8601).
+    Week,
+    Month,
+}
+
+impl Period {
+    /// The name of the period that a time belongs to (UTC): `2026-11-21`, `2026-W47`, `2026-11`.
+    pub fn name(self, at: Timestamp) -> String {
+        let format = match self {
+            Self::Day => "%Y-%m-%d",
+            Self::Week => "%G-W%V",
+            Self::Month => "%Y-%m",
+        };
+        at.to_zoned(TimeZone::UTC).strftime(format).to_string()
+    }
 }
 
 /// The requests so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Used {
     pub last_minute: u32,
-    pub this_month: u32,
+    pub this_period: u32,
 }
 
 /// Why a request is not sent.
@@ -30,6 +52,8 @@ pub struct Used {
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     Minute,
+    Day,
+    Week,
     Month,
     /// The request could not be written down, so it could not be counted.
     Uncounted,
@@ -39,6 +63,8 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Minute => "the limit of requests per minute is reached",
+            Self::Day => "the limit of requests per day is reached",
+            Self::Week => "the limit of requests per week is reached",
             Self::Month => "the limit of requests per month is reached",
             Self::Uncounted => "requests cannot be counted",
         })
@@ -47,8 +73,12 @@ impl fmt::Display for Refusal {
 
 /// Whether one more request fits.
 pub fn allow(used: Used, limits: Limits) -> Result<(), Refusal> {
-    if used.this_month >= limits.per_month {
-        Err(Refusal::Month)
+    if used.this_period >= limits.per_period {
+        Err(match limits.period {
+            Period::Day => Refusal::Day,
+            Period::Week => Refusal::Week,
+            Period::Month => Refusal::Month,
+        })
     } else if used.last_minute >= limits.per_minute {
         Err(Refusal::Minute)
     } else {
@@ -56,16 +86,11 @@ pub fn allow(used: Used, limits: Limits) -> Result<(), Refusal> {
     }
 }
 
-/// The name of the month that a time belongs to, such as `2026-11` (UTC).
-pub fn month(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::UTC).strftime("%Y-%m").to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { per_minute: 10, per_month: 5000 };
+    const LIMITS: Limits = Limits { per_minute: 10, per_period: 5000, period: Period::Month };
 
     #[test]
     fn stops_at_each_limit() {
@@ -76,19 +101,27 @@ mod tests {
             (0, 5000, Err(Refusal::Month)),
             (10, 5000, Err(Refusal::Month)),
         ];
-        for (last_minute, this_month, expected) in table {
-            assert_eq!(allow(Used { last_minute, this_month }, LIMITS), expected);
+        for (last_minute, this_period, expected) in table {
+            assert_eq!(allow(Used { last_minute, this_period }, LIMITS), expected);
         }
-        assert_eq!(
-            allow(Used { last_minute: 0, this_month: 0 }, Limits { per_minute: 0, per_month: 1 }),
-            Err(Refusal::Minute)
-        );
+        let none = Limits { per_minute: 0, ..LIMITS };
+        assert_eq!(allow(Used { last_minute: 0, this_period: 0 }, none), Err(Refusal::Minute));
+        for (period, refusal) in [(Period::Day, Refusal::Day), (Period::Week, Refusal::Week)] {
+            let limits = Limits { per_minute: 10, per_period: 50, period };
+            assert_eq!(allow(Used { last_minute: 0, this_period: 49 }, limits), Ok(()));
+            assert_eq!(allow(Used { last_minute: 0, this_period: 50 }, limits), Err(refusal));
+        }
     }
 
     #[test]
-    fn months_are_in_utc() {
-        let name = |text: &str| month(text.parse().unwrap());
-        assert_eq!(name("2026-11-30T23:59:59.999999Z"), "2026-11");
-        assert_eq!(name("2026-12-01T00:30:00+01:00"), "2026-11");
+    fn periods_are_in_utc() {
+        let name = |period: Period, text: &str| period.name(text.parse().unwrap());
+        assert_eq!(name(Period::Month, "2026-11-30T23:59:59.999999Z"), "2026-11");
+        assert_eq!(name(Period::Month, "2026-12-01T00:30:00+01:00"), "2026-11");
+        assert_eq!(name(Period::Day, "2026-12-01T00:30:00+01:00"), "2026-11-30");
+        assert_eq!(name(Period::Week, "2026-11-22T23:59:59Z"), "2026-W47");
+        assert_eq!(name(Period::Week, "2026-11-23T00:00:00Z"), "2026-W48");
+        // The first days of 2027 belong to the last week of 2026.
+        assert_eq!(name(Period::Week, "2027-01-01T00:00:00Z"), "2026-W53");
     }
 }

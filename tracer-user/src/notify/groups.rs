@@ -103,9 +103,10 @@ impl Directory {
 /// Whose groups count.
 pub(super) fn user_of(event: &Event) -> Option<&str> {
     match event {
-        Event::Opened(subject) | Event::Closed { subject, .. } | Event::Escalated { subject, .. } => {
-            subject.user.as_deref()
-        }
+        Event::Opened(subject)
+        | Event::Closed { subject, .. }
+        | Event::Escalated { subject, .. }
+        | Event::Raised { subject, .. } => subject.user.as_deref(),
         Event::ForeignSshd { foreign, .. } => foreign.run_by.user.as_deref(),
         Event::EventsLost { .. }
         | Event::Attempted { .. }

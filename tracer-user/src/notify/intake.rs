@@ -10,7 +10,7 @@
 mod pace;
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -21,15 +21,14 @@ use uuid::Uuid;
 pub(super) use self::pace::Pace;
 pub use super::announce::delivery_id;
 use super::announce::{Announcer, Name};
+use super::assessor::Assessor;
 use super::groups;
 use super::message::{Event, Subject};
 use super::outbox::{NewAnnouncement, Position, Rating, TakenIn};
+use super::reassessment::Reassessment;
 use super::route::{self, Beginning};
 use super::watch::Watch;
 use super::{OnStep, SharedOutbox, Step, backoff, chance};
-use crate::assess::assess;
-use crate::config::Thresholds;
-use crate::enrich::Enricher;
 use crate::session::{Change, ChangeKind, Session, SessionKey};
 use crate::store::{Reader, StoreError};
 
@@ -47,13 +46,13 @@ const UNWRITTEN: i64 = 10_000;
 pub(super) struct Intake {
     pub(super) state_dir: PathBuf,
     pub(super) outbox: SharedOutbox,
-    pub(super) enricher: Rc<Enricher>,
-    pub(super) thresholds: Thresholds,
+    pub(super) assessor: Rc<Assessor>,
     /// Name of this host, for news that no session is part of.
     pub(super) host: String,
     pub(super) announcer: Rc<Announcer>,
     /// Of attempts.
     pub(super) pace: RefCell<Pace>,
+    pub(super) reassessment: Rc<Reassessment>,
     /// Those who have something to do after a batch.
     pub(super) wake: Vec<Rc<Notify>>,
     pub(super) on_step: OnStep,
@@ -168,11 +167,13 @@ impl Intake {
         let mut taken = batch(source.store_id, last.id);
         let now = Timestamp::now();
         for (change, news) in news {
-            self.take(change, news, &mut taken, now)?;
+            self.take(change, news, &source.reader, &mut taken, now)?;
         }
+        let failed = self.failed_from(&changes, source)?;
         source.cursor = taken.cursor;
         if is_empty(&taken) && taken.cursor - source.written < UNWRITTEN {
             self.pace.replace(pace);
+            self.reassessment.failures_after(&source.reader, &failed).await?;
             return Ok(true);
         }
         self.outbox.borrow_mut().take_in(&taken, now)?;
@@ -183,7 +184,19 @@ impl Intake {
         for wake in &self.wake {
             wake.notify_one();
         }
+        self.reassessment.failures_after(&source.reader, &failed).await?;
         Ok(true)
+    }
+
+    /// The addresses from which somebody failed to log in, each once.
+    fn failed_from(&self, changes: &[Change], source: &Source) -> Result<Vec<IpAddr>, StoreError> {
+        let mut addresses = Vec::new();
+        for change in changes.iter().filter(|change| change.kind == ChangeKind::Attempt) {
+            addresses.extend(source.reader.failed_from(change.id)?);
+        }
+        addresses.sort();
+        addresses.dedup();
+        Ok(addresses)
     }
 
     /// What a change tells, with the session that it is about.
@@ -236,6 +249,7 @@ impl Intake {
         &self,
         change: &Change,
         news: News,
+        reader: &Reader,
         taken: &mut TakenIn,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -253,7 +267,7 @@ impl Intake {
             News::OfSession { session, event } => {
                 let subject = session.key.to_string();
                 let name = Name { subject: &subject, kind, seq };
-                let finished = match self.rate_at_once(&session, taken, now)? {
+                let finished = match self.rate_at_once(reader, &session, kind, taken, now)? {
                     None => None,
                     Some(rating) => {
                         let beginning = self.beginning(session.key, taken)?;
@@ -279,32 +293,56 @@ impl Intake {
         Ok(first.map_or(Beginning::Undecided, |finished| Beginning::of(Some(&finished.verdict))))
     }
 
+    /// The rating of a session in which a user id was gained, with that; any other one as it is. The change itself tells
+    /// the new level, so nothing else announces it.
+    fn with_gain(
+        &self,
+        reader: &Reader,
+        session: &Session,
+        kind: ChangeKind,
+        old: Rating,
+        taken: &mut TakenIn,
+    ) -> Rating {
+        if kind != ChangeKind::Escalated {
+            return old;
+        }
+        let new = self.assessor.rate(reader, session, old.1.clone());
+        if new != old {
+            taken.reassessed.push((session.key, new.clone()));
+        }
+        new
+    }
+
     /// The rating of a session, if nobody needs to be asked for it.
     fn rate_at_once(
         &self,
+        reader: &Reader,
         session: &Session,
+        kind: ChangeKind,
         taken: &mut TakenIn,
         now: Timestamp,
     ) -> Result<Option<Rating>, StoreError> {
-        if let Some((_, rating)) = taken.ratings.iter().find(|(key, _)| *key == session.key) {
-            return Ok(Some(rating.clone()));
-        }
+        // The newest of this batch counts.
+        let made = taken.reassessed.iter().rev().chain(taken.ratings.iter().rev());
+        let made = made.clone().find(|(key, _)| *key == session.key).map(|(_, rating)| rating.clone());
         let outbox = self.outbox.borrow();
-        if let Some(rating) = outbox.rating(session.key)? {
-            return Ok(Some(rating));
+        let rating = match made {
+            Some(rating) => Some(rating),
+            None => outbox.rating(session.key)?,
+        };
+        if let Some(rating) = rating {
+            drop(outbox);
+            return Ok(Some(self.with_gain(reader, session, kind, rating, taken)));
         }
         // The rating of a session whose first message still waits is made with that one.
         let waits = !outbox.pending_of(session.key)?.is_empty();
         drop(outbox);
-        let address = session.peer.as_ref().map(SocketAddr::ip);
-        match self.enricher.at_hand(address, now).filter(|_| !waits) {
-            None => Ok(None),
-            Some(facts) => {
-                let rating = (assess(&facts, self.thresholds), facts);
-                taken.ratings.push((session.key, rating.clone()));
-                Ok(Some(rating))
-            }
+        if waits {
+            return Ok(None);
         }
+        let Some(rating) = self.assessor.at_hand(reader, session, now) else { return Ok(None) };
+        taken.ratings.push((session.key, rating.clone()));
+        Ok(Some(rating))
     }
 }
 
@@ -350,6 +388,7 @@ pub fn event_of(change: &Change, session: &Session) -> Option<Event> {
             | ChangeKind::Identified
             | ChangeKind::Attempt
             | ChangeKind::ForeignSshd
+            | ChangeKind::Raised
             | ChangeKind::EventsLost,
             _,
         ) => None,
@@ -368,9 +407,19 @@ pub fn is_repeated(change: &Change, of_session: &[Change]) -> bool {
 
 /// Whether nothing came of the changes but a new position.
 fn is_empty(taken: &TakenIn) -> bool {
-    taken.ratings.is_empty() && taken.announcements.is_empty() && taken.better_known.is_empty()
+    taken.ratings.is_empty()
+        && taken.reassessed.is_empty()
+        && taken.announcements.is_empty()
+        && taken.better_known.is_empty()
 }
 
 fn batch(store_id: Uuid, cursor: i64) -> TakenIn {
-    TakenIn { store_id, cursor, ratings: Vec::new(), announcements: Vec::new(), better_known: Vec::new() }
+    TakenIn {
+        store_id,
+        cursor,
+        ratings: Vec::new(),
+        reassessed: Vec::new(),
+        announcements: Vec::new(),
+        better_known: Vec::new(),
+    }
 }

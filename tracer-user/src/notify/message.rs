@@ -42,6 +42,13 @@ pub enum Event {
         at: Timestamp,
         how: Escalation,
     },
+    /// What became known of the session since makes it riskier than it was told to be.
+    Raised {
+        subject: Subject,
+        at: Timestamp,
+        /// What it was before.
+        from: Level,
+    },
     /// An sshd was started that is not this host's.
     ForeignSshd {
         host: String,
@@ -82,9 +89,10 @@ impl Event {
     /// The session that it is about; `None` for news of the tracer itself.
     pub fn subject(&self) -> Option<&Subject> {
         match self {
-            Self::Opened(subject) | Self::Closed { subject, .. } | Self::Escalated { subject, .. } => {
-                Some(subject)
-            }
+            Self::Opened(subject)
+            | Self::Closed { subject, .. }
+            | Self::Escalated { subject, .. }
+            | Self::Raised { subject, .. } => Some(subject),
             Self::ForeignSshd { .. }
             | Self::EventsLost { .. }
             | Self::Attempted { .. }
@@ -99,6 +107,7 @@ impl Event {
             Self::Opened(subject) => subject.opened_at,
             Self::Closed { at, .. }
             | Self::Escalated { at, .. }
+            | Self::Raised { at, .. }
             | Self::ForeignSshd { at, .. }
             | Self::EventsLost { at, .. }
             | Self::SinkSuspended { at, .. }
@@ -113,6 +122,7 @@ impl Event {
             Self::Opened(_) => Self::Opened(known),
             Self::Closed { at, end, .. } => Self::Closed { subject: known, at, end },
             Self::Escalated { at, how, .. } => Self::Escalated { subject: known, at, how },
+            Self::Raised { at, from, .. } => Self::Raised { subject: known, at, from },
             Self::ForeignSshd { .. }
             | Self::EventsLost { .. }
             | Self::Attempted { .. }
@@ -224,10 +234,11 @@ pub enum Label {
     Note,
     Sink,
     Remedy,
+    Before,
 }
 
 impl Label {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::User,
         Self::Host,
         Self::Time,
@@ -247,6 +258,7 @@ impl Label {
         Self::Untold,
         Self::Sink,
         Self::Remedy,
+        Self::Before,
         Self::Note,
     ];
 
@@ -273,6 +285,7 @@ impl Label {
             Self::Note => "Note",
             Self::Sink => "Sink",
             Self::Remedy => "What to do",
+            Self::Before => "Before",
         }
     }
 }
@@ -302,6 +315,7 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
             rated(summary, lines, subject, rating)
         }
         Event::Escalated { subject, at, how } => inside::escalated(subject, *at, how, rating, zone),
+        Event::Raised { subject, at, from } => inside::raised(subject, *at, *from, rating, zone),
         Event::ForeignSshd { host, at, foreign } => inside::foreign(host, *at, foreign, zone),
         Event::Attempted { attempt, untold } => attempt::attempted(attempt, *untold, zone),
         Event::EventsLost { host, at, count } => {

@@ -46,6 +46,7 @@ pub use self::news::{News, NewsKind};
 pub use self::queue::{Attempt, Claim, Delivery, Due, LEASE, LONGEST_ATTEMPT, Recorded};
 pub use self::writer::{Finished, NewAnnouncement, NewDelivery, Outbox, Pending, Position, Rating, TakenIn};
 use crate::assess::{Assessment, Level, Reason};
+use crate::enrich::{Facts, Why};
 use crate::session::{ChangeKind, SessionKey};
 use crate::store::{self, StoreError};
 
@@ -188,6 +189,30 @@ impl Reader {
             Ok(found)
         };
         read().map_err(|source| self.error(source))
+    }
+
+    /// The assessment of a session, with the facts that it was made from.
+    pub fn rating(&self, key: SessionKey) -> Result<Option<Rating>, StoreError> {
+        let read = || {
+            let Some(assessment) = assessment_of(&self.connection, key)? else { return Ok(None) };
+            let facts: String = self
+                .connection
+                .prepare_cached("SELECT facts FROM assessments WHERE session_key = ?1")?
+                .query_row([key.0], |row| row.get(0))?;
+            let facts = serde_json::from_str(&facts).unwrap_or(Facts::unknown(Why::NoData));
+            Ok(Some((assessment, facts)))
+        };
+        read().map_err(|source| self.error(source))
+    }
+
+    /// An answer of a service that has not expired.
+    pub fn answer(&self, source: &str, subject: &str, now: Timestamp) -> Result<Option<String>, StoreError> {
+        let query = "SELECT answer FROM answers WHERE source = ?1 AND subject = ?2 AND expires_us > ?3";
+        let values = rusqlite::params![source, subject, now.as_microsecond()];
+        self.connection
+            .query_row(query, values, |row| row.get(0))
+            .optional()
+            .map_err(|source| self.error(source))
     }
 
     /// The deliveries of one session, in the order of its changes, then by sink.

@@ -12,20 +12,18 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::announce::{Announcer, Name};
+use super::assessor::Assessor;
 use super::outbox::Pending;
 use super::route::Beginning;
 use super::{OnStep, SharedOutbox, Step, backoff, chance, groups};
-use crate::assess::assess;
-use crate::config::Thresholds;
-use crate::enrich::{Enricher, Facts};
+use crate::enrich::Facts;
 use crate::session::SessionKey;
 use crate::store::StoreError;
 
 /// The task that rates.
 pub(super) struct Rating {
     pub(super) outbox: SharedOutbox,
-    pub(super) enricher: Rc<Enricher>,
-    pub(super) thresholds: Thresholds,
+    pub(super) assessor: Rc<Assessor>,
     pub(super) announcer: Rc<Announcer>,
     /// Rings when there is something to rate.
     pub(super) wake: Rc<Notify>,
@@ -80,7 +78,7 @@ impl Rating {
                 continue;
             };
             let sessions = waiting.entry(address).or_insert_with(|| {
-                let enricher = Rc::clone(&self.enricher);
+                let enricher = Rc::clone(self.assessor.enricher());
                 asked.spawn_local(async move {
                     let at_hand = enricher.at_hand(Some(address), Timestamp::now());
                     let facts = match at_hand {
@@ -121,15 +119,21 @@ impl Rating {
 
     fn write(&self, session: SessionKey, facts: &Facts) -> Result<(), StoreError> {
         let mut outbox = self.outbox.borrow_mut();
-        // A rating that exists stays: every message about a session says the same.
+        let waiting = outbox.pending_of(session)?;
+        // A rating that exists stays: it is changed only by what is learned later.
         let rating = match outbox.rating(session)? {
             Some(rating) => rating,
-            None => (assess(facts, self.thresholds), facts.clone()),
+            None => {
+                let subject = waiting.first().and_then(|announcement| announcement.event.subject());
+                let at = subject.map_or(Timestamp::UNIX_EPOCH, |subject| subject.opened_at);
+                let address = waiting.first().and_then(address);
+                self.assessor.rate_key(session, at, address, facts.clone())
+            }
         };
         let now = Timestamp::now();
         let mut beginning = outbox.beginning(session)?;
         let mut finished = Vec::new();
-        for Pending { id, subject, kind, seq, event, .. } in outbox.pending_of(session)? {
+        for Pending { id, subject, kind, seq, event, .. } in waiting {
             let name = Name { subject: &subject, kind, seq };
             let announcement = self.announcer.finish(name, &event, Some(&rating), &beginning, now);
             if beginning == Beginning::Undecided {

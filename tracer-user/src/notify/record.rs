@@ -25,7 +25,8 @@ pub struct Record<'a> {
     version: u32,
     /// The delivery: the same in every repetition.
     pub id: String,
-    /// `opened`, `closed`, `escalated`, `foreign_sshd`, `events_lost`, `attempt`, `sink_suspended`, `messages_lost`.
+    /// `opened`, `closed`, `escalated`, `risk_raised`, `foreign_sshd`, `events_lost`, `attempt`, `sink_suspended`,
+    /// `messages_lost`.
     pub kind: &'static str,
     /// When it happened, RFC 3339 in UTC.
     pub at: String,
@@ -130,6 +131,7 @@ impl<'a> Record<'a> {
                 escalation = Some(how);
                 ("escalated", &subject.host)
             }
+            Event::Raised { subject, .. } => ("risk_raised", &subject.host),
             Event::ForeignSshd { host, foreign, .. } => {
                 foreign_sshd = Some(foreign);
                 ("foreign_sshd", host)

@@ -74,9 +74,10 @@ impl<'a> Case<'a> {
     pub fn of(event: &'a Event, level: Option<Level>, groups: Groups) -> Self {
         let kind = kind_of(event);
         let (users, host) = match event {
-            Event::Opened(subject) | Event::Closed { subject, .. } | Event::Escalated { subject, .. } => {
-                (subject.user.as_deref().into_iter().collect(), &subject.host)
-            }
+            Event::Opened(subject)
+            | Event::Closed { subject, .. }
+            | Event::Escalated { subject, .. }
+            | Event::Raised { subject, .. } => (subject.user.as_deref().into_iter().collect(), &subject.host),
             Event::ForeignSshd { host, foreign, .. } => {
                 (foreign.run_by.user.as_deref().into_iter().collect(), host)
             }
@@ -114,7 +115,7 @@ impl<'a> Case<'a> {
     fn is_news(&self) -> bool {
         match self.kind {
             Kind::Loss | Kind::Finding | Kind::Agent => true,
-            Kind::Opened | Kind::Closed | Kind::Escalated | Kind::Attempts => false,
+            Kind::Opened | Kind::Closed | Kind::Escalated | Kind::Raised | Kind::Attempts => false,
         }
     }
 }
@@ -125,6 +126,7 @@ pub fn kind_of(event: &Event) -> Kind {
         Event::Opened(_) => Kind::Opened,
         Event::Closed { .. } => Kind::Closed,
         Event::Escalated { .. } => Kind::Escalated,
+        Event::Raised { .. } => Kind::Raised,
         Event::ForeignSshd { .. } => Kind::Finding,
         Event::EventsLost { .. } => Kind::Loss,
         Event::Attempted { .. } => Kind::Attempts,
@@ -135,9 +137,11 @@ pub fn kind_of(event: &Event) -> Kind {
 /// What let the user in. All sessions are sshd's so far.
 fn service_of(event: &Event) -> Option<&'static str> {
     match event {
-        Event::Opened(_) | Event::Closed { .. } | Event::Escalated { .. } | Event::Attempted { .. } => {
-            Some("ssh")
-        }
+        Event::Opened(_)
+        | Event::Closed { .. }
+        | Event::Escalated { .. }
+        | Event::Raised { .. }
+        | Event::Attempted { .. } => Some("ssh"),
         Event::ForeignSshd { .. }
         | Event::EventsLost { .. }
         | Event::SinkSuspended { .. }
@@ -155,8 +159,10 @@ pub fn decide(
     zone: &TimeZone,
 ) -> Verdict {
     let allowed = match (case.kind, beginning) {
-        (Kind::Opened | Kind::Closed | Kind::Escalated, Beginning::Allowed(entry)) => Some(entry.clone()),
-        (Kind::Opened | Kind::Closed | Kind::Escalated, Beginning::Undecided) => {
+        (Kind::Opened | Kind::Closed | Kind::Escalated | Kind::Raised, Beginning::Allowed(entry)) => {
+            Some(entry.clone())
+        }
+        (Kind::Opened | Kind::Closed | Kind::Escalated | Kind::Raised, Beginning::Undecided) => {
             allowed_by(&rules.allow, case, zone)
         }
         _ => None,

@@ -120,7 +120,7 @@ fn context(kind: Kind, sink: &str, message: &Message, score: Option<u8>) -> BTre
     let level = message.level.map_or(Value::from(()), |level| Value::from(level.as_str()));
     context.extend([
         ("kind".to_owned(), Value::from(kind.as_str())),
-        ("sink".to_owned(), Value::from(sink)),
+        ("receiver".to_owned(), Value::from(sink)),
         ("summary".to_owned(), Value::from(message.summary.as_str())),
         ("level".to_owned(), level),
         ("score".to_owned(), score.map_or(Value::from(()), Value::from)),

@@ -6,7 +6,7 @@
 use super::schema::Schema;
 
 pub(super) const SESSIONS: Schema =
-    Schema { steps: &[FIRST, RECOVERED, ESCALATIONS, FOREIGN, AUTH_AND_ATTEMPTS, CONTAINERS] };
+    Schema { steps: &[FIRST, RECOVERED, ESCALATIONS, FOREIGN, AUTH_AND_ATTEMPTS, CONTAINERS, HISTORY] };
 
 const FIRST: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -110,4 +110,12 @@ const AUTH_AND_ATTEMPTS: &str = "
 const CONTAINERS: &str = "
     ALTER TABLE sessions ADD COLUMN pid_namespace INTEGER;
     ALTER TABLE sessions ADD COLUMN cgroup TEXT;
+";
+
+/// What the past of a login is asked by: where a user came from, which keys they had, and who failed from an address.
+const HISTORY: &str = "
+    CREATE INDEX sessions_by_user_address ON sessions (user, peer_address, id);
+    CREATE INDEX sessions_by_user_key ON sessions (user, json_extract(auth, '$.key.fingerprint'), id)
+        WHERE json_extract(auth, '$.key.fingerprint') IS NOT NULL;
+    CREATE INDEX attempts_by_address_time ON attempts (peer_address, ended_us);
 ";

@@ -298,7 +298,11 @@ pub(super) fn endpoint(row: &Row<'_>, address: &str, port: &str) -> rusqlite::Re
     else {
         return Ok(None);
     };
-    Ok(Some(SocketAddr::new(Ipv6Addr::from(bytes).to_canonical(), port)))
+    Ok(Some(SocketAddr::new(address_of(bytes), port)))
+}
+
+pub(super) fn address_of(bytes: [u8; 16]) -> IpAddr {
+    Ipv6Addr::from(bytes).to_canonical()
 }
 
 pub(super) fn address_bytes(address: IpAddr) -> [u8; 16] {

@@ -54,6 +54,34 @@ impl<'a, 'p> Section<'a, 'p> {
         Section::open(format!("{}.{key}", self.name), known, value, self.problems)
     }
 
+    /// The sections within this one that have names of the owner's choice, such as `[enrich.lists.NAME]`, in the order
+    /// of their names. `read` is given each.
+    pub(super) fn named_subsections<T>(
+        &mut self,
+        key: &'static str,
+        known: &'static [&'static str],
+        read: impl Fn(&str, &mut Section<'_, '_>) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(value) = self.table.get(key) else { return Vec::new() };
+        let path = format!("{}.{key}", self.name);
+        let DeValue::Table(entries) = value.get_ref() else {
+            let text = format!("[{path}]: must be sections such as [{path}.example]");
+            self.problems.add(value.span().start, &text);
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for (name, value) in entries {
+            let path = format!("{path}.{}", shown_key(name.get_ref()));
+            if let Err(text) = values::given_name(name.get_ref()) {
+                self.problems.add(name.span().start, &format!("[{path}]: {text}"));
+            }
+            if let Some(mut section) = Section::open(path, known, value, self.problems) {
+                found.extend(read(name.get_ref(), &mut section));
+            }
+        }
+        found
+    }
+
     /// Sets the keys that are known, where that depends on the value of one.
     pub(super) fn expect(&mut self, known: &'static [&'static str]) {
         self.known = known.to_vec();

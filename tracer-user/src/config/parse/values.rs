@@ -1,8 +1,10 @@
 //! What single values may be. Each function says what is wrong, and what would be right; pure.
 
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 use reqwest::Url;
 
@@ -94,6 +96,43 @@ pub(super) fn sink_name(text: &str) -> Result<(), String> {
     } else {
         Err("the name of a sink must be 1 to 32 letters, digits, - and _".to_owned())
     }
+}
+
+/// The name of something that the owner names.
+pub(super) fn given_name(text: &str) -> Result<(), String> {
+    sink_name(text).map_err(|_| "a name must be 1 to 32 letters, digits, - and _".to_owned())
+}
+
+/// An address, or a network in CIDR notation.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let address = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+    let network = address.or_else(|_| text.parse::<IpNet>().map(|network| network.trunc()));
+    network.map_err(|_| {
+        format!("{} is no address or network; write it as \"192.0.2.7\" or \"2001:db8::/32\"", quoted(text))
+    })
+}
+
+/// The name of an account that logs in: whatever a host may call its users.
+pub(super) fn login_user(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > 255 || text.chars().any(|sign| sign.is_control() || sign == ':') {
+        return Err(format!("{} is no account name", quoted(text)));
+    }
+    Ok(text.to_owned())
+}
+
+/// The fingerprint of a key, as `ssh-keygen -l` shows it.
+pub(super) fn fingerprint(text: &str) -> Result<String, String> {
+    let is_sha256 = text.strip_prefix("SHA256:").is_some_and(|hash| {
+        hash.len() == 43
+            && hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+    });
+    if is_sha256 {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "{} is no fingerprint; write it as `ssh-keygen -lf KEY.pub` shows it: \"SHA256:...\"",
+        quoted(text)
+    ))
 }
 
 /// A duration such as `3s`, `10m`, `1h 30m`.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{Label, Message, Subject, headline, line, name, rated, time, who};
-use crate::assess::Assessment;
+use crate::assess::{Assessment, Level};
 use crate::enrich::Facts;
 use crate::event::Doubt;
 use crate::session::{Escalation, ForeignSshd, Identity};
@@ -27,6 +27,21 @@ pub(super) fn escalated(
     let session = headline(subject);
     let summary = format!("User id gained: {from} became {to} by {program} in the session of {session}");
     rated(summary, lines, subject, rating)
+}
+
+/// The risk of a session rose.
+pub(super) fn raised(
+    subject: &Subject,
+    at: Timestamp,
+    from: Level,
+    rating: Option<(&Assessment, &Facts)>,
+    zone: &TimeZone,
+) -> Message {
+    let mut lines = who(subject);
+    lines.push(line(Label::Time, time(at, zone)));
+    lines.push(line(Label::Opened, time(subject.opened_at, zone)));
+    lines.push(line(Label::Before, format!("risk {from}")));
+    rated(format!("SSH session is riskier: {}", headline(subject)), lines, subject, rating)
 }
 
 /// Who runs an sshd that is not this host's, and why it is not trusted.

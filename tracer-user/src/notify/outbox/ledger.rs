@@ -61,7 +61,7 @@ impl Outbox {
         limits: Limits,
         now: Timestamp,
     ) -> rusqlite::Result<Result<(), Refusal>> {
-        let (at, month) = (now.as_microsecond(), quota::month(now));
+        let (at, period) = (now.as_microsecond(), limits.period.name(now));
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // A request from the future was made before the clock was set back: it says nothing about this minute.
         transaction
@@ -70,12 +70,13 @@ impl Outbox {
         let last_minute = transaction
             .prepare_cached("SELECT count(*) FROM requests WHERE source = ?1")?
             .query_row([source], |row| row.get(0))?;
-        let this_month = transaction
+        // Months, weeks and days have names of their own: the column holds any of them.
+        let this_period = transaction
             .prepare_cached("SELECT count FROM requests_by_month WHERE source = ?1 AND month = ?2")?
-            .query_row(params![source, month], |row| row.get(0))
+            .query_row(params![source, period], |row| row.get(0))
             .optional()?
             .unwrap_or(0);
-        if let Err(refusal) = quota::allow(Used { last_minute, this_month }, limits) {
+        if let Err(refusal) = quota::allow(Used { last_minute, this_period }, limits) {
             return Ok(Err(refusal));
         }
         transaction
@@ -86,7 +87,7 @@ impl Outbox {
                 "INSERT INTO requests_by_month (source, month, count) VALUES (?1, ?2, 1)
                  ON CONFLICT (source, month) DO UPDATE SET count = count + 1",
             )?
-            .execute(params![source, month])?;
+            .execute(params![source, period])?;
         transaction.commit()?;
         Ok(Ok(()))
     }

@@ -42,6 +42,8 @@ pub struct TakenIn {
     pub cursor: i64,
     /// Ratings that could be made at once.
     pub ratings: Vec<(SessionKey, Rating)>,
+    /// Ratings that take the place of others.
+    pub reassessed: Vec<(SessionKey, Rating)>,
     pub announcements: Vec<NewAnnouncement>,
     /// Sessions that became better known; for their messages that are not written yet.
     pub better_known: Vec<(SessionKey, Subject)>,
@@ -133,6 +135,9 @@ impl Outbox {
             for (session, rating) in &batch.ratings {
                 insert_rating(connection, *session, rating, now)?;
             }
+            for (session, rating) in &batch.reassessed {
+                replace_rating(connection, *session, rating, now)?;
+            }
             for announcement in &batch.announcements {
                 insert_announcement(connection, announcement, now)?;
             }
@@ -202,6 +207,21 @@ impl Outbox {
         decisions::beginning(&self.connection, "verdict", session).map_err(|source| self.error(source))
     }
 
+    /// Puts a new rating in the place of an old one, together with the announcement that tells of it, if any. What was
+    /// announced before under the same name is not announced again.
+    pub fn reassess(
+        &mut self,
+        session: SessionKey,
+        rating: &Rating,
+        announcement: Option<&NewAnnouncement>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(|connection| {
+            replace_rating(connection, session, rating, now)?;
+            announcement.map_or(Ok(()), |announcement| insert_announcement(connection, announcement, now))
+        })
+    }
+
     /// Writes a rating together with the announcements that it finishes.
     pub fn rate(
         &mut self,
@@ -260,6 +280,16 @@ fn insert_rating(
             now.as_microsecond()
         ])
         .map(drop)
+}
+
+fn replace_rating(
+    connection: &Connection,
+    session: SessionKey,
+    rating: &Rating,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM assessments WHERE session_key = ?1")?.execute([session.0])?;
+    insert_rating(connection, session, rating, now)
 }
 
 fn insert_announcement(

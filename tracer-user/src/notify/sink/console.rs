@@ -99,6 +99,7 @@ pub fn line(message: &Message, colour: bool) -> String {
         (Label::Lost, "LOST"),
         (Label::Doubt, "SSHD?"),
         (Label::Refused, "TRIED"),
+        (Label::Before, "RAISED"),
         (Label::Gained, "GAINED"),
         (Label::Ended, "LOGOUT"),
         (Label::Opened, "FOUND"),

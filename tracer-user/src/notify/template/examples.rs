@@ -53,6 +53,7 @@ pub(super) fn all() -> Vec<(Kind, Message, Option<u8>)> {
         events.push(Event::Opened(subject()));
         events.push(Event::Closed { subject: subject(), at, end: End::Logout });
         events.push(Event::Escalated { subject: subject(), at, how: how() });
+        events.push(Event::Raised { subject: subject(), at, from: Level::Low });
     }
     events.push(Event::ForeignSshd { host: host(), at, foreign });
     events.push(Event::EventsLost { host: host(), at, count: 1 });

@@ -1,0 +1,189 @@
+//! What becomes known after a login: it is stored, and a session that becomes yellow or red is told again, once for each.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use login_tracer::assess::{Assessment, Level};
+use login_tracer::notify::outbox::{DeliveryState, Reader};
+use login_tracer::session::{
+    Attempt, AttemptKey, Escalation, Identity, Reason, SessionKey, Tried, TriedUser, Update,
+};
+use serde_json::Value;
+
+use crate::http::Reply;
+use crate::slack::Slack;
+use crate::threat_jammer::{ThreatJammer, assessment};
+use crate::world::{World, closed, eventually, key, opened};
+
+const PEER: &str = "193.146.30.20";
+
+fn assessed(world: &World, session: SessionKey) -> Option<Assessment> {
+    Reader::open(world.path()).ok()?.assessments(&[session]).unwrap().remove(&session)
+}
+
+/// Summary and colour of each message, oldest first.
+fn told(slack: &Slack) -> Vec<(String, String)> {
+    let told = |payload: String| {
+        let payload: Value = serde_json::from_str(&payload).unwrap();
+        let attachment = &payload["attachments"][0];
+        let text = attachment["fallback"].as_str().or(payload["text"].as_str()).unwrap();
+        (text.to_owned(), attachment["color"].as_str().unwrap().to_owned())
+    };
+    slack.shown().into_iter().map(told).collect()
+}
+
+/// So many times somebody was refused from there.
+fn refused(number: u32, peer: &str, failures: u32) -> Update {
+    let now = Timestamp::now();
+    Update::Attempt(Box::new(Attempt {
+        key: AttemptKey::of_monitor("machine", "boot", 1000 + number, u64::from(number)),
+        host: "web-1".to_owned(),
+        peer: SocketAddr::new(peer.parse().unwrap(), 40_001),
+        local: None,
+        sshd_pid: None,
+        began_at: now,
+        ended_at: now,
+        tried: Tried {
+            users: vec![TriedUser { name: "bob".to_owned(), is_known: true }],
+            methods: Vec::new(),
+            failures,
+        },
+        reason: Reason::WrongPassword,
+    }))
+}
+
+#[test]
+fn what_a_service_says_too_late_is_stored_and_told() {
+    let (slack, service) = (Slack::start(), ThreatJammer::start());
+    service.mood(|request| {
+        let answer = Reply::new(200, assessment("x", "80"));
+        let is_slow = request.path.starts_with("/v1/assess");
+        is_slow.then(|| Reply::Slow(Duration::from_millis(1500), Box::new(answer)))
+    });
+    let mut world = World::with_slack(&slack);
+    world.setup.threat_jammer = Some(service.server.url());
+    world.setup.deadline_ms = 300;
+    let _role = world.start();
+    world.commit(&[opened(1, "alice", PEER)]);
+    eventually("both messages", || (told(&slack).len() == 2).then_some(()));
+    let [(login, grey), (raised, red)] = told(&slack).try_into().unwrap();
+    assert_eq!(
+        (login.as_str(), grey.as_str()),
+        ("SSH login: alice on web-1 from 193.146.30.20, risk unknown", "#9e9e9e")
+    );
+    assert_eq!(raised, "SSH session is riskier: alice on web-1 from 193.146.30.20, risk 80 (HIGH)");
+    assert_eq!(red, "#ff0002");
+    assert_eq!(
+        assessed(&world, key(1)).map(|found| (found.level, found.score)),
+        Some((Level::High, Some(80)))
+    );
+    // The end shows what is known by then.
+    world.commit(&[closed(1)]);
+    eventually("the end", || (told(&slack).len() == 3).then_some(()));
+    assert!(told(&slack)[2].0.ends_with("risk 80 (HIGH)"));
+}
+
+#[test]
+fn an_address_that_is_listed_later_is_told_once() {
+    let (slack, service) = (Slack::start(), ThreatJammer::start());
+    let mut world = World::with_slack(&slack);
+    world.setup.threat_jammer = Some(service.server.url());
+    // The folder of the databases changes all the time.
+    let lists = tempfile::tempdir().unwrap();
+    let list = lists.path().join("drop.txt");
+    fs::write(&list, "198.51.100.1\n").unwrap();
+    world.setup.list = Some(list.clone());
+    let _role = world.start();
+    world.commit(&[opened(1, "alice", PEER), opened(2, "bob", "193.146.31.20"), opened(3, "carol", PEER)]);
+    for number in 1..=3 {
+        world.settled(key(number), DeliveryState::Delivered);
+    }
+    world.commit(&[closed(3)]);
+    eventually("the end", || (told(&slack).len() == 4).then_some(()));
+    let write = |content: &str| {
+        let beside = lists.path().join("drop.new");
+        fs::write(&beside, content).unwrap();
+        fs::rename(&beside, &list).unwrap();
+    };
+    write("193.146.30.0/24 # SBL1\n");
+    eventually("the news", || (told(&slack).len() == 5).then_some(()));
+    let (raised, colour) = told(&slack).remove(4);
+    assert_eq!(raised, "SSH session is riskier: alice on web-1 from 193.146.30.20, risk 90 (HIGH)");
+    assert_eq!(colour, "#ff0002");
+    let found = assessed(&world, key(1)).unwrap();
+    assert_eq!(found.reasons[0].text, "on the list drop (193.146.30.0/24)");
+    // A damaged list, none, and the same once more: nothing new is told.
+    write("<html>");
+    thread::sleep(Duration::from_millis(500));
+    write("198.51.100.1\n");
+    eventually("the fall", || (assessed(&world, key(1))?.level == Level::Low).then_some(()));
+    write("193.146.30.0/24 # SBL1\n");
+    eventually("the rise", || (assessed(&world, key(1))?.level == Level::High).then_some(()));
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(told(&slack).len(), 5);
+    // Who was gone, and who came from elsewhere, stays as they were.
+    assert_eq!(assessed(&world, key(3)).unwrap().score, Some(20));
+    assert_eq!(assessed(&world, key(2)).unwrap().score, Some(20));
+}
+
+#[test]
+fn refused_tries_after_the_login_are_told() {
+    let (slack, service) = (Slack::start(), ThreatJammer::start());
+    let mut world = World::with_slack(&slack);
+    world.setup.threat_jammer = Some(service.server.url());
+    let _role = world.start();
+    world.commit(&[opened(1, "alice", PEER)]);
+    world.settled(key(1), DeliveryState::Delivered);
+    world.commit(&[refused(1, PEER, 4), refused(2, "193.146.31.9", 50)]);
+    eventually("the refusals", || {
+        let found = assessed(&world, key(1))?;
+        (found.score == Some(20)).then_some(())
+    });
+    world.commit(&[refused(3, PEER, 1)]);
+    eventually("the news", || (told(&slack).len() == 2).then_some(()));
+    let (raised, colour) = told(&slack).remove(1);
+    assert_eq!(raised, "SSH session is riskier: alice on web-1 from 193.146.30.20, risk 35 (MEDIUM)");
+    assert_eq!(colour, "#ffe200");
+    // More of the same is the same.
+    world.commit(&[refused(4, PEER, 100)]);
+    eventually("the count", || {
+        let reasons = assessed(&world, key(1))?.reasons;
+        reasons.iter().any(|reason| reason.text.starts_with("105 refused")).then_some(())
+    });
+    assert_eq!(told(&slack).len(), 2);
+}
+
+#[test]
+fn a_user_id_that_is_gained_is_told_with_its_risk() {
+    let (slack, service) = (Slack::start(), ThreatJammer::start());
+    let mut world = World::with_slack(&slack);
+    world.setup.threat_jammer = Some(service.server.url());
+    let _role = world.start();
+    world.commit(&[opened(1, "alice", PEER)]);
+    world.settled(key(1), DeliveryState::Delivered);
+    let identity = |uid: u32, user: &str| Identity { uid, user: Some(user.to_owned()) };
+    let how = Escalation {
+        pid: 4711,
+        from: identity(1000, "alice"),
+        to: identity(0, "root"),
+        exe: "/home/alice/a.out".to_owned(),
+    };
+    world.commit(&[Update::Escalated {
+        key: key(1),
+        at: Timestamp::now(),
+        boot_ns: 5,
+        escalation: Box::new(how),
+        count: 1,
+    }]);
+    eventually("the news", || (told(&slack).len() == 2).then_some(()));
+    let (gained, colour) = told(&slack).remove(1);
+    assert!(gained.ends_with("risk 90 (HIGH)"), "{gained}");
+    assert_eq!(colour, "#ff0002");
+    assert_eq!(assessed(&world, key(1)).unwrap().level, Level::High);
+    // The change itself told it: there is no second message about it.
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(told(&slack).len(), 2);
+}

@@ -1,0 +1,256 @@
+//! The owner's files: found out quickly, read again when they change, and never half.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use login_tracer::config::{Databases, List};
+use login_tracer::enrich::history::Atlas as _;
+use login_tracer::enrich::local::watch::Watch;
+use login_tracer::enrich::local::{Addresses, Local, OLD_DAYS};
+use login_tracer::enrich::{Fact, Facts, Why};
+
+use crate::databases::{asn, city, database};
+
+const LISTED: &str = "193.146.30.12";
+
+struct Files {
+    folder: tempfile::TempDir,
+}
+
+impl Files {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// As programs do that know their business: written beside, then moved.
+    fn write(&self, name: &str, content: &[u8]) {
+        let beside = self.path(&format!("{name}.new"));
+        fs::write(&beside, content).unwrap();
+        fs::rename(beside, self.path(name)).unwrap();
+    }
+
+    fn local(&self, list: &str, city: Option<&str>, asn: Option<&str>) -> Local {
+        let databases = Databases {
+            city: city.map(|name| self.path(name)),
+            country: None,
+            asn: asn.map(|name| self.path(name)),
+        };
+        let list = List { name: "drop".to_owned(), path: self.path(list), points: None };
+        Local::open(&databases, &[list])
+    }
+}
+
+fn facts(local: &Local, address: &str) -> Facts {
+    let mut facts = Facts::unknown(Why::NotConfigured);
+    local.add_to(&mut facts, address.parse().unwrap());
+    facts
+}
+
+fn lists(local: &Local, address: &str) -> Vec<String> {
+    facts(local, address)
+        .listings
+        .into_iter()
+        .map(|listing| format!("{} {}", listing.list, listing.entry))
+        .collect()
+}
+
+fn run<T>(what: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(what)
+}
+
+fn now() -> u64 {
+    u64::try_from(Timestamp::now().as_second()).unwrap()
+}
+
+#[test]
+fn a_list_is_read_again_when_it_changes_and_never_half() {
+    let files = Files::new();
+    files.write("drop.txt", b"193.146.30.0/24 ; SBL1\n");
+    let local = files.local("drop.txt", None, None);
+    let is_listed = || !lists(&local, LISTED).is_empty();
+    assert_eq!(lists(&local, LISTED), ["drop 193.146.30.0/24"]);
+    assert!(!run(local.refresh()), "nothing changed");
+    files.write("drop.txt", b"192.0.2.0/24\n");
+    assert!(run(local.refresh()));
+    assert!(!is_listed());
+    // Everything that is not a list: the old one stays, and that is said.
+    files.write("drop.txt", format!("{LISTED}\n").as_bytes());
+    assert!(run(local.refresh()));
+    let broken: [&[u8]; 4] = [b"<html>503</html>", b"193.146.30.1\n193.14", b"\xff\xfe\x00", b""];
+    for content in broken {
+        files.write("drop.txt", content);
+        assert!(!run(local.refresh()), "{content:?}");
+        assert!(is_listed(), "{content:?}");
+        let standing = local.standings(Timestamp::now()).remove(0);
+        assert!(
+            standing.refused.is_some() && standing.in_use.as_deref() == Some("1 entries"),
+            "{standing:?}"
+        );
+    }
+    fs::remove_file(files.path("drop.txt")).unwrap();
+    assert!(!run(local.refresh()));
+    assert!(is_listed());
+    files.write("drop.txt", b"# all is well\n192.0.2.1\n");
+    assert!(run(local.refresh()));
+    assert!(!is_listed());
+    assert_eq!(local.standings(Timestamp::now())[0].refused, None);
+}
+
+#[test]
+fn a_list_that_was_never_read_is_said() {
+    let files = Files::new();
+    let local = files.local("missing.txt", Some("missing.mmdb"), None);
+    assert_eq!(facts(&local, LISTED).unreadable, ["list drop", "city database"]);
+    files.write("missing.txt", b"192.0.2.1\n");
+    assert!(run(local.refresh()));
+    assert_eq!(facts(&local, LISTED).unreadable, ["city database"]);
+    // A folder, a device.
+    for path in [files.folder.path(), Path::new("/dev/zero")] {
+        let list = List { name: "odd".to_owned(), path: path.to_owned(), points: None };
+        let odd = Local::open(&Databases::default(), &[list]);
+        assert_eq!(facts(&odd, LISTED).unreadable, ["list odd"]);
+    }
+}
+
+#[test]
+fn databases_know_places_and_networks() {
+    let files = Files::new();
+    let madrid = city("Madrid", "ES", 40.4, -3.7);
+    let six = city("Sydney", "AU", -33.9, 151.2);
+    let records = [("193.146.0.0/16", madrid), ("2a00:1450::/32", six)];
+    files.write("city.mmdb", &database("GeoLite2-City", now() - 86_400 * 12, &records));
+    files.write(
+        "asn.mmdb",
+        &database("GeoLite2-ASN", now(), &[("193.146.0.0/16", asn(15704, "XTRA TELECOM"))]),
+    );
+    files.write("drop.txt", b"# nothing\n");
+    let local = files.local("drop.txt", Some("city.mmdb"), Some("asn.mmdb"));
+    let known = facts(&local, LISTED);
+    let place = known.place.known().unwrap();
+    assert_eq!(
+        (place.city.as_deref(), place.region.as_deref(), place.country_code.as_deref()),
+        (Some("Madrid"), Some("Region"), Some("ES"))
+    );
+    let network = known.network.known().unwrap();
+    assert_eq!((network.asn, network.name.as_deref()), (15704, Some("XTRA TELECOM")));
+    let six: IpAddr = "2a00:1450:4001::42".parse().unwrap();
+    assert_eq!(local.country(six).as_deref(), Some("AU"));
+    let apart = local.position(LISTED.parse().unwrap()).unwrap().km_to(local.position(six).unwrap());
+    assert!((17_000..18_000).contains(&apart));
+    assert_eq!(facts(&local, "8.8.8.8").place, Fact::unknown(Why::NotConfigured));
+    let standings = local.standings(Timestamp::now());
+    assert_eq!(standings[1].in_use.as_deref(), Some("GeoLite2-City, 12 days old"));
+    assert_eq!(standings[1].old, None);
+    let old = u64::try_from(OLD_DAYS + 1).unwrap() * 86_400;
+    files.write("city.mmdb", &database("GeoLite2-City", now() - old, &[]));
+    assert!(run(local.refresh()));
+    assert_eq!(local.standings(Timestamp::now())[1].old, Some(OLD_DAYS + 1));
+}
+
+#[test]
+fn a_damaged_database_does_not_take_the_place_of_a_good_one() {
+    let files = Files::new();
+    let good = database("GeoLite2-City", now(), &[("193.146.0.0/16", city("Madrid", "ES", 40.4, -3.7))]);
+    files.write("city.mmdb", &good);
+    files.write("drop.txt", b"# nothing\n");
+    let local = files.local("drop.txt", Some("city.mmdb"), None);
+    let half = &good[..good.len() / 2];
+    let text: &[u8] = b"<html>licence key missing</html>";
+    for broken in [half, text, b"", &good[good.len() / 2..]] {
+        files.write("city.mmdb", broken);
+        assert!(!run(local.refresh()));
+        assert_eq!(local.country(LISTED.parse().unwrap()).as_deref(), Some("ES"));
+        assert!(local.standings(Timestamp::now())[1].refused.is_some());
+    }
+    // Whatever is flipped: no panic, and no place that is none.
+    for place in 0..good.len() {
+        let mut broken = good.clone();
+        broken[place] ^= 0xa5;
+        files.write("flipped.mmdb", &broken);
+        let flipped = files.local("drop.txt", Some("flipped.mmdb"), Some("flipped.mmdb"));
+        facts(&flipped, LISTED);
+        flipped.position(LISTED.parse().unwrap());
+    }
+}
+
+#[test]
+fn changes_are_noticed_without_looking() {
+    let files = Files::new();
+    files.write("drop.txt", b"192.0.2.1\n");
+    let local = files.local("drop.txt", None, None);
+    run(async {
+        let mut watch = Watch::new(&local).unwrap().unwrap();
+        assert!(
+            tokio::time::timeout(Duration::from_millis(200), watch.changed()).await.is_err(),
+            "nothing happened"
+        );
+        files.write("drop.txt", format!("{LISTED}\n").as_bytes());
+        tokio::time::timeout(Duration::from_secs(20), watch.changed()).await.unwrap().unwrap();
+        assert!(local.refresh().await);
+        assert_eq!(lists(&local, LISTED), [format!("drop {LISTED}/32")]);
+    });
+    run(async { assert!(Watch::new(&Local::none()).unwrap().is_none()) });
+}
+
+#[test]
+fn fifty_thousand_lines_are_searched_in_microseconds() {
+    let files = Files::new();
+    let mut text = String::new();
+    for number in 0..50_000_u32 {
+        let prefix = 20 + number % 13;
+        writeln!(text, "{}/{prefix} ; entry {number}", Ipv4Addr::from_bits(0x0100_0000 + number * 83_467))
+            .unwrap();
+    }
+    files.write("drop.txt", text.as_bytes());
+    let local = files.local("drop.txt", None, None);
+    assert_eq!(Addresses::read(&text).unwrap().len(), 50_000);
+    let addresses: Vec<IpAddr> =
+        (0..2_000_u32).map(|number| Ipv4Addr::from_bits(number.wrapping_mul(2_654_435_761)).into()).collect();
+    let mut times: Vec<Duration> = addresses
+        .iter()
+        .map(|address| {
+            let begun = Instant::now();
+            let mut facts = Facts::unknown(Why::NotConfigured);
+            local.add_to(&mut facts, *address);
+            begun.elapsed()
+        })
+        .collect();
+    times.sort();
+    // The median: a busy machine takes the processor away now and then.
+    let median = times[times.len() / 2];
+    assert!(median < Duration::from_micros(50), "{median:?}");
+    // While it is read again, look-ups go on.
+    text.push_str("193.146.30.0/24\n");
+    files.write("drop.txt", text.as_bytes());
+    run(async {
+        let reading = local.refresh();
+        tokio::pin!(reading);
+        let mut longest = Duration::ZERO;
+        loop {
+            let begun = Instant::now();
+            tokio::select! {
+                biased;
+                is_new = &mut reading => {
+                    assert!(is_new);
+                    break;
+                }
+                () = tokio::time::sleep(Duration::from_micros(200)) => {
+                    let before = Instant::now();
+                    lists(&local, "8.8.8.8");
+                    longest = longest.max(before.elapsed());
+                }
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20));
+        }
+        assert!(longest < Duration::from_millis(100), "{longest:?}");
+    });
+    assert_eq!(lists(&local, LISTED), ["drop 193.146.30.0/24"]);
+}
