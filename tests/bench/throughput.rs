@@ -178,10 +178,15 @@ fn fill(directory: &Path, count: u32) -> anyhow::Result<()> {
         let key = SessionKey::new("machine", "boot", number, u64::from(number));
         let subject = key.to_string();
         let id = delivery_id(&subject, ChangeKind::Opened, 1, SINK);
-        let message = Message { summary: format!("login {number}"), level: None, lines: Vec::new() };
+        let message = Message {
+            summary: format!("login {number}"),
+            level: None,
+            lines: Vec::new(),
+            is_reworded: false,
+        };
         let verdict =
             Verdict { at: now, reason: Why::NoRoutes, allowed: None, routes: Vec::new(), sinks: Vec::new() };
-        let deliveries = vec![NewDelivery { id, sink: SINK.to_owned(), held_until: None }];
+        let deliveries = vec![NewDelivery { id, sink: SINK.to_owned(), held_until: None, message: None }];
         NewAnnouncement {
             session: Some(key),
             subject,

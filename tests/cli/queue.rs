@@ -44,6 +44,7 @@ fn take_in(outbox: &mut Outbox, sessions: &[u32], sinks: &[&str], at: Timestamp)
             id: delivery_id(&subject, ChangeKind::Opened, 1, sink),
             sink: (*sink).to_owned(),
             held_until: None,
+            message: None,
         };
         let verdict =
             Verdict { at, reason: Why::NoRoutes, allowed: None, routes: Vec::new(), sinks: Vec::new() };
@@ -57,6 +58,7 @@ fn take_in(outbox: &mut Outbox, sessions: &[u32], sinks: &[&str], at: Timestamp)
                     summary: format!("SSH login: alice{session}\u{1b}[2J on web-1"),
                     level: None,
                     lines: Vec::new(),
+                    is_reworded: false,
                 },
                 verdict,
                 deliveries: sinks.iter().map(to).collect(),
@@ -137,12 +139,27 @@ fn example() -> State {
             sink: "ops".to_owned(),
             why: why.to_owned(),
         },
-        message: Message {
-            summary: "Messages to ops are held back".to_owned(),
-            level: None,
-            lines: Vec::new(),
+        finished: Finished {
+            message: Message {
+                summary: "Messages to ops are held back".to_owned(),
+                level: None,
+                lines: Vec::new(),
+                is_reworded: false,
+            },
+            verdict: Verdict {
+                at: ago(88),
+                reason: Why::NoRoutes,
+                allowed: None,
+                routes: Vec::new(),
+                sinks: Vec::new(),
+            },
+            deliveries: vec![NewDelivery {
+                id: News::delivery_id(NewsKind::SinkSuspended, "sink/ops/1", "tty"),
+                sink: "tty".to_owned(),
+                held_until: None,
+                message: None,
+            }],
         },
-        sinks: vec!["tty".to_owned()],
     };
     assert!(outbox.suspend("ops", why, b"mark", &news, ago(88)).unwrap());
     outbox.pause("busy", "by hand: moving", ago(3)).unwrap();

@@ -157,8 +157,9 @@ fn decide(state: &State, id: i64, rules: &str, level: Level, at: &str) {
             id: delivery_id(&subject, change.kind, change.seq, &to.sink),
             sink: to.sink.clone(),
             held_until: to.held.as_ref().map(|held| held.until),
+            message: None,
         });
-        let message = Message { summary: "s".to_owned(), level: None, lines: Vec::new() };
+        let message = Message { summary: "s".to_owned(), level: None, lines: Vec::new(), is_reworded: false };
         announcements.push(NewAnnouncement {
             session: Some(session.key),
             subject: subject.clone(),

@@ -115,6 +115,10 @@ const CASES: &[(&str, &str)] = &[
         "a queue without sense",
         "[notify]\nkeep_delivered = \"1m\"\n[sinks.a]\ntype = \"console\"\npace = \"fast\"\nmax_age = \"soon\"\nmax_queued = 0\ngroup = \"1ms\"\ngroup_red = \"no\"\n",
     ),
+    (
+        "templates that say nothing, that nobody can read and that go nowhere",
+        "[[templates]]\nkind = \"opened\"\n[[templates]]\nsummary = \"{{ user }\"\n[[templates]]\ntemplate = \"\"\"\n{{ user }}\n{{ usr }}\n\"\"\"\n[[templates]]\ntemplate_file = \"<dir>/none\"\n[[templates]]\ntemplate_file = \"<dir>/broken.j2\"\nkind = \"loss\"\n[[templates]]\nsinks = \"consle\"\nsummary = \"x\"\ntemplate = \"y\"\n[[templates]]\nsummary = \"{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}\"\n",
+    ),
     ("a text without an end", "[sinks.ops]\ntype = \"slack\"\nwebhook_url = \"https://example.org/S3CRET\n"),
     ("a text without a beginning", "[enrich.threat_jammer]\ntoken = S3CRET\n"),
     ("a line without a key", "[host]\nhttps://hooks.slack.com/S3CRET\n"),
@@ -132,7 +136,8 @@ fn every_problem_is_told_with_its_line_and_its_remedy() {
     for (title, text) in CASES {
         let file = ConfigFile::new(text)
             .with("public", "https://example.org/S3CRET\n", 0o644)
-            .with("empty", "\n", 0o600);
+            .with("empty", "\n", 0o600)
+            .with("broken.j2", "{{ summary }}\n\n{% if lost %}\n", 0o644);
         let problems = file.problems();
         assert!(!problems.contains(MARK), "{title} shows a secret:\n{problems}");
         assert_ne!(problems, "no problem\n", "{title} is accepted");

@@ -14,6 +14,7 @@ const PLACES: [&str; 3] = ["", "_file", "_env"];
 const CHOICES: &[(&str, [&[&str]; 2])] = &[
     ("sinks.email", [&["host", "port", "tls", "user", "password", "ca"], &["sendmail"]]),
     ("sinks.syslog", [&["transport", "host", "port", "ca"], &["socket"]]),
+    ("templates", [&["summary"], &["template"]]),
     ("sinks.ntfy", [&["token"], &["user", "password"]]),
 ];
 
@@ -92,6 +93,8 @@ fn is_used(section: &str, key: &str, place: usize, choice: usize) -> bool {
     let chosen = CHOICES.iter().find(|(name, _)| *name == section).is_none_or(|(_, groups)| {
         !groups.iter().enumerate().any(|(group, keys)| group != choice && keys.contains(&base))
     });
+    // Of a text and a file with it, the file.
+    let chosen = chosen && (section, key) != ("templates", "template");
     chosen && (!is_secret || key == format!("{base}{}", PLACES[place]))
 }
 

@@ -51,6 +51,7 @@ fn login(number: u32, at: Timestamp, sinks: &[&str]) -> NewAnnouncement {
         id: delivery_id(&subject, ChangeKind::Opened, 1, sink),
         sink: (*sink).to_owned(),
         held_until: None,
+        message: None,
     };
     let verdict = Verdict { at, reason: Why::NoRoutes, allowed: None, routes: Vec::new(), sinks: Vec::new() };
     NewAnnouncement {
@@ -59,7 +60,12 @@ fn login(number: u32, at: Timestamp, sinks: &[&str]) -> NewAnnouncement {
         seq: 1,
         event: Event::EventsLost { host: "web-1".to_owned(), at, count: 1 },
         finished: Some(Finished {
-            message: Message { summary: format!("login {number}"), level: None, lines: Vec::new() },
+            message: Message {
+                summary: format!("login {number}"),
+                level: None,
+                lines: Vec::new(),
+                is_reworded: false,
+            },
             verdict,
             deliveries: sinks.iter().map(to).collect(),
         }),

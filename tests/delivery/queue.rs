@@ -92,8 +92,12 @@ fn finished(id: Uuid, text: &str, held_until: Option<Timestamp>) -> Finished {
         routes: Vec::new(),
         sinks: Vec::new(),
     };
-    let message = Message { summary: text.to_owned(), level: None, lines: Vec::new() };
-    Finished { message, verdict, deliveries: vec![NewDelivery { id, sink: "team".to_owned(), held_until }] }
+    let message = Message { summary: text.to_owned(), level: None, lines: Vec::new(), is_reworded: false };
+    Finished {
+        message,
+        verdict,
+        deliveries: vec![NewDelivery { id, sink: "team".to_owned(), held_until, message: None }],
+    }
 }
 
 fn start() -> Timestamp {
@@ -451,7 +455,7 @@ fn what_becomes_of_a_message_becomes_of_all_that_it_tells() {
         let summary =
             changes.iter().map(|(_, message)| message.summary.as_str()).collect::<Vec<_>>().join(" + ");
         let event = Event::Group { host: "h".to_owned(), at: start(), until: start(), count: 3 };
-        (event, Message { summary, level: Some(Level::Low), lines: Vec::new() })
+        (event, Message { summary, level: Some(Level::Low), lines: Vec::new(), is_reworded: false })
     };
     let mut shelf = Shelf::new();
     let now = start();

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp, ToSpan as _, Zoned};
 use login_tracer::notify::outbox::{self, DeliveryState};
 use login_tracer::notify::route::Why;
-use login_tracer::session::{Escalation, Identity, Update};
+use login_tracer::session::{Attempt, AttemptKey, Escalation, Identity, Reason, Tried, TriedUser, Update};
 use rusqlite::Connection;
 
 use crate::slack::Slack;
@@ -208,6 +208,51 @@ fn groups_of_this_host_are_a_condition() {
     assert_eq!(pair.world.settled(key(1), DeliveryState::Delivered)[0].sink, "pager");
     assert_eq!(pair.world.settled(key(2), DeliveryState::Delivered)[0].sink, "team");
     eventually("a warning", || role.log().contains("nosuchgroup").then_some(()));
+}
+
+#[test]
+fn attempts_are_told_where_a_route_names_them_and_not_without_end() {
+    let mut pair = Pair::new(
+        "[[routes]]\nsinks = [\"team\"]\n\
+         [[routes]]\nkind = \"attempts\"\nnetwork = \"192.0.2.0/24\"\nsinks = [\"pager\"]\n",
+    );
+    let _role = pair.world.start();
+    pair.world.commit(&(0..300).map(attempt).collect::<Vec<_>>());
+    pair.world.commit(&[opened(1, "alice", NEAR)]);
+    pair.world.settled(key(1), DeliveryState::Delivered);
+    let texts = eventually("ten attempts", || {
+        let texts = pair.pager.texts();
+        (texts.len() >= 10).then_some(texts)
+    });
+    assert_eq!(texts.len(), 10, "{texts:?}");
+    assert!(
+        texts.iter().all(|text| text.starts_with("SSH attempt: a name that is no account on web-1 from "))
+    );
+    assert_eq!(pair.team.texts().len(), 1, "a route without kinds is not meant");
+    // What was typed in the place of a name may be a password: it is nowhere in what the role keeps or says.
+    let kept = std::fs::read(outbox::path(pair.world.path()).with_extension("db-wal")).unwrap();
+    assert!(!String::from_utf8_lossy(&kept).contains("hunter2"));
+    assert!(pair.pager.shown().iter().all(|payload| !payload.contains("hunter2")));
+}
+
+/// Somebody types a password where a name is asked for.
+fn attempt(number: u32) -> Update {
+    let now = Timestamp::now();
+    Update::Attempt(Box::new(Attempt {
+        key: AttemptKey::of_monitor("machine", "boot", number, 1),
+        host: "web-1".to_owned(),
+        peer: format!("192.0.2.{}:40000", number % 250).parse().unwrap(),
+        local: None,
+        sshd_pid: Some(number),
+        began_at: now,
+        ended_at: now,
+        tried: Tried {
+            users: vec![TriedUser { name: "hunter2".to_owned(), is_known: false }],
+            methods: vec!["password".to_owned()],
+            failures: 1,
+        },
+        reason: Reason::UnknownUser,
+    }))
 }
 
 /// Somebody becomes root in a session.

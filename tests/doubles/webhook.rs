@@ -39,6 +39,7 @@ fn check(request: &Request) -> Result<(), String> {
         "escalated",
         "foreign_sshd",
         "events_lost",
+        "attempt",
         "sink_suspended",
         "messages_lost",
         "group",

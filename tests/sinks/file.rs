@@ -46,6 +46,8 @@ fn one_line_for_each_message() {
             "escalated",
             "foreign_sshd",
             "events_lost",
+            "attempt",
+            "attempt",
             "sink_suspended",
             "sink_suspended",
             "messages_lost",

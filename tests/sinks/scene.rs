@@ -13,7 +13,10 @@ use login_tracer::notify::message::{Event, Subject, compose, group};
 use login_tracer::notify::outbox::Delivery;
 use login_tracer::notify::sink::http::{Clients, Http, Service};
 use login_tracer::notify::sink::{Report, Sink};
-use login_tracer::session::{Auth, AuthKey, Certificate, End, Escalation, ForeignSshd, Identity};
+use login_tracer::session::{
+    self, Attempt, AttemptKey, Auth, AuthKey, Certificate, End, Escalation, ForeignSshd, Identity, Tried,
+    TriedUser,
+};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -68,6 +71,8 @@ pub(crate) fn messages() -> Vec<(&'static str, Delivery)> {
         ("gained", gained(&polite, "/usr/bin/sudo")),
         ("foreign sshd", foreign(&polite, "/home/alice/sshd")),
         ("events lost", lost()),
+        ("attempt", attempted(&polite, true)),
+        ("attempt, hostile", attempted(&hostile, false)),
         ("sink suspended", suspended(&polite)),
         ("sink suspended, hostile", suspended(&hostile)),
         ("messages lost", messages_lost(&polite)),
@@ -104,6 +109,27 @@ pub(crate) fn foreign(strangers: &Strangers, exe: &str) -> Delivery {
 pub(crate) fn lost() -> Delivery {
     let event = Event::EventsLost { host: "web-1".to_owned(), at: at("2026-11-21T08:05:34Z"), count: 17 };
     Delivery { subject: "0b6fd3c4-1f8f-5a53-9d5c-6a0e3c1f0a11/7".to_owned(), ..delivery(event, None) }
+}
+
+/// An attempt after many that were not told.
+pub(crate) fn attempted(strangers: &Strangers, is_known: bool) -> Delivery {
+    let attempt = Attempt {
+        key: AttemptKey::of_monitor("machine", "boot", 7, 1),
+        host: strangers.host.clone(),
+        peer: "193.146.30.1:51122".parse().unwrap(),
+        local: None,
+        sshd_pid: Some(7),
+        began_at: at("2026-11-21T08:05:34Z"),
+        ended_at: at("2026-11-21T08:05:36Z"),
+        tried: Tried {
+            users: vec![TriedUser { name: strangers.user.clone(), is_known }],
+            methods: vec!["publickey".to_owned(), strangers.network.clone()],
+            failures: 2,
+        },
+        reason: if is_known { session::Reason::WrongPassword } else { session::Reason::UnknownUser },
+    };
+    let event = Event::Attempted { attempt: Box::new(attempt), untold: 312 };
+    Delivery { subject: format!("{SESSION}/9"), ..delivery(event, None) }
 }
 
 pub(crate) fn suspended(strangers: &Strangers) -> Delivery {

@@ -13,6 +13,7 @@ mod queue;
 mod risk;
 mod route;
 mod sink;
+mod template;
 
 pub use self::enrich::*;
 pub use self::file::{ConfigError, Secrets, load};
@@ -20,6 +21,7 @@ pub use self::queue::{PaceChoice, Queueing, Rate};
 pub use self::risk::*;
 pub use self::route::*;
 pub use self::sink::*;
+pub use self::template::*;
 use crate::event::Service;
 
 /// Where the configuration is read from when `--config` does not say otherwise.
@@ -40,6 +42,8 @@ pub struct Config {
     pub sinks: Vec<Sink>,
     /// Which changes go to which of them.
     pub rules: Rules,
+    /// Words of the owner's own.
+    pub templates: Vec<Template>,
 }
 
 /// `[trace]`: the role that watches the kernel.
@@ -130,6 +134,7 @@ impl Default for Config {
                 queue: Queueing::default(),
             }],
             rules: Rules::default(),
+            templates: Vec::new(),
         }
     }
 }

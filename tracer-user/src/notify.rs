@@ -20,6 +20,7 @@ mod rating; // look-ups -> assessments and messages
 mod reassessment; // what becomes known later -> assessments and messages
 mod release; // the end of quiet hours
 pub mod route; // where a change goes; pure
+pub mod template; // words of one's own
 mod upkeep; // limits and clearing up
 mod watch; // wakes the intake
 mod worker; // outbox -> one sink
@@ -149,10 +150,17 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
     let bells: Vec<_> = config.sinks.iter().map(|_| Bells::default()).collect();
     let worker_bells: Vec<_> = bells.iter().map(|bells| Rc::clone(&bells.work)).collect();
     let host = config.host_name.clone().unwrap_or_else(host_name);
+    let release_bell = Rc::new(Notify::new());
+    let announcer = Rc::new(Announcer {
+        rules: config.rules.clone(),
+        templates: config.templates.clone(),
+        sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
+        directory: Directory::new(&config.rules),
+    });
     let herald = Rc::new(Herald {
         host: host.clone(),
-        sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
-        wake: worker_bells.clone(),
+        announcer: Rc::clone(&announcer),
+        wake: worker_bells.iter().chain([&release_bell]).cloned().collect(),
     });
     for ((configured, bells), mark) in config.sinks.iter().zip(&bells).zip(marks) {
         let worker = Worker {
@@ -174,13 +182,7 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         };
         workers.spawn_local(worker.run());
     }
-    let announcer = Rc::new(Announcer {
-        rules: config.rules.clone(),
-        sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
-        directory: Directory::new(&config.rules),
-    });
     warn_of_missing_groups(config);
-    let release_bell = Rc::new(Notify::new());
     let release = Release {
         outbox: Rc::clone(&outbox),
         wake: Rc::clone(&release_bell),
@@ -229,6 +231,7 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         assessor,
         host,
         announcer,
+        pace: RefCell::new(intake::Pace::new(Timestamp::now())),
         wake: wake.into_iter().chain([rating_bell]).collect(),
         on_step,
     };

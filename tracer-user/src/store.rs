@@ -200,6 +200,11 @@ impl Reader {
         attempts::for_each(&self.connection, filter, each).map_err(|source| self.error(source))
     }
 
+    /// The attempt that a change is about; `None` if it is forgotten.
+    pub fn attempt_of_change(&self, change_id: i64) -> Result<Option<Attempt>, StoreError> {
+        attempts::of_change(&self.connection, change_id).map_err(|source| self.error(source))
+    }
+
     /// At most `limit` changes with an id above `cursor`, oldest first.
     pub fn changes_after(&self, cursor: i64, limit: u32) -> Result<Vec<Change>, StoreError> {
         changes::after(&self.connection, cursor, limit).map_err(|source| self.error(source))

@@ -164,6 +164,12 @@ pub(super) fn read_secret(path: &Path) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Reads a text that belongs to the configuration; says what to do if that cannot be done.
+pub(super) fn read_text(path: &Path) -> Result<String, String> {
+    let shown = sanitize::line(&path.to_string_lossy());
+    read(path).map(|source| source.text).map_err(|error| format!("cannot read {shown}: {error}"))
+}
+
 /// Reads the certificates of an own authority; says what to do if there are none.
 pub(super) fn read_certificates(path: &Path) -> Result<String, String> {
     let shown = sanitize::line(&path.to_string_lossy());

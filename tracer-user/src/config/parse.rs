@@ -8,6 +8,7 @@ mod risk;
 mod route;
 mod section;
 mod sinks;
+mod template;
 mod values;
 
 use toml::de::DeTable;
@@ -74,6 +75,7 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("quiet_hours", &["from", "to", "weekdays", "except", "sinks"]),
+    ("templates", &["kind", "sinks", "summary", "template", "template_file"]),
     ("allow", &["address", "network", "user", "key", "until", "reason"]),
     ("sinks.console", &["type"]),
     ("sinks.discord", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"]),
@@ -177,7 +179,7 @@ pub const KEYS_OF_SINKS: &[&str] = &["pace", "max_age", "max_queued", "group", "
 
 /// Top-level names; `sinks` holds one section for each sink.
 const TOP_LEVEL: &[&str] =
-    &["host", "trace", "notify", "enrich", "risk", "sinks", "routes", "quiet_hours", "allow"];
+    &["host", "trace", "notify", "enrich", "risk", "sinks", "routes", "quiet_hours", "allow", "templates"];
 
 /// Whether the value of a key may be a secret that no message may repeat.
 pub(super) fn may_hold_secret(key: &str) -> bool {
@@ -242,6 +244,7 @@ fn root(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Config {
         risk: with_section(table, "risk", problems, risk::risk).unwrap_or(default.risk),
         sinks: sinks::sinks(table, problems).filter(|sinks| !sinks.is_empty()).unwrap_or(default.sinks),
         rules: route::rules(table, take, problems),
+        templates: template::templates(table, problems),
     }
 }
 

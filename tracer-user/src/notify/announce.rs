@@ -8,7 +8,8 @@ use super::groups::Directory;
 use super::message::{self, Event};
 use super::outbox::{Finished, NewDelivery, Rating};
 use super::route::{self, Beginning, Case};
-use crate::config::Rules;
+use super::template;
+use crate::config::{Rules, Template};
 use crate::session::ChangeKind;
 
 /// The namespace of delivery ids; an arbitrary constant that must never change.
@@ -33,6 +34,7 @@ pub(super) struct Name<'a> {
 /// What is decided by the configuration of this role.
 pub(super) struct Announcer {
     pub(super) rules: Rules,
+    pub(super) templates: Vec<Template>,
     /// Names of the sinks.
     pub(super) sinks: Vec<String>,
     pub(super) directory: Directory,
@@ -48,15 +50,42 @@ impl Announcer {
         beginning: &Beginning,
         now: Timestamp,
     ) -> Finished {
+        let id = |sink: &str| delivery_id(name.subject, name.kind, name.seq, sink);
+        self.decide(event, rating, beginning, now, None, id)
+    }
+
+    /// News of the role itself, which are about a sink and go to the others.
+    pub(super) fn finish_news(
+        &self,
+        event: &Event,
+        about: &str,
+        now: Timestamp,
+        id: impl Fn(&str) -> Uuid,
+    ) -> Finished {
+        self.decide(event, None, &Beginning::Undecided, now, Some(about), id)
+    }
+
+    fn decide(
+        &self,
+        event: &Event,
+        rating: Option<&Rating>,
+        beginning: &Beginning,
+        now: Timestamp,
+        about: Option<&str>,
+        id: impl Fn(&str) -> Uuid,
+    ) -> Finished {
         let zone = TimeZone::system();
         let message = message::compose(event, rating.map(|(assessment, facts)| (assessment, facts)), &zone);
         let level = rating.map(|(assessment, _)| assessment.level);
+        let score = rating.and_then(|(assessment, _)| assessment.score);
         let case = Case::of(event, level, self.directory.at_hand(event));
-        let verdict = route::decide(&self.rules, &self.sinks, &case, beginning, now, &zone);
-        let delivery = |destination: &route::Destination| NewDelivery {
-            id: delivery_id(name.subject, name.kind, name.seq, &destination.sink),
-            sink: destination.sink.clone(),
-            held_until: destination.held.as_ref().map(|held| held.until),
+        let mut verdict = route::decide(&self.rules, &self.sinks, &case, beginning, now, &zone);
+        verdict.sinks.retain(|to| Some(to.sink.as_str()) != about);
+        let delivery = |to: &route::Destination| NewDelivery {
+            id: id(&to.sink),
+            sink: to.sink.clone(),
+            held_until: to.held.as_ref().map(|held| held.until),
+            message: template::apply(&self.templates, case.kind, &to.sink, &message, score),
         };
         let deliveries = verdict.sinks.iter().map(delivery).collect();
         Finished { message, verdict, deliveries }

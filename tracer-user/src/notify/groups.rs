@@ -111,6 +111,7 @@ pub(super) fn user_of(event: &Event) -> Option<&str> {
         Event::EventsLost { .. }
         | Event::SinkSuspended { .. }
         | Event::MessagesLost { .. }
+        | Event::Attempted { .. }
         | Event::Group { .. } => None,
     }
 }

@@ -7,6 +7,9 @@
 //! Where nothing was ever read (the first start, or `delivery.db` was lost), reading begins [`NEWS`] ago: what happened
 //! before is history and not news, and a restart must not flood anybody.
 
+mod pace;
+
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -15,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+pub(super) use self::pace::Pace;
 pub use super::announce::delivery_id;
 use super::announce::{Announcer, Name};
 use super::assessor::Assessor;
@@ -22,7 +26,7 @@ use super::groups;
 use super::message::{Event, Subject};
 use super::outbox::{NewAnnouncement, Position, Rating, TakenIn};
 use super::reassessment::Reassessment;
-use super::route::Beginning;
+use super::route::{self, Beginning};
 use super::watch::Watch;
 use super::{OnStep, SharedOutbox, Step, backoff, chance};
 use crate::session::{Change, ChangeKind, Session, SessionKey};
@@ -46,6 +50,8 @@ pub(super) struct Intake {
     /// Name of this host, for news that no session is part of.
     pub(super) host: String,
     pub(super) announcer: Rc<Announcer>,
+    /// Of attempts.
+    pub(super) pace: RefCell<Pace>,
     pub(super) reassessment: Rc<Reassessment>,
     /// Those who have something to do after a batch.
     pub(super) wake: Vec<Rc<Notify>>,
@@ -151,8 +157,10 @@ impl Intake {
         let changes = source.reader.changes_after(source.cursor, BATCH)?;
         let Some(last) = changes.last() else { return Ok(false) };
         let mut news = Vec::new();
+        // Whatever fails on the way was not told.
+        let mut pace = self.pace.borrow().clone();
         for change in &changes {
-            news.extend(self.read(change, source)?.map(|news| (change, news)));
+            news.extend(self.read(change, source, &mut pace)?.map(|news| (change, news)));
         }
         let users = news.iter().filter_map(|(_, news)| groups::user_of(news.event()?)).map(str::to_owned);
         self.announcer.directory.ask(users).await;
@@ -164,10 +172,12 @@ impl Intake {
         let failed = self.failed_from(&changes, source)?;
         source.cursor = taken.cursor;
         if is_empty(&taken) && taken.cursor - source.written < UNWRITTEN {
+            self.pace.replace(pace);
             self.reassessment.failures_after(&source.reader, &failed).await?;
             return Ok(true);
         }
         self.outbox.borrow_mut().take_in(&taken, now)?;
+        self.pace.replace(pace);
         source.written = taken.cursor;
         tracing::debug!(changes = changes.len(), cursor = source.cursor, "changes taken in");
         (self.on_step)(Step::Intake);
@@ -190,10 +200,13 @@ impl Intake {
     }
 
     /// What a change tells, with the session that it is about.
-    fn read(&self, change: &Change, source: &Source) -> Result<Option<News>, StoreError> {
+    fn read(&self, change: &Change, source: &Source, pace: &mut Pace) -> Result<Option<News>, StoreError> {
         let Some(session_id) = change.session_id else {
             let (host, at) = (self.host.clone(), change.at);
             let event = match (change.kind, change.foreign.clone()) {
+                (ChangeKind::Attempt, _) if route::asks_for_attempts(&self.announcer.rules) => {
+                    self.attempted(change, source, pace)?
+                }
                 (ChangeKind::EventsLost, _) => {
                     Some(Event::EventsLost { host, at, count: change.count.unwrap_or_default() })
                 }
@@ -216,6 +229,20 @@ impl Intake {
             return Ok(None);
         }
         Ok(Some(News::OfSession { session: Box::new(session), event }))
+    }
+
+    /// An attempt, as long as so many are told.
+    fn attempted(
+        &self,
+        change: &Change,
+        source: &Source,
+        pace: &mut Pace,
+    ) -> Result<Option<Event>, StoreError> {
+        let Some(untold) = pace.next(Timestamp::now()) else { return Ok(None) };
+        let Some(mut attempt) = source.reader.attempt_of_change(change.id)? else { return Ok(None) };
+        // People type passwords where a name is asked for: what is no account is not kept once more.
+        attempt.tried.users.iter_mut().filter(|user| !user.is_known).for_each(|user| user.name.clear());
+        Ok(Some(Event::Attempted { attempt: Box::new(attempt), untold }))
     }
 
     fn take(

@@ -3,6 +3,7 @@
 //! A message is finished text: strangers' names in it went through [`crate::sanitize`], times are in the host's time
 //! zone. It is stored before it is sent, so a repetition says the same. A sink escapes for its own markup and lays it out.
 
+mod attempt;
 mod event;
 mod group;
 mod inside;
@@ -78,6 +79,9 @@ pub struct Message {
     pub level: Option<Level>,
     /// The details, in the order in which they are shown.
     pub lines: Vec<Line>,
+    /// Whether a template has put it into other words: then nothing but itself says what it is about.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_reworded: bool,
 }
 
 impl Message {
@@ -134,6 +138,10 @@ pub enum Label {
     Risk,
     Lost,
     Doubt,
+    Refused,
+    Untold,
+    /// Whatever a template says that is about nothing else.
+    Note,
     Sink,
     Remedy,
     Changes,
@@ -144,6 +152,30 @@ pub enum Label {
 }
 
 impl Label {
+    pub const ALL: [Self; 21] = [
+        Self::User,
+        Self::Host,
+        Self::Time,
+        Self::Opened,
+        Self::Ended,
+        Self::Duration,
+        Self::Gained,
+        Self::Program,
+        Self::Address,
+        Self::Method,
+        Self::Network,
+        Self::Place,
+        Self::Risk,
+        Self::Lost,
+        Self::Doubt,
+        Self::Refused,
+        Self::Untold,
+        Self::Sink,
+        Self::Remedy,
+        Self::Before,
+        Self::Note,
+    ];
+
     /// The word that people read.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -167,6 +199,9 @@ impl Label {
             Self::Users => "Users",
             Self::Addresses => "Addresses",
             Self::Worst => "Worst risk",
+            Self::Refused => "Refused",
+            Self::Untold => "Not told",
+            Self::Note => "Note",
             Self::Sink => "Sink",
             Self::Remedy => "What to do",
             Self::Before => "Before",
@@ -202,6 +237,7 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
         Event::Escalated { subject, at, how } => inside::escalated(subject, *at, how, rating, zone),
         Event::Raised { subject, at, from } => inside::raised(subject, *at, *from, rating, zone),
         Event::ForeignSshd { host, at, foreign } => inside::foreign(host, *at, foreign, zone),
+        Event::Attempted { attempt, untold } => attempt::attempted(attempt, *untold, zone),
         Event::EventsLost { host, at, count } => {
             let host = name(Some(host), "unknown host");
             let lost = format!(
@@ -213,12 +249,17 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
                 line(Label::Time, time(*at, zone)),
                 line(Label::Lost, lost),
             ];
-            Message { summary: format!("Kernel events lost on {host}: {count}"), level: None, lines }
+            Message {
+                summary: format!("Kernel events lost on {host}: {count}"),
+                level: None,
+                lines,
+                is_reworded: false,
+            }
         }
         // Its words were made with it, of those of its members.
         Event::Group { host, count, .. } => {
             let summary = format!("{count} changes on {}", name(Some(host), "unknown host"));
-            Message { summary, level: Some(Level::Unknown), lines: Vec::new() }
+            Message { summary, level: Some(Level::Unknown), lines: Vec::new(), is_reworded: false }
         }
         Event::SinkSuspended { host, at, sink, why } => queue::suspended(host, *at, sink, why, zone),
         Event::MessagesLost { host, at, sink, expired, dropped } => {
@@ -245,8 +286,8 @@ pub fn example(host: &str, at: Timestamp) -> Delivery {
     let assessment = Assessment { level: Level::Unknown, score: None, reasons };
     let facts = Facts::unknown(Why::NoData);
     let event = Event::Opened(subject);
-    let mut message = compose(&event, Some((&assessment, &facts)), &TimeZone::system());
-    message.summary = format!("EXAMPLE, nobody logged in - {}", message.summary);
+    let message = compose(&event, Some((&assessment, &facts)), &TimeZone::system());
+    let message = marked_as_example(message);
     Delivery {
         id: Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("example/{host}/{at}").as_bytes()),
         attempt: 1,
@@ -256,6 +297,15 @@ pub fn example(host: &str, at: Timestamp) -> Delivery {
         message,
         first_receipt: None,
     }
+}
+
+/// The same message, marked where everybody looks first.
+pub fn marked_as_example(message: Message) -> Message {
+    const MARK: &str = "EXAMPLE, nobody logged in";
+    if message.summary.starts_with(MARK) {
+        return message;
+    }
+    Message { summary: format!("{MARK} - {}", message.summary), ..message }
 }
 
 fn rated(
@@ -268,7 +318,7 @@ fn rated(
         lines.push(line(Label::Address, address(subject)));
     }
     let Some((assessment, facts)) = rating else {
-        return Message { summary, level: Some(Level::Unknown), lines };
+        return Message { summary, level: Some(Level::Unknown), lines, is_reworded: false };
     };
     if !subject.service.is_local() {
         lines.push(fact(Label::Network, &facts.network, network));
@@ -276,7 +326,7 @@ fn rated(
     }
     lines.push(line(Label::Risk, risk(assessment)));
     let summary = format!("{summary}, risk {}", score(assessment));
-    Message { summary, level: Some(assessment.level), lines }
+    Message { summary, level: Some(assessment.level), lines, is_reworded: false }
 }
 
 fn opened(subject: &Subject, zone: &TimeZone) -> String {

@@ -1,18 +1,18 @@
-//! What the role tells about itself: to every sink but the one that it is about.
+//! What the role tells about itself: by the routes, and never to the sink that it is about.
 
 use std::rc::Rc;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use tokio::sync::Notify;
 
-use super::message::{self, Event};
+use super::announce::Announcer;
+use super::message::Event;
 use super::outbox::{Loss, News, NewsKind};
 
 /// Makes the news, and wakes those who deliver them.
 pub(super) struct Herald {
     pub(super) host: String,
-    pub(super) sinks: Vec<String>,
+    pub(super) announcer: Rc<Announcer>,
     /// The workers' bells.
     pub(super) wake: Vec<Rc<Notify>>,
 }
@@ -38,13 +38,10 @@ impl Herald {
     }
 
     fn about(&self, kind: NewsKind, sink: &str, at: Timestamp, event: Event) -> News {
-        News {
-            kind,
-            subject: format!("sink/{sink}/{}", at.as_microsecond()),
-            message: message::compose(&event, None, &TimeZone::system()),
-            event,
-            sinks: self.sinks.iter().filter(|other| *other != sink).cloned().collect(),
-        }
+        let subject = format!("sink/{sink}/{}", at.as_microsecond());
+        let id = |to: &str| News::delivery_id(kind, &subject, to);
+        let finished = self.announcer.finish_news(&event, sink, at, id);
+        News { kind, event, finished, subject }
     }
 
     /// Tells the workers that there is something to send.

@@ -14,7 +14,7 @@ use super::outbox::Delivery;
 use crate::assess::{Assessment, Level};
 use crate::enrich::{Fact, Facts, Network, Place};
 use crate::sanitize;
-use crate::session::{Auth, Escalation, ForeignSshd, Identity};
+use crate::session::{Attempt, Auth, Escalation, ForeignSshd, Identity};
 
 /// The version of the schema.
 pub const VERSION: u32 = 1;
@@ -25,8 +25,8 @@ pub struct Record<'a> {
     version: u32,
     /// The delivery: the same in every repetition.
     pub id: String,
-    /// `opened`, `closed`, `escalated`, `risk_raised`, `foreign_sshd`, `events_lost`, `sink_suspended`, `messages_lost`,
-    /// `group`.
+    /// `opened`, `closed`, `escalated`, `risk_raised`, `foreign_sshd`, `events_lost`, `attempt`, `sink_suspended`,
+    /// `messages_lost`, `group`.
     pub kind: &'static str,
     /// When it happened, RFC 3339 in UTC.
     pub at: String,
@@ -38,6 +38,8 @@ pub struct Record<'a> {
     foreign_sshd: Option<&'a ForeignSshd>,
     /// Events that the kernel could not report.
     pub events_lost: Option<u64>,
+    /// A connection that led to no session.
+    attempt: Option<AttemptRecord<'a>>,
     /// The sink that is gone, or that messages were given up for.
     sink: Option<&'a str>,
     /// Messages that were given up.
@@ -78,6 +80,41 @@ pub struct SessionRecord<'a> {
     pub end: Option<&'static str>,
 }
 
+/// A connection that led to no session. Names that are no accounts of the host are left out: people type passwords there.
+#[derive(Debug, Serialize)]
+struct AttemptRecord<'a> {
+    peer: Endpoint,
+    began_at: String,
+    ended_at: String,
+    /// The accounts that were tried.
+    users: Vec<&'a str>,
+    /// How many other names were.
+    unknown_users: usize,
+    methods: &'a [String],
+    failures: u32,
+    reason: &'static str,
+    /// So many attempts before it were not told.
+    untold: u64,
+}
+
+impl<'a> AttemptRecord<'a> {
+    fn new(attempt: &'a Attempt, untold: u64) -> Self {
+        let tried = &attempt.tried;
+        let (known, unknown): (Vec<_>, Vec<_>) = tried.users.iter().partition(|user| user.is_known);
+        Self {
+            peer: Endpoint::from(attempt.peer),
+            began_at: rfc3339(attempt.began_at),
+            ended_at: rfc3339(attempt.ended_at),
+            users: known.into_iter().map(|user| user.name.as_str()).collect(),
+            unknown_users: unknown.len(),
+            methods: &tried.methods,
+            failures: tried.failures,
+            reason: attempt.reason.as_str(),
+            untold,
+        }
+    }
+}
+
 /// An address with its port.
 #[derive(Debug, Serialize)]
 pub struct Endpoint {
@@ -88,6 +125,7 @@ pub struct Endpoint {
 impl<'a> Record<'a> {
     pub fn new(delivery: &'a Delivery) -> Self {
         let (mut end, mut escalation, mut foreign_sshd, mut events_lost) = (None, None, None, None);
+        let mut attempted = None;
         let (mut about, mut messages_lost, mut changes) = (None, None, None);
         let (kind, host) = match &delivery.event {
             Event::Opened(subject) => ("opened", &subject.host),
@@ -107,6 +145,10 @@ impl<'a> Record<'a> {
             Event::EventsLost { host, count, .. } => {
                 events_lost = Some(*count);
                 ("events_lost", host)
+            }
+            Event::Attempted { attempt, untold } => {
+                attempted = Some(AttemptRecord::new(attempt, *untold));
+                ("attempt", &attempt.host)
             }
             Event::SinkSuspended { host, sink, .. } => {
                 about = Some(sink.as_str());
@@ -146,6 +188,7 @@ impl<'a> Record<'a> {
             escalation,
             foreign_sshd,
             events_lost,
+            attempt: attempted,
             sink: about,
             messages_lost,
             changes,
@@ -167,6 +210,7 @@ impl<'a> Record<'a> {
     pub fn variables(&self, max_chars: usize) -> Vec<(&'static str, String)> {
         let session = self.session.as_ref();
         let peer = session.and_then(|session| session.peer.as_ref());
+        let peer = peer.or(self.attempt.as_ref().map(|attempt| &attempt.peer));
         let auth = session.and_then(|session| session.auth);
         let by = session.and_then(|session| session.by);
         let key = auth.and_then(|auth| auth.key.as_ref());

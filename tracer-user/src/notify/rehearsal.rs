@@ -5,9 +5,9 @@
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::message;
 use super::sink::http::Clients;
 use super::sink::{self, Report};
+use super::{message, route, template};
 use crate::config::{Config, Sink};
 
 /// Sends one example through every sink in the list, one after the other, and says what came of each.
@@ -27,7 +27,12 @@ pub fn run(
     for configured in sinks {
         let sink = sink::open(&configured.kind, &clients)
             .with_context(|| format!("cannot open the sink {}", configured.name))?;
-        let delivery = message::example(&host, Timestamp::now());
+        let mut delivery = message::example(&host, Timestamp::now());
+        let kind = route::kind_of(&delivery.event);
+        let reworded = template::apply(&config.templates, kind, &configured.name, &delivery.message, None);
+        if let Some(reworded) = reworded {
+            delivery.message = message::marked_as_example(reworded);
+        }
         let report = runtime.block_on(sink.send(&delivery));
         told(configured, &report)?;
     }

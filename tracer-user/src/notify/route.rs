@@ -8,6 +8,7 @@
 //!   whoever is new and nobody can judge is unknown.
 //! - Routes see when a change happened; quiet hours see when it is told. Both are the clock of the host.
 //! - Quiet hours hold, they do not drop.
+//! - Attempts match only routes that name them: whoever can connect can make them.
 
 mod condition;
 pub mod hours;
@@ -22,6 +23,7 @@ pub use self::verdict::*;
 use super::message::Event;
 use crate::assess::Level;
 use crate::config::{Allow, Exception, Kind, Rules, Take};
+use crate::session::Service;
 
 /// What is known about a change when it is decided where it goes.
 #[derive(Debug, Clone)]
@@ -84,14 +86,23 @@ impl<'a> Case<'a> {
             | Event::SinkSuspended { host, .. }
             | Event::MessagesLost { host, .. }
             | Event::Group { host, .. } => (Vec::new(), host),
+            Event::Attempted { attempt, .. } => {
+                // Names that are no accounts may be passwords; they are kept out of what is stored.
+                let known = attempt.tried.users.iter().filter(|user| user.is_known);
+                (known.map(|user| user.name.as_str()).collect(), &attempt.host)
+            }
         };
         let subject = event.subject();
+        let peer = match (event, subject) {
+            (Event::Attempted { attempt, .. }, _) => Some(attempt.peer),
+            (_, subject) => subject.and_then(|subject| subject.peer),
+        };
         Self {
             kind,
             level: subject.and(level),
             users,
             groups,
-            address: subject.and_then(|subject| subject.peer).map(|peer| peer.ip().to_canonical()),
+            address: peer.map(|peer| peer.ip().to_canonical()),
             host,
             service: service_of(event),
             key: subject
@@ -120,13 +131,26 @@ pub fn kind_of(event: &Event) -> Kind {
         Event::Raised { .. } => Kind::Raised,
         Event::ForeignSshd { .. } => Kind::Finding,
         Event::EventsLost { .. } => Kind::Loss,
+        Event::Attempted { .. } => Kind::Attempts,
         Event::SinkSuspended { .. } | Event::MessagesLost { .. } | Event::Group { .. } => Kind::Agent,
     }
 }
 
-/// What let the user in. All sessions are sshd's so far.
+/// What let the user in, or did not.
 fn service_of(event: &Event) -> Option<&'static str> {
-    event.subject().map(|_| "ssh")
+    match event {
+        Event::Opened(subject)
+        | Event::Closed { subject, .. }
+        | Event::Escalated { subject, .. }
+        | Event::Raised { subject, .. } => Some(subject.service.as_str()),
+        // Attempts do not say which server they were made at; both speak ssh.
+        Event::Attempted { .. } => Some(Service::Ssh.as_str()),
+        Event::ForeignSshd { .. }
+        | Event::EventsLost { .. }
+        | Event::SinkSuspended { .. }
+        | Event::MessagesLost { .. }
+        | Event::Group { .. } => None,
+    }
 }
 
 /// Decides where a change goes. `sinks` are all that are configured.

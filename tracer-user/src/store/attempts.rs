@@ -6,7 +6,7 @@
 use ipnet::IpNet;
 use jiff::Timestamp;
 use rusqlite::types::ToSql;
-use rusqlite::{Connection, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 use uuid::Uuid;
 
 use super::changes;
@@ -61,6 +61,12 @@ pub(super) fn prune(connection: &Connection, keep: u32) -> rusqlite::Result<()> 
     ))?;
     changes.execute([keep])?;
     connection.prepare_cached(&format!("DELETE FROM attempts WHERE {OLD}"))?.execute([keep]).map(drop)
+}
+
+/// The attempt that a change is about; `None` if it is forgotten.
+pub(super) fn of_change(connection: &Connection, change_id: i64) -> rusqlite::Result<Option<Attempt>> {
+    let mut statement = connection.prepare_cached("SELECT * FROM attempts WHERE change_id = ?1")?;
+    statement.query_row([change_id], decode).optional()
 }
 
 /// Hands every attempt that matches to `each`, oldest first.

@@ -6,6 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use self::values::Part;
+pub(super) use self::values::{kind, sink};
 use super::section::Section;
 use super::{Problems, known_keys};
 use crate::assess::Level;
@@ -16,13 +17,7 @@ const BOUNDS: [(&str, Level); 3] = [("low", Level::Low), ("medium", Level::Mediu
 
 /// All rules; `take` is the key of `[notify]`.
 pub(super) fn rules(table: &DeTable<'_>, take: Take, problems: &mut Problems<'_>) -> Rules {
-    // Whatever is wrong with a sink, its name is one.
-    let sinks: Vec<String> = match table.get("sinks").map(Spanned::get_ref) {
-        Some(DeValue::Table(entries)) if !entries.is_empty() => {
-            entries.keys().map(|name| name.get_ref().to_string()).collect()
-        }
-        Some(_) | None => vec!["console".to_owned()],
-    };
+    let sinks = sink_names(table);
     let sinks: Vec<&str> = sinks.iter().map(String::as_str).collect();
     let routes = each(table, "routes", problems, |number, section| route(number, section, &sinks));
     let quiet = each(table, "quiet_hours", problems, |_, section| quiet_hours(section, &sinks));
@@ -35,8 +30,18 @@ pub(super) fn rules(table: &DeTable<'_>, take: Take, problems: &mut Problems<'_>
     Rules { take, routes, quiet, allow: allow.into_iter().flatten().collect() }
 }
 
+/// The names of the sinks. Whatever is wrong with a sink, its name is one.
+pub(super) fn sink_names(table: &DeTable<'_>) -> Vec<String> {
+    match table.get("sinks").map(Spanned::get_ref) {
+        Some(DeValue::Table(entries)) if !entries.is_empty() => {
+            entries.keys().map(|name| name.get_ref().to_string()).collect()
+        }
+        Some(_) | None => vec!["console".to_owned()],
+    }
+}
+
 /// Reads a list of tables; a single table is a list of one.
-fn each<T>(
+pub(super) fn each<T>(
     table: &DeTable<'_>,
     name: &'static str,
     problems: &mut Problems<'_>,

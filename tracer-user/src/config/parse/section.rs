@@ -318,7 +318,13 @@ impl<'a, 'p> Section<'a, 'p> {
         Some(*flag)
     }
 
-    fn checked<T>(&mut self, key: &str, result: Result<T, String>) -> Option<T> {
+    /// Whether secrets, and files beside this one, are read.
+    pub(super) fn secrets(&self) -> Secrets {
+        self.problems.secrets
+    }
+
+    /// The value of a key, or what is wrong with it.
+    pub(super) fn checked<T>(&mut self, key: &str, result: Result<T, String>) -> Option<T> {
         result.map_err(|text| self.problem(key, &text)).ok()
     }
 }

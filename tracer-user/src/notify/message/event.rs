@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Subject;
 use crate::assess::Level;
-use crate::session::{End, Escalation, ForeignSshd};
+use crate::session::{Attempt, End, Escalation, ForeignSshd};
 
 /// A change that is told, with what the message needs to know of its session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,12 @@ pub enum Event {
         host: String,
         at: Timestamp,
         count: u64,
+    },
+    /// A connection ended without a session.
+    Attempted {
+        attempt: Box<Attempt>,
+        /// So many before it were not told.
+        untold: u64,
     },
     /// A sink is gone; its messages wait.
     SinkSuspended {
@@ -80,6 +86,7 @@ impl Event {
             | Self::EventsLost { .. }
             | Self::SinkSuspended { .. }
             | Self::MessagesLost { .. }
+            | Self::Attempted { .. }
             | Self::Group { .. } => None,
         }
     }
@@ -96,6 +103,7 @@ impl Event {
             | Self::SinkSuspended { at, .. }
             | Self::MessagesLost { at, .. }
             | Self::Group { at, .. } => *at,
+            Self::Attempted { attempt, .. } => attempt.ended_at,
         }
     }
 
@@ -110,6 +118,7 @@ impl Event {
             | Self::EventsLost { .. }
             | Self::SinkSuspended { .. }
             | Self::MessagesLost { .. }
+            | Self::Attempted { .. }
             | Self::Group { .. } => self,
         }
     }

@@ -44,7 +44,7 @@ pub fn group(changes: &[(Event, Message)], zone: &TimeZone) -> (Event, Message) 
     }
     lines.push(line(Label::Worst, risk.unwrap_or(word).to_owned()));
     let event = Event::Group { host, at: from, until, count };
-    (event, Message { summary, level: Some(level.unwrap_or(Level::Unknown)), lines })
+    (event, Message { summary, level: Some(level.unwrap_or(Level::Unknown)), lines, is_reworded: false })
 }
 
 /// Unknown is worse than low: it might be anything.
@@ -60,12 +60,13 @@ fn badness(level: Option<Level>) -> u8 {
 /// How many of which kind, in words for one and for many.
 fn kinds<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<(&'static str, &'static str, u32)> {
     let mut counts: BTreeMap<usize, u32> = BTreeMap::new();
-    const WORDS: [(&str, &str); 6] = [
+    const WORDS: [(&str, &str); 7] = [
         ("SSH login", "SSH logins"),
         ("session found open", "sessions found open"),
         ("end of a session", "ends of sessions"),
         ("gained user id", "gained user ids"),
         ("raised risk", "raised risks"),
+        ("SSH attempt", "SSH attempts"),
         ("other change", "other changes"),
     ];
     for event in events {
@@ -74,11 +75,12 @@ fn kinds<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<(&'static str, &'st
             Event::Closed { .. } => 2,
             Event::Escalated { .. } => 3,
             Event::Raised { .. } => 4,
+            Event::Attempted { .. } => 5,
             Event::ForeignSshd { .. }
             | Event::EventsLost { .. }
             | Event::SinkSuspended { .. }
             | Event::MessagesLost { .. }
-            | Event::Group { .. } => 5,
+            | Event::Group { .. } => 6,
         };
         *counts.entry(kind).or_default() += 1;
     }

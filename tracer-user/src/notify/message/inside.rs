@@ -64,7 +64,7 @@ pub(super) fn foreign(host: &str, at: Timestamp, foreign: &ForeignSshd, zone: &T
         line(Label::Program, format!("{program}, pid {}", foreign.pid)),
         line(Label::Doubt, format!("{why}; its logins are not recorded")),
     ];
-    Message { summary, level: None, lines }
+    Message { summary, level: None, lines, is_reworded: false }
 }
 
 /// `alice (uid 1001)`

@@ -21,6 +21,7 @@ pub(super) fn suspended(host: &str, at: Timestamp, sink: &str, why: &str, zone: 
         summary: format!("Messages to {sink} are held back on {host}: it does not take them any more"),
         level: None,
         lines,
+        is_reworded: false,
     }
 }
 
@@ -51,6 +52,7 @@ pub(super) fn lost(
         summary: format!("{total} {noun} for {sink} on {host} could not be delivered and were given up"),
         level: None,
         lines,
+        is_reworded: false,
     }
 }
 

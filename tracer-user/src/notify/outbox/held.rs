@@ -26,7 +26,7 @@ impl Outbox {
         if next.is_none_or(|next| next > now && next <= farthest) {
             return Ok(Released { count: 0, next });
         }
-        let release = "UPDATE deliveries SET state = 'queued', next_us = ?1
+        let release = "UPDATE deliveries SET state = 'queued', next_us = ?1, queued_us = ?1
                        WHERE state = 'held' AND (next_us <= ?1 OR next_us > ?2)";
         let times = params![now.as_microsecond(), farthest.as_microsecond()];
         let count = self.connection.execute(release, times).map_err(|source| self.error(source))?;
@@ -51,7 +51,7 @@ pub(super) fn release_session(
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "UPDATE deliveries SET state = 'queued', next_us = ?3
+            "UPDATE deliveries SET state = 'queued', next_us = ?3, queued_us = ?3
              WHERE session_key = ?1 AND sink = ?2 AND state = 'held'",
         )?
         .execute(params![session, sink, now.as_microsecond()])

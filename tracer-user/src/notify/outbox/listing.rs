@@ -163,7 +163,7 @@ impl Reader {
             let found = self
                 .connection
                 .prepare(&format!(
-                    "SELECT {ROW}, d.session_key, d.queued_us, coalesce(d.group_message, a.message) AS message,
+                    "SELECT {ROW}, d.session_key, d.queued_us, coalesce(d.group_message, d.message, a.message) AS message,
                          nullif(d.carried_by, d.id) AS carried_by
                      FROM deliveries d JOIN announcements a ON a.id = d.announcement WHERE d.id = ?1"
                 ))?

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use uuid::Uuid;
 
-use super::writer::json;
-use crate::notify::message::{Event, Message};
+use super::Finished;
+use super::writer::{insert_deliveries, json};
+use crate::notify::message::Event;
 
 /// The namespace of the ids of these deliveries; an arbitrary constant that must never change.
 const NEWS: Uuid = Uuid::from_u128(0x51d2_77ab_0c3e_4f61_9d0a_e4b8_2f13_86c5);
@@ -43,34 +44,32 @@ pub struct News {
     /// What it is about, for ever: together with the kind it is told once.
     pub subject: String,
     pub event: Event,
-    pub message: Message,
-    /// Who is told.
-    pub sinks: Vec<String>,
+    /// What is said, and to whom.
+    pub finished: Finished,
 }
 
 impl News {
+    /// The id of the delivery to a sink, the same whenever it is made again.
+    pub fn delivery_id(kind: NewsKind, subject: &str, sink: &str) -> Uuid {
+        Uuid::new_v5(&NEWS, format!("{subject}/{}/{sink}", kind.as_str()).as_bytes())
+    }
+
     /// Writes it with its deliveries, unless it was written before.
     pub(super) fn insert(&self, connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
-        let (kind, at) = (self.kind.as_str(), now.as_microsecond());
+        let finished = &self.finished;
+        let (message, verdict) = (json(&finished.message)?, json(&finished.verdict)?);
         let id: Option<i64> = connection
             .prepare_cached(
-                "INSERT INTO announcements (subject, kind, seq, event, message) VALUES (?1, ?2, 1, ?3, ?4)
+                "INSERT INTO announcements (subject, kind, seq, event, message, verdict)
+                 VALUES (?1, ?2, 1, ?3, ?4, ?5)
                  ON CONFLICT (subject, kind, seq) DO NOTHING RETURNING id",
             )?
-            .query_row(params![self.subject, kind, json(&self.event)?, json(&self.message)?], |row| {
-                row.get(0)
-            })
+            .query_row(
+                params![self.subject, self.kind.as_str(), json(&self.event)?, message, verdict],
+                |row| row.get(0),
+            )
             .optional()?;
         let Some(id) = id else { return Ok(()) };
-        for sink in &self.sinks {
-            let delivery = Uuid::new_v5(&NEWS, format!("{}/{kind}/{sink}", self.subject).as_bytes());
-            connection
-                .prepare_cached(
-                    "INSERT INTO deliveries (id, announcement, sink, state, attempts, next_us, queued_us)
-                     VALUES (?1, ?2, ?3, 'queued', 0, ?4, ?4)",
-                )?
-                .execute(params![delivery, id, sink, at])?;
-        }
-        Ok(())
+        insert_deliveries(connection, id, None, &finished.deliveries, now)
     }
 }

@@ -9,7 +9,7 @@ use crate::store::StoreError;
 
 impl Outbox {
     /// Removes at most `limit` deliveries that came to their end before a time, with their attempts, and the
-    /// announcements that nothing is left of; says how many.
+    /// announcements that nothing is left of, and as many that went nowhere; says how many.
     pub fn prune(&mut self, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
         let pruned = std::cell::Cell::new(0);
         self.write(|connection| {
@@ -29,7 +29,13 @@ impl Outbox {
                     )?
                     .execute([announcement])?;
             }
-            pruned.set(finished.len());
+            let nowhere = connection
+                .prepare_cached(
+                    "DELETE FROM announcements WHERE id IN (
+                         SELECT id FROM announcements WHERE nowhere_us < ?1 ORDER BY nowhere_us LIMIT ?2)",
+                )?
+                .execute(params![before.as_microsecond(), limit])?;
+            pruned.set(finished.len() + nowhere);
             Ok(())
         })?;
         Ok(pruned.get())

@@ -151,7 +151,8 @@ impl Outbox {
         self.connection
             .prepare_cached(&format!(
                 "SELECT d.id, d.attempts, d.session_key, a.subject, coalesce(d.group_event, a.event) AS event,
-                     coalesce(d.group_message, a.message) AS message, d.group_message IS NOT NULL AS is_group,
+                     coalesce(d.group_message, d.message, a.message) AS message,
+                     d.group_message IS NOT NULL AS is_group,
                      (SELECT e.receipt FROM deliveries e
                       WHERE e.session_key = d.session_key AND e.sink = d.sink
                           AND e.announcement < d.announcement AND e.receipt IS NOT NULL

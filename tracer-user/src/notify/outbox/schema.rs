@@ -4,7 +4,7 @@
 
 use crate::store::schema::Schema;
 
-pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST, RECEIPTS, ROUTES, QUEUES, GROUPS] };
+pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST, RECEIPTS, ROUTES, QUEUES, GROUPS, TEMPLATES] };
 
 const FIRST: &str = "
     -- How far each sessions.db was read. Row numbers of another store mean something else.
@@ -132,6 +132,14 @@ const GROUPS: &str = "
             finished_us = NEW.finished_us, last_error = NEW.last_error
         WHERE carried_by = NEW.id AND id <> NEW.id;
     END;
+";
+
+/// What a sink is told in the words of a template (NULL: the announcement's), and what is told nobody.
+const TEMPLATES: &str = "
+    ALTER TABLE deliveries ADD COLUMN message TEXT;
+    -- When it was decided that an announcement goes nowhere: nothing else says when it may be forgotten.
+    ALTER TABLE announcements ADD COLUMN nowhere_us INTEGER;
+    CREATE INDEX announcements_nowhere ON announcements (nowhere_us) WHERE nowhere_us IS NOT NULL;
 ";
 
 #[cfg(test)]

@@ -78,6 +78,8 @@ pub struct NewDelivery {
     pub sink: String,
     /// Not before this time; `None`: now.
     pub held_until: Option<Timestamp>,
+    /// Where this sink is told in other words.
+    pub message: Option<Message>,
 }
 
 /// An announcement whose session is not rated yet.
@@ -324,13 +326,18 @@ fn insert_announcement(
     }
 }
 
-fn insert_deliveries(
+pub(super) fn insert_deliveries(
     connection: &Connection,
     announcement: i64,
     session: Option<SessionKey>,
     deliveries: &[NewDelivery],
     now: Timestamp,
 ) -> rusqlite::Result<()> {
+    if deliveries.is_empty() {
+        connection
+            .prepare_cached("UPDATE announcements SET nowhere_us = ?2 WHERE id = ?1")?
+            .execute(params![announcement, now.as_microsecond()])?;
+    }
     for delivery in deliveries {
         let (state, next) = match delivery.held_until {
             Some(until) => (DeliveryState::Held, until),
@@ -338,8 +345,9 @@ fn insert_deliveries(
         };
         connection
             .prepare_cached(
-                "INSERT INTO deliveries (id, announcement, session_key, sink, state, attempts, next_us, queued_us)
-                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?6)",
+                "INSERT INTO deliveries
+                     (id, announcement, session_key, sink, state, attempts, next_us, queued_us, message)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?6, ?7)",
             )?
             .execute(params![
                 delivery.id,
@@ -347,7 +355,8 @@ fn insert_deliveries(
                 session.map(|session| session.0),
                 delivery.sink,
                 state.as_str(),
-                next.as_microsecond()
+                next.as_microsecond(),
+                delivery.message.as_ref().map(json).transpose()?
             ])?;
         if let (Some(session), None) = (session, delivery.held_until) {
             held::release_session(connection, session.0, &delivery.sink, now)?;

@@ -18,6 +18,10 @@ pub(super) fn check(when: &Conditions, case: &Case<'_>, zone: &TimeZone) -> Resu
     let word = |level: &Level| level.to_string();
     let level = case.level;
     let kind = |kind: &Kind| kind.as_str().to_owned();
+    if case.kind == Kind::Attempts && when.kinds.is_empty() {
+        let (wanted, found) = ("all but attempts".to_owned(), Some(kind(&case.kind)));
+        return Err(Failed { condition: "kind".to_owned(), wanted, found });
+    }
     one_of("kind", &when.kinds, |wanted| *wanted == case.kind, kind, || Some(kind(&case.kind)))?;
     let found = || level.map(|level| level.to_string());
     one_of("level", &when.levels, |wanted| Some(*wanted) == level, word, found)?;

@@ -81,6 +81,14 @@ pub fn line(message: &Message, colour: bool) -> String {
         true => format!("\u{1b}[{style}m{text}\u{1b}[0m"),
         false => text.to_owned(),
     };
+    if message.is_reworded {
+        let lines: Vec<_> = message
+            .lines
+            .iter()
+            .map(|line| format!("  {} {}", paint("2", line.label.as_str()), line.text))
+            .collect();
+        return format!("{}{}\n", paint(style(message.level), &message.summary), lines.concat());
+    }
     let mut parts = Vec::new();
     let get = |label| message.get(label);
     if let Some(time) = get(Label::Ended).or(get(Label::Time)).or(get(Label::Opened)) {
@@ -90,6 +98,7 @@ pub fn line(message: &Message, colour: bool) -> String {
     let kinds = [
         (Label::Lost, "LOST"),
         (Label::Doubt, "SSHD?"),
+        (Label::Refused, "TRIED"),
         (Label::Before, "RAISED"),
         (Label::Gained, "GAINED"),
         (Label::Ended, "LOGOUT"),
@@ -119,6 +128,12 @@ pub fn line(message: &Message, colour: bool) -> String {
     }
     if let (Some(doubt), Some(program)) = (get(Label::Doubt), get(Label::Program)) {
         parts.push(format!("runs {program}: {doubt}"));
+    }
+    if let Some(refused) = get(Label::Refused) {
+        parts.push(refused.to_owned());
+    }
+    if let Some(untold) = get(Label::Untold) {
+        parts.push(format!("not told: {untold}"));
     }
     if let Some(lost) = get(Label::Lost) {
         parts.push(lost.to_owned());

@@ -37,7 +37,7 @@ pub(super) fn reason(text: &str) -> Result<String, String> {
 }
 
 /// The name of a sink that is configured.
-pub(super) fn sink(text: &str, known: &[&str]) -> Result<String, String> {
+pub(in crate::config::parse) fn sink(text: &str, known: &[&str]) -> Result<String, String> {
     if known.contains(&text) {
         return Ok(text.to_owned());
     }
@@ -48,7 +48,7 @@ pub(super) fn sink(text: &str, known: &[&str]) -> Result<String, String> {
     Err(format!("there is no sink {}; {hint}", quoted(text)))
 }
 
-pub(super) fn kind(text: &str) -> Result<Kind, String> {
+pub(in crate::config::parse) fn kind(text: &str) -> Result<Kind, String> {
     one_of(text, &Kind::ALL.map(|kind| (kind.as_str(), kind)))
 }
 
