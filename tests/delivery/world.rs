@@ -12,8 +12,8 @@ use std::{env, fs, thread};
 use jiff::{SignedDuration, Timestamp};
 use login_tracer::config::file::Source;
 use login_tracer::config::{
-    Config, Http, List, PaceChoice, Queueing, Rate, Rules, Secret, Secrets, Sink, SinkKind, Slack,
-    ThreatJammer, Webhook, parse,
+    Config, Http, List, PaceChoice, Queueing, Rate, Secret, Secrets, Sink, SinkKind, Slack, ThreatJammer,
+    Webhook, parse,
 };
 use login_tracer::notify::outbox::{self, Decision, DeliveryRow, DeliveryState, Reader};
 use login_tracer::notify::{self, Step};
