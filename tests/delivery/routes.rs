@@ -272,3 +272,28 @@ fn gained(number: u32) -> Update {
         count: 1,
     }
 }
+
+#[test]
+fn each_sink_is_told_in_the_words_of_its_template() {
+    let mut pair = Pair::new(
+        "[[templates]]\nsinks = [\"team\"]\nkind = \"opened\"\n\
+         template = \"{{ user }} has come\\nRisk: {{ level }}\\nring 112\"\n",
+    );
+    let mut role = pair.world.start();
+    pair.world.commit(&[opened(1, "a\nRisk: none", NEAR), closed(1)]);
+    pair.world.settled(key(1), DeliveryState::Delivered);
+    let (team, pager) = (pair.team.texts(), pair.pager.texts());
+    assert!(team[0].starts_with("a\u{fffd}Risk: none has come"), "{team:?}");
+    assert!(pair.team.shown()[0].contains("ring 112") && !pair.pager.shown()[0].contains("ring 112"));
+    assert!(team[1].starts_with("SSH session ended: ") && pager[0].starts_with("SSH login: "), "{team:?}");
+    // Words that were stored are told, whatever the configuration says when they are sent.
+    pair.team.next([crate::http::Reply::new(503, "")]);
+    pair.world.commit(&[opened(2, "bob", NEAR)]);
+    eventually("a failure", || role.log().contains("not delivered yet").then_some(()));
+    role.kill();
+    drop(role);
+    pair.world.setup.rules = String::new();
+    let _role = pair.world.start();
+    pair.world.settled(key(2), DeliveryState::Delivered);
+    assert!(pair.team.texts().iter().any(|text| text.starts_with("bob has come")), "{:?}", pair.team.texts());
+}

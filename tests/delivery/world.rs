@@ -12,8 +12,8 @@ use std::{env, fs, thread};
 use jiff::{SignedDuration, Timestamp};
 use login_tracer::config::file::Source;
 use login_tracer::config::{
-    Config, Http, List, PaceChoice, Queueing, Rate, Rules, Secret, Secrets, Sink, SinkKind, Slack,
-    ThreatJammer, Webhook, parse,
+    Config, Http, List, PaceChoice, Queueing, Rate, Secret, Secrets, Sink, SinkKind, Slack, ThreatJammer,
+    Webhook, parse,
 };
 use login_tracer::notify::outbox::{self, Decision, DeliveryRow, DeliveryState, Reader};
 use login_tracer::notify::{self, Step};
@@ -51,7 +51,7 @@ pub(crate) struct Setup {
     pub(crate) per_minute: u32,
     /// A list of addresses.
     pub(crate) list: Option<PathBuf>,
-    /// Routes, quiet hours and allowlist, as in the configuration file.
+    /// Routes, quiet hours, allowlist and templates, as in the configuration file.
     pub(crate) rules: String,
     /// Messages, in milliseconds, of sinks that have a pace.
     pub(crate) paces: Vec<(String, u32, u64)>,
@@ -265,7 +265,8 @@ impl Setup {
         if !sinks.is_empty() {
             config.sinks = sinks;
         }
-        config.rules = self.parsed_rules();
+        let parsed = self.parsed_rules();
+        (config.rules, config.templates) = (parsed.rules, parsed.templates);
         config
     }
 
@@ -287,11 +288,11 @@ impl Setup {
 }
 
 impl Setup {
-    /// The rules, with sinks of these names.
-    fn parsed_rules(&self) -> Rules {
+    /// The rules and templates, with sinks of these names.
+    fn parsed_rules(&self) -> Config {
         let sink = |(name, _): &(String, String)| format!("[sinks.{name}]\ntype = \"console\"\n");
         let text = format!("{}\n{}", self.rules, self.slack.iter().map(sink).collect::<String>());
-        parse::config(&Source { text, is_public: false }, Secrets::Read).unwrap().rules
+        parse::config(&Source { text, is_public: false }, Secrets::Read).unwrap()
     }
 }
 

@@ -162,14 +162,15 @@ fn details<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Line> {
 
 /// What is wrong, and where: `line 2: undefined value: {{ usr }}`.
 fn explain(template: &Template, error: &minijinja::Error) -> String {
-    let what = match error.kind() {
-        ErrorKind::OutOfFuel => "it takes too many steps".to_owned(),
-        ErrorKind::WriteFailure => format!("it writes more than {} KiB", MAX_BYTES >> 10),
-        ErrorKind::UndefinedError => "it uses what is not defined".to_owned(),
-        kind => match error.detail() {
-            Some(detail) => format!("{kind}: {detail}"),
-            None => kind.to_string(),
-        },
+    let kind = error.kind();
+    let what = if kind == ErrorKind::OutOfFuel {
+        "it takes too many steps".to_owned()
+    } else if kind == ErrorKind::WriteFailure {
+        format!("it writes more than {} KiB", MAX_BYTES >> 10)
+    } else if kind == ErrorKind::UndefinedError {
+        "it uses what is not defined".to_owned()
+    } else {
+        error.detail().map_or_else(|| kind.to_string(), |detail| format!("{kind}: {detail}"))
     };
     let file = template.file.as_ref().map_or(String::new(), |file| format!("{}:", file.display()));
     let place = match (error.line(), file.is_empty()) {
