@@ -44,7 +44,7 @@ fn a_burst_of_two_hundred_is_one_message() {
     });
     assert_eq!(
         slack.texts(),
-        ["200 SSH logins on web-1: backup (200) from 10.0.0.1 (200), worst risk unknown"]
+        ["200 SSH logins on web-1: backup (200) from 10.0.0.1 (200), worst risk low"]
     );
     let first = carrier(&world, rows[0].id);
     assert!(rows.iter().all(|row| carrier(&world, row.id) == first && row.finished_at.is_some()));
