@@ -118,6 +118,8 @@ pub fn whole_session(n: u32) -> [Update; 3] {
     let opening = Opening {
         key,
         host: "web-1".to_owned(),
+        service: login_tracer::session::Service::Ssh,
+        by: None,
         boot_id: "5ff0aa2b-9f5e-4c0b-bf9d-0f6f0a9c1a11".to_owned(),
         user: Some(USERS[n as usize % USERS.len()].to_owned()),
         uid: None,

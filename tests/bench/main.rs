@@ -21,6 +21,9 @@ mod accounts;
 #[expect(dead_code, reason = "the end-to-end suite needs more of it")]
 #[path = "../e2e/client.rs"]
 mod client;
+#[expect(clippy::unwrap_used, reason = "it is made for tests")]
+#[path = "../risk/databases.rs"]
+mod databases;
 #[expect(dead_code, clippy::unwrap_used, reason = "it is made for tests, which need more of it")]
 #[path = "../doubles/http.rs"]
 mod http;
@@ -59,6 +62,7 @@ mod idle;
 mod latency;
 mod login;
 mod machine;
+mod risk;
 mod rivals;
 mod throughput;
 
@@ -99,12 +103,13 @@ struct Group {
     run: fn(&Bench, &Row) -> anyhow::Result<()>,
 }
 
-const GROUPS: [Group; 7] = [
+const GROUPS: [Group; 8] = [
     Group { name: "machine", needs_root: true, run: machine::run },
     Group { name: "login", needs_root: true, run: login::run },
     Group { name: "latency", needs_root: true, run: latency::run },
     Group { name: "throughput", needs_root: false, run: throughput::run },
     Group { name: "idle", needs_root: true, run: idle::run },
+    Group { name: "risk", needs_root: false, run: risk::run },
     Group { name: "history", needs_root: false, run: history::run },
     Group { name: "bpf", needs_root: true, run: bpf::run },
 ];

@@ -14,7 +14,7 @@ use login_tracer::output::View;
 use login_tracer::session;
 use login_tracer::session::{
     Attempt, AttemptKey, Auth, AuthKey, Certificate, Closed, CommandKind, Container, End, Escalation,
-    FirstCommand, Identity, Opening, SessionKey, Sshd, Tried, TriedUser, Update,
+    FirstCommand, Identity, Opening, Service, SessionKey, Sshd, Tried, TriedUser, Update,
 };
 use login_tracer::store::Writer;
 use tempfile::TempDir;
@@ -134,6 +134,8 @@ pub(crate) fn opening(pid: u32, at: &str) -> Opening {
     Opening {
         key: key(pid),
         host: "web-1".to_owned(),
+        service: Service::Ssh,
+        by: None,
         boot_id: "boot".to_owned(),
         user: Some("alice".to_owned()),
         uid: Some(1001),
@@ -295,5 +297,18 @@ fn examples() -> Vec<Update> {
         terminal(600, "2026-11-21T09:29:51.1Z", "pts/1"),
         escalated(600, "2026-11-21T09:29:52Z", (0, Some("root")), "/usr/bin/sudo", 1),
         escalated(600, "2026-11-21T09:29:53Z", (1002, Some("b\u{1b}[2Job")), "/tmp/\u{202e}odus\n", 1),
+        opened(Opening {
+            service: Service::Su,
+            by: Some(Identity { uid: 1000, user: Some("al\u{1b}[2Jice".to_owned()) }),
+            user: Some("postgres".to_owned()),
+            uid: Some(26),
+            peer: None,
+            local: None,
+            auth: None,
+            tty: Some("tty1".to_owned()),
+            sshd: Sshd { pid: 700, exe: Some("/usr/bin/su".to_owned()) },
+            ..opening(700, "2026-11-17T06:30:00Z")
+        }),
+        closed(700, "2026-11-17T06:30:10Z", End::Logout),
     ]
 }

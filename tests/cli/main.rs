@@ -16,6 +16,7 @@ mod notify_test;
 mod queue;
 mod readers;
 mod replay;
+mod risk;
 #[path = "../root.rs"]
 mod root;
 mod route;

@@ -17,7 +17,7 @@ fn the_table_shows_every_kind_of_session() {
 fn sessions_are_listed_without_their_assessments_where_those_cannot_be_read() {
     let missing = State::unrated().run(&["sessions", "--json"]);
     assert_eq!((missing.code(), missing.stderr().as_str()), (Some(0), ""));
-    assert_eq!(missing.stdout().matches("\"assessment\":null").count(), 6);
+    assert_eq!(missing.stdout().matches("\"assessment\":null").count(), 7);
 
     let damaged = State::with_examples();
     let notify = damaged.path().join("notify");
@@ -25,7 +25,7 @@ fn sessions_are_listed_without_their_assessments_where_those_cannot_be_read() {
     std::fs::remove_file(notify.join("delivery.db-wal")).unwrap();
     std::fs::write(notify.join("delivery.db"), "this is no database at all, not even a small one").unwrap();
     let run = damaged.run(&["sessions"]);
-    assert_eq!((run.code(), run.stdout().lines().count()), (Some(0), 7), "{}", run.shown());
+    assert_eq!((run.code(), run.stdout().lines().count()), (Some(0), 8), "{}", run.shown());
     assert!(run.stderr().starts_with("login-tracer: cannot read the assessments: "), "{}", run.shown());
     // A question about them cannot be answered then.
     let run = damaged.run(&["sessions", "--level", "high"]);
@@ -71,14 +71,16 @@ fn filters_leave_what_they_say() {
     assert_eq!(ids(&["--since", "2026-11-21"]), [6, 5, 4, 3, 2]);
     assert_eq!(ids(&["--since", "2026-11-21T07:00:00Z"]), [6, 5, 4]);
     assert_eq!(ids(&["--since", "1d", "--user", "root"]), [2]);
+    assert_eq!((ids(&["--service", "su"]), ids(&["--service", "sudo"])), (vec![7], vec![]));
+    assert_eq!(ids(&["--service", "ssh", "--limit", "2"]), [6, 5]);
     assert_eq!(ids(&["--level", "high"]), [2]);
     assert_eq!(ids(&["--level", "medium"]), [3]);
     assert_eq!(ids(&["--level", "low"]), [6]);
     // Not rated is not known.
-    assert_eq!(ids(&["--level", "unknown"]), [5, 4, 1]);
-    assert_eq!(ids(&["--level", "unknown", "--limit", "2"]), [5, 4]);
+    assert_eq!(ids(&["--level", "unknown"]), [7, 5, 4, 1]);
+    assert_eq!(ids(&["--level", "unknown", "--limit", "2"]), [7, 5]);
     assert_eq!(ids(&["--level", "high", "--user", "alice"]), [0; 0]);
-    assert_eq!(ids(&["--limit", "0"]), [6, 5, 4, 3, 2, 1]);
+    assert_eq!(ids(&["--limit", "0"]), [7, 6, 5, 4, 3, 2, 1]);
 }
 
 #[test]
@@ -117,7 +119,7 @@ fn a_list_that_was_cut_says_so() {
     let state = State::with_examples();
     let cut = "There are older sessions; --limit 0 lists all.";
     assert_eq!(table(&state, &["--limit", "5"]).lines().last(), Some(cut));
-    assert!(!table(&state, &["--limit", "6"]).contains(cut));
+    assert!(!table(&state, &["--limit", "7"]).contains(cut));
     assert!(!table(&state, &["--limit", "0"]).contains(cut));
     assert!(!table(&state, &["--user", "root", "--limit", "1"]).contains(cut));
     expect![[r#"

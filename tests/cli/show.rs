@@ -23,6 +23,8 @@ fn the_page_has_everything() {
     golden.push_str(&page(&reader, 5, None, Vec::new()));
     golden.push_str("\n=====\n\n");
     golden.push_str(&page(&reader, 1, None, Vec::new()));
+    golden.push_str("\n=====\n\n");
+    golden.push_str(&page(&reader, 7, None, Vec::new()));
     assert!(!golden.chars().any(|c| c != '\n' && login_tracer::sanitize::is_hostile(c)));
     expect_file!["../goldens/show.txt"].assert_eq(&golden);
 }

@@ -6,6 +6,7 @@ use login_tracer::config::{
     CallHooks, Config, ConfigError, PaceChoice, ProbeLog, ProcessHooks, Queueing, Rate, Secrets, SinkKind,
     SyscallTracepoints, Take, load,
 };
+use login_tracer::session::Service;
 
 use crate::ConfigFile;
 
@@ -21,6 +22,7 @@ fn everything_can_be_set() {
         hooks = "kprobe"
         process_hooks = "classic"
         syscall_tracepoints = "never"
+        services = ["sudo", "ssh", "sudo"]
         [notify]
         user = "watcher"
         keep_delivered = "12h"
@@ -55,6 +57,7 @@ fn everything_can_be_set() {
     assert_eq!(config.trace.probe_log, ProbeLog::Debug);
     assert_eq!((config.trace.hooks, config.trace.process_hooks), (CallHooks::Kprobe, ProcessHooks::Classic));
     assert_eq!(config.trace.syscall_tracepoints, SyscallTracepoints::Never);
+    assert_eq!(config.trace.services, [Service::Ssh, Service::Sudo]);
     assert_eq!(config.notify.user, "watcher");
     assert_eq!(config.enrich.deadline, Duration::from_millis(1500));
     let service = config.enrich.threat_jammer.unwrap();

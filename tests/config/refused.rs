@@ -32,6 +32,8 @@ const CASES: &[(&str, &str)] = &[
         "[trace]\nhooks = \"tracepoint\"\nsyscall_tracepoints = \"never\"\n",
     ),
     ("hooks that nobody has", "[trace]\nhooks = \"kprobes\"\nprocess_hooks = 1\n"),
+    ("a door that nobody has", "[trace]\nservices = [\"ssh\", \"sudu\"]\n"),
+    ("no door at all", "[trace]\nservices = []\n"),
     ("bands that overlap", "[risk]\nmedium_above = 67\n"),
     ("bands that overlap the other way", "[risk]\nhigh_above = 20\n"),
     ("sizes that make no sense", "[trace]\nring_buffer = \"1 GiB\"\n"),

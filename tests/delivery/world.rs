@@ -321,6 +321,8 @@ pub(crate) fn opened_at(number: u32, user: &str, peer: &str, at: Timestamp) -> U
     Update::Opened(Box::new(Opening {
         key: key(number),
         host: "web-1".to_owned(),
+        service: login_tracer::session::Service::Ssh,
+        by: None,
         boot_id: "boot".to_owned(),
         user: Some(user.to_owned()),
         uid: Some(1000),

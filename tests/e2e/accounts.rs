@@ -137,7 +137,11 @@ pub fn create() -> anyhow::Result<()> {
     write("/etc/shadow", &shadow, 0o600)?;
     write("/etc/group", &group, 0o644)?;
     write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\n", 0o644)?;
-    write("/etc/sudoers", "root ALL=(ALL) ALL\nalice ALL=(ALL) NOPASSWD: ALL\n", 0o440)?;
+    write(
+        "/etc/sudoers",
+        "Defaults:root use_pty\nroot ALL=(ALL) ALL\nalice ALL=(ALL) NOPASSWD: ALL\n",
+        0o440,
+    )?;
 
     for Account { uid, home, .. } in [ALICE, BOB, SHELLLESS, EXPIRED] {
         fs::create_dir_all(home).with_context(|| format!("cannot create {home}"))?;

@@ -49,6 +49,8 @@ pub enum Use {
 /// A login as it is about to be tried.
 #[derive(Debug)]
 pub struct Login {
+    /// The door, as it is listed.
+    pub service: &'static str,
     pub account: Account,
     /// The client's end and ours.
     pub peer: SocketAddr,
@@ -89,6 +91,7 @@ impl Login {
     /// Over IPv4, with the key that is listed, telling about itself.
     pub fn new(port: u16, account: Account) -> Self {
         Self {
+            service: "ssh",
             account,
             peer: SocketAddr::from((sandbox::address(), next_port())),
             local: SocketAddr::from((sandbox::address(), port)),
@@ -99,6 +102,11 @@ impl Login {
             option: None,
             listener: None,
         }
+    }
+
+    /// At a server of another kind than OpenSSH.
+    pub fn through(self, service: &'static str) -> Self {
+        Self { service, ..self }
     }
 
     pub fn by(self, proof: Proof) -> Self {

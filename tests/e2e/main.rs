@@ -22,10 +22,12 @@ use libtest_mimic::{Arguments, Trial};
 
 mod accounts;
 mod client;
+mod dropbear;
 #[expect(dead_code, reason = "the double can do more than is wanted here")]
 #[path = "../doubles/http.rs"]
 mod http;
 mod lines;
+mod local;
 mod namespaces;
 mod processes;
 mod programs;

@@ -234,11 +234,13 @@ impl Drop for Role {
 fn differences(truth: &[Session], listed: &[Session]) -> Vec<String> {
     let facts = |session: &Session| {
         format!(
-            "{} {} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            "{} {} {} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             session.session,
+            session.service,
             session.host,
             session.user,
             session.uid,
+            session.by,
             session.peer(),
             session.local(),
             session.tty,

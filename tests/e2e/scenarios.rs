@@ -18,9 +18,11 @@ macro_rules! scenarios {
 
 mod announcements;
 mod attempts;
+mod dropbear;
 mod endings;
 mod impostors;
 mod inside;
+mod local;
 mod logins;
 mod methods;
 mod refusals;
@@ -63,6 +65,8 @@ pub fn all() -> Vec<Scenario> {
     all.extend(inside::scenarios());
     all.extend(refusals::scenarios());
     all.extend(attempts::scenarios());
+    all.extend(dropbear::scenarios());
+    all.extend(local::scenarios());
     all.extend(impostors::scenarios());
     all.extend(restarts::scenarios());
     all.extend(announcements::scenarios());

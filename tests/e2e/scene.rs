@@ -4,6 +4,7 @@
 //! (uid, `SSH_CONNECTION`, terminal), from sshd's log (the monitor's pid) and from `/proc` (when the monitor was gone).
 
 mod inside;
+mod local;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -52,6 +53,7 @@ pub struct Open {
 /// What a session must look like.
 #[derive(Debug)]
 struct Truth {
+    service: &'static str,
     account: Account,
     peer: SocketAddr,
     local: SocketAddr,
@@ -95,6 +97,7 @@ impl<'a> Scene<'a> {
         let monitor = self.monitor_of(client);
         let exe = fs::read_link(format!("/proc/{monitor}/exe")).expect("the monitor lives");
         let truth = Truth {
+            service: login.service,
             account: login.account,
             peer: login.peer,
             local: login.local,
@@ -127,6 +130,7 @@ impl<'a> Scene<'a> {
         let monitor = self.monitor_of(client);
         let over_by = self.wait_until_gone(&[monitor]);
         let truth = Truth {
+            service: login.service,
             account: login.account,
             peer: login.peer,
             local: login.local,
@@ -218,6 +222,15 @@ impl<'a> Scene<'a> {
             assert!(started.elapsed() < LIMIT, "no attempt from {peer} is listed");
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Checks that a connection that is over is listed as no attempt.
+    #[track_caller]
+    pub fn no_attempt_from(&mut self, peer: SocketAddr) {
+        self.fence();
+        let attempts = self.site.tracer.attempts().unwrap_or_else(|error| panic!("{error:#}"));
+        let found = attempts.iter().find(|attempt| attempt.peer == peer);
+        assert!(found.is_none(), "{found:#?}");
     }
 
     /// The post-auth child of the session, which outlives its monitor when that is killed.
@@ -329,7 +342,13 @@ impl<'a> Scene<'a> {
         let account = client.login.account.name;
         let words =
             format!(" for {account} from {} port {} ssh2", client.login.peer.ip(), client.login.peer.port());
+        let to_dropbear = format!(" auth succeeded for '{account}' ");
+        let from = format!(" from {}:{}", client.login.peer.ip(), client.login.peer.port());
         let found = self.site.log.wait_for(LIMIT, |line| {
+            // "<85>Nov 21 07:12:28 dropbear[PID]: Pubkey auth succeeded for 'alice' with ... from 127.0.0.1:20021"
+            if line.text.contains(&to_dropbear) && line.text.ends_with(&from) {
+                return line.text.split_once("dropbear[")?.1.split_once(']')?.0.parse().ok();
+            }
             // "<38>Nov 21 07:12:28 sshd[PID]: Accepted publickey for alice from 127.0.0.1 port 20021 ssh2: ED25519 ..."
             let (head, text) = line.text.split_once("]: Accepted ")?;
             text.contains(&words).then(|| head.rsplit_once('[')?.1.parse().ok()).flatten()
@@ -402,6 +421,7 @@ impl Truth {
                 found.push(format!("{what} is {listed}, but was {truth}"));
             }
         };
+        compare("service", listed.service.clone(), self.service.to_owned());
         compare("host", listed.host.clone(), HOST.to_owned());
         compare("user", format!("{:?}", listed.user), format!("{:?}", Some(self.account.name)));
         compare("uid", format!("{:?}", listed.uid), format!("{:?}", Some(self.account.uid)));

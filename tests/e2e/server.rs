@@ -196,7 +196,7 @@ impl Drop for Inetd {
     }
 }
 
-fn next_port() -> u16 {
+pub(crate) fn next_port() -> u16 {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
     let port = sandbox::server_ports().nth(GIVEN.fetch_add(1, Ordering::Relaxed).into());
     port.expect("no run needs more servers than there are ports")
@@ -243,7 +243,7 @@ fn punishes() -> bool {
 }
 
 /// Whether somebody listens on `port` for IPv4, and for IPv6 where the kernel has it: sshd binds that second.
-fn is_listening(port: u16) -> bool {
+pub(crate) fn is_listening(port: u16) -> bool {
     let listens = |table: &str| table.lines().any(|line| listening_port(line) == Some(port));
     ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()

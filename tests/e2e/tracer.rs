@@ -23,8 +23,10 @@ pub struct Session {
     /// The stable identity.
     pub session: String,
     pub host: String,
+    pub service: String,
     pub user: Option<String>,
     pub uid: Option<u32>,
+    pub by: Option<Identity>,
     peer: Option<Address>,
     local: Option<Address>,
     pub sshd: Sshd,
@@ -68,10 +70,10 @@ struct Escalation {
     exe: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Identity {
     pub uid: u32,
-    user: Option<String>,
+    pub user: Option<String>,
 }
 
 /// An sshd that is not the machine's, as the tracer lists it.
@@ -142,9 +144,10 @@ impl Session {
 /// Names the keys of `[trace]` that all tracers of a run get, one TOML line each: `cargo xtask vm` forces hooks by it.
 const TRACE_KEYS: &str = "LOGIN_TRACER_E2E_TRACE";
 
-/// The section `[trace]` of every configuration.
+/// The section `[trace]` of every configuration: all doors, and what the run asks for.
 pub fn trace_section() -> String {
-    std::env::var(TRACE_KEYS).map_or_else(|_| String::new(), |keys| format!("[trace]\n{keys}\n"))
+    let keys = std::env::var(TRACE_KEYS).unwrap_or_default();
+    format!("[trace]\nservices = [\"ssh\", \"dropbear\", \"login\", \"su\", \"sudo\"]\n{keys}\n")
 }
 
 /// The trace role at work, with a state directory of its own.

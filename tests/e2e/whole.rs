@@ -19,6 +19,9 @@ use crate::slack::Slack;
 use crate::threat_jammer::{self, ThreatJammer};
 use crate::tracer::trace_section;
 
+/// The list of addresses of the owner's.
+const LIST: &str = "drop.txt";
+
 /// `login-tracer run` and everything around it; killed when dropped.
 pub struct Whole {
     child: Child,
@@ -40,15 +43,24 @@ impl Whole {
         let (slack, threat_jammer) = (Slack::start(), ThreatJammer::start());
         let config = format!(
             "[sinks.console]\ntype = \"console\"\n[sinks.ops]\ntype = \"slack\"\npace = \"none\"\nwebhook_url = \"{}\"\n\
-             [enrich.threat_jammer]\nbase_url = \"{}\"\ntoken = \"{}\"\nrequests_per_minute = 1000\n{}",
+             [enrich.threat_jammer]\nbase_url = \"{}\"\ntoken = \"{}\"\nrequests_per_minute = 1000\n\
+             [enrich.lists.drop]\npath = \"{}\"\n{}",
             slack.url(),
             threat_jammer.server.url(),
             threat_jammer::TOKEN,
+            room.join(LIST).display(),
             trace_section(),
         );
         write(room.join("config.toml"), &config, 0o600).expect("a configuration");
+        write(room.join(LIST), "# nobody\n", 0o644).expect("a list");
         let (child, console, log) = launch(&room);
         Self { child, room, slack, threat_jammer, console, log }
+    }
+
+    /// Puts an address on the list of the owner's.
+    pub fn list(&self, address: std::net::IpAddr) {
+        write(self.room.join("new.txt"), &format!("{address} # seen attacking\n"), 0o644).expect("a list");
+        fs::rename(self.room.join("new.txt"), self.room.join(LIST)).expect("the list is replaced");
     }
 
     /// Ends it as a service manager does, and says how it ended.

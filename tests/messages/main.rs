@@ -16,7 +16,7 @@ mod slack;
 use expect_test::expect_file;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use login_tracer::assess::{Assessment, Login, assess};
+use login_tracer::assess::{Assessment, Level, Login, assess};
 use login_tracer::config::Risk;
 use login_tracer::enrich::address::Scope;
 use login_tracer::enrich::{Fact, Facts, Network, Place, Reputation, Why};
@@ -25,7 +25,7 @@ use login_tracer::notify::message::{Event, Message, Subject, compose};
 use login_tracer::notify::sink::console::line;
 use login_tracer::notify::sink::slack::payload;
 use login_tracer::sanitize;
-use login_tracer::session::{Auth, AuthKey, Certificate, End, Escalation, ForeignSshd, Identity};
+use login_tracer::session::{Auth, AuthKey, Certificate, End, Escalation, ForeignSshd, Identity, Service};
 use proptest::prelude::*;
 
 const ADDRESS: &str = "193.146.30.12:51122";
@@ -44,6 +44,13 @@ fn login_of_medium_risk() {
 #[test]
 fn login_of_high_risk() {
     check("login-high", &opened("root", ADDRESS), &facts(91, "Listed as TOR exit and brute forcing host"));
+}
+
+#[test]
+fn a_session_that_is_riskier_than_it_was() {
+    let subject = subject("alice", ADDRESS);
+    let event = Event::Raised { subject, at: at("2026-11-21T08:09:00Z"), from: Level::Low };
+    check("raised", &event, &facts(91, "Listed as brute forcing host"));
 }
 
 #[test]
@@ -92,6 +99,28 @@ fn session_that_was_found_open() {
         subject.recovered = true;
     }
     check("found", &event, &facts(12, "Not listed in any dataset"));
+}
+
+#[test]
+fn logins_through_other_doors() {
+    let facts = Facts::unknown(Why::Local);
+    for (name, service) in [
+        ("login-dropbear", Service::Dropbear),
+        ("login-terminal", Service::Login),
+        ("login-su", Service::Su),
+        ("login-sudo", Service::Sudo),
+    ] {
+        let mut event = opened("root", ADDRESS);
+        let Event::Opened(subject) = &mut event else { panic!("it is a login") };
+        subject.service = service;
+        if service.is_local() {
+            subject.peer = None;
+        }
+        if matches!(service, Service::Su | Service::Sudo) {
+            subject.by = Some(Identity { uid: 1000, user: Some("<!channel>\u{1b}[2Jalice".to_owned()) });
+        }
+        check(name, &event, &facts);
+    }
 }
 
 #[test]
@@ -314,6 +343,8 @@ fn foreign(user: Option<&str>, exe: &str) -> Event {
 fn subject(user: &str, peer: &str) -> Subject {
     Subject {
         host: "web-1".to_owned(),
+        service: Service::Ssh,
+        by: None,
         user: Some(user.to_owned()),
         uid: Some(1000),
         peer: Some(peer.parse().unwrap()),

@@ -31,6 +31,8 @@ impl Store {
     fn login(&mut self, minutes: i64, user: &str, peer: &str, method: &str) {
         self.count += 1;
         let opening = Opening {
+            service: login_tracer::session::Service::Ssh,
+            by: None,
             key: SessionKey::new("machine", "boot", self.count, 1),
             host: "web-1".to_owned(),
             boot_id: "boot".to_owned(),

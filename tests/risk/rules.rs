@@ -345,7 +345,7 @@ fn whoever_was_asked_and_failed_keeps_it_from_being_green() {
     assert_eq!(forgetful.calculation().level, Level::Unknown);
     // To know nothing of an address is no failure, and no reason either.
     let no_data = Case::plain().opinion("Example", Fact::unknown(Why::NoData));
-    assert_eq!(no_data.clone().calculation().level, Level::Low);
+    assert_eq!(no_data.calculation().level, Level::Low);
     let stranger = no_data.user(|user| user.network_seen = Some(false));
     assert_eq!(stranger.calculation().level, Level::Unknown);
 }

@@ -165,6 +165,8 @@ fn rate(facts: &Facts) -> login_tracer::assess::Assessment {
 
 fn subject(strangers: &Strangers) -> Subject {
     Subject {
+        service: login_tracer::session::Service::Ssh,
+        by: None,
         host: strangers.host.clone(),
         user: Some(strangers.user.clone()),
         uid: Some(1000),

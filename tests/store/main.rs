@@ -12,6 +12,8 @@ fn opening(pid: u32) -> Opening {
     Opening {
         key: SessionKey::new("machine", "boot", pid, 1_000),
         host: "web-1".into(),
+        service: login_tracer::session::Service::Ssh,
+        by: None,
         boot_id: "boot".into(),
         user: Some("alice".into()),
         uid: Some(1001),

@@ -3,7 +3,7 @@
 use login_tracer::event::Doubt;
 use login_tracer::session::{
     Auth, ChangeKind, CommandKind, Container, Escalation, FirstCommand, ForeignSshd, Identity, Opening,
-    Update,
+    Service, Update,
 };
 use login_tracer::store::{Filter, Reader, StoreError, Writer};
 use tempfile::tempdir;
@@ -252,7 +252,12 @@ fn filters_select() {
         make(2, "bob", "192.0.2.255:2", 10),
         make(3, "alice", "192.0.3.0:3", 20),
         make(4, "root", "[2001:db8::7]:4", 30),
-        Opening { peer: None, ..make(5, "root", "0.0.0.0:0", 40) },
+        Opening {
+            peer: None,
+            service: Service::Su,
+            by: Some(Identity { uid: 1001, user: Some("alice".into()) }),
+            ..make(5, "root", "0.0.0.0:0", 40)
+        },
     ];
     writer.commit(&openings.iter().map(opened).collect::<Vec<_>>()).expect("written");
     writer.commit(&[closed(&openings[0], 50)]).expect("written");
@@ -265,6 +270,10 @@ fn filters_select() {
         |text: &str| Filter { network: Some(text.parse().expect("a network")), ..Filter::default() };
     assert_eq!(ids(Filter::default()), [5, 4, 3, 2, 1]);
     assert_eq!(ids(Filter { active: true, ..Filter::default() }), [5, 4, 3, 2]);
+    let by_service = |service| ids(Filter { service: Some(service), ..Filter::default() });
+    assert_eq!(by_service(Service::Ssh), [4, 3, 2, 1]);
+    assert_eq!((by_service(Service::Su), by_service(Service::Sudo)), (vec![5], vec![]));
+    assert_eq!(reader.session(5).expect("read").expect("a row").by, openings[4].by);
     assert_eq!(ids(Filter { user: Some("alice".into()), ..Filter::default() }), [3, 1]);
     assert_eq!(ids(Filter { since: Some(at(20)), ..Filter::default() }), [5, 4, 3]);
     assert_eq!(ids(Filter { limit: Some(2), ..Filter::default() }), [5, 4]);
@@ -307,6 +316,7 @@ fn filters_select_among_many() {
                 for active in [false, true] {
                     let filter = Filter {
                         active,
+                        service: None,
                         user: wanted.map(str::to_owned),
                         network: Some(network.parse().expect("a network")),
                         since: Some(at(since)),

@@ -184,7 +184,7 @@ fn what_ran_first_is_what_the_users_process_executes() {
     }
     // A helper of the monitor, as PAM modules have them, is not what the user ran.
     let helper = 260;
-    let leave = Fact::Leave { tty: None, path: "/bin/sh".into(), arguments: vec!["sh".into()] };
+    let leave = Fact::Leave { tty: None, path: "/bin/sh".into(), arguments: vec!["sh".into()], user: None };
     let mut events = login();
     events.insert(7, event(7, MONITOR, LISTENER, 0, Fact::Fork { child: process(helper) }));
     events.insert(8, event(7, helper, MONITOR, 0, leave.clone()));
@@ -200,7 +200,8 @@ fn what_ran_first_is_what_the_users_process_executes() {
     events.push(event(9, helper, MONITOR, 0, leave));
     events.push(event(10, MONITOR, LISTENER, 0, Fact::Fork { child: process(SHELL) }));
     events.push(event(11, SHELL, MONITOR, 0, becomes(0)));
-    let leave = Fact::Leave { tty: None, path: "/bin/zsh".into(), arguments: vec!["-zsh".into()] };
+    let leave =
+        Fact::Leave { tty: None, path: "/bin/zsh".into(), arguments: vec!["-zsh".into()], user: None };
     events.push(event(12, SHELL, MONITOR, 0, leave));
     events.push(event(13, MONITOR, LISTENER, 0, Fact::Exit(ExitStatus::Code(255))));
     assert_eq!(kinds(&events), [(CommandKind::Shell, "/bin/zsh".to_owned())]);

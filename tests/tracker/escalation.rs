@@ -1,6 +1,6 @@
 //! Gained user ids: to which session they belong, that none is told twice, and how much is told of a storm.
 
-use login_tracer::event::{BootTime, Escalated, Event, ExitStatus, Fact, Process};
+use login_tracer::event::{BootTime, Escalated, Event, ExitStatus, Fact, Process, Service};
 use login_tracer::tracker::escalation::TOLD_EACH;
 use login_tracer::tracker::{Finding, Tracker};
 
@@ -70,7 +70,7 @@ fn what_happens_before_the_session_opens_does_not_count() {
     let mut events = login();
     let helper = process(250);
     let becomes = Fact::Credentials { ruid: ALICE, euid: ALICE, suid: ALICE };
-    let leaves = Fact::Leave { tty: None, path: "/usr/bin/helper".into(), arguments: Vec::new() };
+    let leaves = Fact::Leave { tty: None, path: "/usr/bin/helper".into(), arguments: Vec::new(), user: None };
     events.splice(
         5..5,
         [
@@ -145,7 +145,7 @@ fn of_a_storm_ever_fewer_are_told_and_all_are_counted() {
 fn many_channels_do_not_push_the_user_out() {
     let channels = (0..2_000).flat_map(|n| {
         let channel = 5_000 + n;
-        let leaves = Fact::Leave { tty: None, path: "/bin/sh".into(), arguments: Vec::new() };
+        let leaves = Fact::Leave { tty: None, path: "/bin/sh".into(), arguments: Vec::new(), user: None };
         [
             event(11, POSTAUTH, MONITOR, ALICE, Fact::Fork { child: process(channel) }),
             event(11, channel, POSTAUTH, ALICE, leaves),
@@ -158,7 +158,14 @@ fn many_channels_do_not_push_the_user_out() {
 #[test]
 fn a_session_that_was_adopted_knows_its_own() {
     let mut tracker = Tracker::default();
-    tracker.adopt_session(process(MONITOR), Some(process(POSTAUTH)), Some(ALICE), false, BootTime(10));
+    tracker.adopt_session(
+        process(MONITOR),
+        Service::Ssh,
+        Some(process(POSTAUTH)),
+        Some(ALICE),
+        false,
+        BootTime(10),
+    );
     tracker.handle(&gain(11, SUDO, MONITOR, 0));
     tracker.handle(&gain(12, SUDO + 1, POSTAUTH, 0));
     tracker.handle(&event(13, POSTAUTH, MONITOR, ALICE, Fact::Exit(ExitStatus::Code(0))));

@@ -50,8 +50,16 @@ fn any_process() -> impl Strategy<Value = Process> {
 }
 
 fn any_fact() -> impl Strategy<Value = Fact> {
-    let name = prop_oneof![Just("sshd"), Just("sshd-session"), Just("sshd-auth")];
-    let mode = prop_oneof![4 => Just(0o755_u32), 1 => Just(0o777_u32)];
+    let name = prop_oneof![
+        Just("sshd"),
+        Just("sshd-session"),
+        Just("sshd-auth"),
+        Just("dropbear"),
+        Just("login"),
+        Just("su"),
+        Just("sudo"),
+    ];
+    let mode = prop_oneof![4 => Just(0o4755_u32), 1 => Just(0o777_u32)];
     let image = (name, mode).prop_map(|(name, mode)| Image {
         name: name.into(),
         path: format!("/usr/sbin/{name}"),
@@ -61,11 +69,13 @@ fn any_fact() -> impl Strategy<Value = Fact> {
     let status = prop_oneof![3 => Just(ExitStatus::Code(0)), 1 => Just(ExitStatus::Code(255)), 1 => Just(ExitStatus::Signal(9))];
     prop_oneof![
         2 => image.clone().prop_map(Fact::Exec),
+        2 => image.clone().prop_map(|image| Fact::Enter { image, tty: Some("tty1".into()) }),
         1 => image.prop_map(Fact::ForeignExec),
-        1 => Just(Fact::Leave {
+        2 => (0_u32..3).prop_map(|uid| Fact::Leave {
             tty: Some("pts/0".into()),
             path: "/bin/sh".into(),
             arguments: vec!["-sh".into()],
+            user: Some(uid),
         }),
         2 => Just(Fact::Socket {
             peer: "192.0.2.7:40000".parse().expect("an address"),
@@ -87,6 +97,7 @@ fn any_line() -> impl Strategy<Value = String> {
     let text = prop_oneof![
         Just("Accepted password for alice from 192.0.2.7 port 40000 ssh2".to_owned()),
         Just("Accepted password for bob from 192.0.2.8 port 40000 ssh2".to_owned()),
+        Just("Password auth succeeded for 'alice' from 192.0.2.7:40000".to_owned()),
         Just("drop connection #1 from [192.0.2.7]:4 on [192.0.2.1]:22 past MaxStartups".to_owned()),
         "[a-z]{0,9}".prop_map(|name| format!("Invalid user {name} from 192.0.2.7 port 40000")),
         "Failed [a-z]{1,9} for (invalid user )?[a-z]{0,200} from 192.0.2.7 port 40000 ssh2",

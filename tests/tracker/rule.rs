@@ -1,6 +1,6 @@
 //! One test per condition of the rule: with it the login is a session, without it there is none.
 
-use login_tracer::event::{BootTime, Event, ExitStatus, Fact, Image, Process};
+use login_tracer::event::{BootTime, Event, ExitStatus, Fact, Image, Process, Service};
 use login_tracer::session::{CommandKind, End, FirstCommand};
 use login_tracer::tracker::{Finding, Tracker};
 
@@ -57,7 +57,7 @@ fn the_preauth_child_must_be_the_monitors() {
 
 #[test]
 fn the_preauth_child_must_still_execute_sshd() {
-    let leave = Fact::Leave { tty: None, path: "/usr/bin/helper".into(), arguments: Vec::new() };
+    let leave = Fact::Leave { tty: None, path: "/usr/bin/helper".into(), arguments: Vec::new(), user: None };
     assert_eq!(opens(&login_with(5, |event| event.fact = leave.clone())), 0);
 }
 
@@ -159,7 +159,7 @@ fn a_helper_as_root_does_not_hide_the_user() {
 fn a_session_that_was_adopted_closes() {
     let mut tracker = Tracker::default();
     let monitor = process(MONITOR);
-    tracker.adopt_session(monitor, Some(process(POSTAUTH)), Some(ALICE), false, BootTime(39));
+    tracker.adopt_session(monitor, Service::Ssh, Some(process(POSTAUTH)), Some(ALICE), false, BootTime(39));
     tracker.handle(&event(40, POSTAUTH, MONITOR, ALICE, Fact::Exit(ExitStatus::Code(255))));
     tracker.handle(&event(41, MONITOR, LISTENER, 0, Fact::Exit(ExitStatus::Code(255))));
     let closed = Finding::Closed { monitor, at: BootTime(41), end: End::Logout };

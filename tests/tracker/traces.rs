@@ -48,13 +48,18 @@ fn describe(found: &[Finding], start: BootTime) -> String {
     let ms = |at: &BootTime| (at.0 - start.0) / 1_000_000;
     for finding in found {
         match finding {
-            Finding::Opened { monitor, at, user, connection, auth, exe } => {
+            Finding::Opened { monitor, at, service, user, uid, by, tty, connection, auth, exe } => {
                 let peer = connection.map(|connection| connection.peer.to_string());
                 let auth =
                     auth.as_ref().map_or_else(|| "not said how".to_owned(), |auth| describe_auth(auth));
+                let local = if service.is_local() {
+                    format!(" on this host: {} as {uid:?} for {by:?} at {tty:?}", service.as_str())
+                } else {
+                    String::new()
+                };
                 writeln!(
                     text,
-                    "{:>6} ms  opened {} by {exe}: {user:?} from {peer:?}, {auth}",
+                    "{:>6} ms  opened {} by {exe}{local}: {user:?} from {peer:?}, {auth}",
                     ms(at),
                     monitor.pid
                 )

@@ -55,6 +55,7 @@ pub(crate) fn login() -> Vec<Event> {
                 tty: Some("pts/3".into()),
                 path: "/bin/bash".into(),
                 arguments: vec!["-bash".into()],
+                user: None,
             },
         ),
         event(12, POSTAUTH, MONITOR, ALICE, Fact::Exit(ExitStatus::Code(255))),

@@ -1,7 +1,7 @@
 //! The contract between the kernel programs and the loader: what a record in the ring buffer looks like, and what
 //! the loader tells the programs before they start.
 //!
-//! The programs report facts about processes of the sshd tree; they decide nothing. Every record begins with a
+//! The programs report facts about processes of the [doors](Door) through which users come in; they decide nothing. Every record begins with a
 //! [`Header`] whose `kind` says which struct it is. All values are in the byte order of the machine, except ports and
 //! addresses, which are as they stand in the kernel (network byte order). All structs are `repr(C)` with explicit
 //! widths and no padding, so that every byte is defined; `tests` pin the layout.
@@ -11,9 +11,12 @@
 #![no_std]
 
 pub mod descendant;
+mod door;
+
+pub use door::Door;
 
 /// Changes with every change of a layout or a meaning here. The loader refuses programs of another version.
-pub const CONTRACT_VERSION: u32 = 3;
+pub const CONTRACT_VERSION: u32 = 4;
 
 /// Longest executable name (the last component of the path) that is reported, in bytes.
 pub const NAME_LEN: usize = 32;
@@ -29,14 +32,14 @@ pub const LOG_LEN: usize = 512;
 /// How much is reported of the arguments of a program, in bytes.
 pub const ARGUMENTS_LEN: usize = 256;
 
-/// How many processes of sshd trees can be followed at once: a burst of 1,000 connections needs 3,000.
+/// How many processes of doors can be followed at once: a burst of 1,000 connections needs 3,000.
 pub const MAX_PROCESSES: u32 = 32_768;
 
 /// What a record reports. The numbers are part of the contract and are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Kind {
-    /// A process began to execute an sshd image: [`Exec`].
+    /// A process began to execute the image of a door: [`Exec`].
     Exec = 1,
     /// A process of the tree began to execute something else and is no longer followed: [`Leave`].
     Leave = 2,
@@ -54,7 +57,7 @@ pub enum Kind {
     LogLine = 8,
     /// A descendant of a session gained a user id: [`descendant::Escalated`].
     Escalated = 16,
-    /// A process that is not root began to execute an sshd image: [`Exec`]. It is not followed.
+    /// A process that is not root began to execute the image of an ssh server: [`Exec`]. It is not followed.
     ForeignExec = 17,
 }
 
@@ -101,14 +104,14 @@ pub struct Header {
 #[repr(C)]
 pub struct Exec {
     pub header: Header,
-    /// Inode number of the executable.
-    pub inode: u64,
     /// Owner of the executable, as a user id in the initial user namespace.
     pub owner_uid: u32,
     /// Mode bits of the executable, file type included.
     pub mode: u32,
     /// Name of the executable as its directory knows it, NUL-terminated.
     pub name: [u8; NAME_LEN],
+    /// As in [`Leave`].
+    pub tty: [u8; TTY_LEN],
     /// The path that was given to `execve`, NUL-terminated.
     pub path: [u8; PATH_LEN],
 }
@@ -118,6 +121,10 @@ pub struct Exec {
 #[repr(C)]
 pub struct Leave {
     pub header: Header,
+    /// Effective user id in the initial user namespace.
+    pub euid: u32,
+    /// Saved user id.
+    pub suid: u32,
     /// Name of the controlling terminal as the kernel knows it (`pts0`), NUL-terminated; empty without one.
     pub tty: [u8; TTY_LEN],
     /// The path that was given to `execve`, NUL-terminated.
@@ -227,7 +234,6 @@ pub struct Offsets {
     pub dentry_name: u32,
     pub inode_uid: u32,
     pub inode_mode: u32,
-    pub inode_ino: u32,
     pub files_fdt: u32,
     pub fdtable_fd: u32,
     pub fdtable_max_fds: u32,
@@ -282,24 +288,24 @@ mod tests {
     #[test]
     fn no_padding() {
         assert_eq!(size_of::<Header>(), 4 * 4 + 8 + 8);
-        assert_eq!(size_of::<Exec>(), 32 + 8 + 4 + 4 + NAME_LEN + PATH_LEN);
-        assert_eq!(size_of::<Leave>(), 32 + TTY_LEN + PATH_LEN + ARGUMENTS_LEN);
+        assert_eq!(size_of::<Exec>(), 32 + 4 + 4 + NAME_LEN + TTY_LEN + PATH_LEN);
+        assert_eq!(size_of::<Leave>(), 32 + 4 + 4 + TTY_LEN + PATH_LEN + ARGUMENTS_LEN);
         assert_eq!(size_of::<Fork>(), 32 + 4 + 4 + 8);
         assert_eq!(size_of::<Exit>(), 32 + 4 + 4);
         assert_eq!(size_of::<TimerDisarmed>(), 32 + TITLE_LEN);
         assert_eq!(size_of::<Credentials>(), 32 + 4 * 4);
         assert_eq!(size_of::<Socket>(), 32 + 4 * 2 + 16 + 16);
         assert_eq!(size_of::<LogLine>(), 32 + LOG_LEN);
-        assert_eq!(size_of::<Offsets>(), 53 * 4);
+        assert_eq!(size_of::<Offsets>(), 52 * 4);
     }
 
     #[test]
     fn layout_is_pinned() {
         assert_eq!(offset_of!(Header, boot_ns), 16);
         assert_eq!(offset_of!(Header, start_boot_ns), 24);
-        assert_eq!(offset_of!(Exec, name), 48);
-        assert_eq!(offset_of!(Exec, path), 80);
-        assert_eq!(offset_of!(Leave, path), 64);
+        assert_eq!(offset_of!(Exec, name), 40);
+        assert_eq!(offset_of!(Exec, path), 104);
+        assert_eq!(offset_of!(Leave, path), 72);
         assert_eq!(offset_of!(Fork, child_start_boot_ns), 40);
         assert_eq!(offset_of!(Socket, peer), 40);
         assert_eq!(offset_of!(Socket, local), 56);

@@ -181,6 +181,13 @@ impl Task {
         Ok(())
     }
 
+    /// Whether it has a controlling terminal.
+    #[inline(always)]
+    pub(crate) fn has_tty(self) -> bool {
+        let signal = self.0.follow(offset!(task_signal), Structure::Task);
+        signal.and_then(|signal| signal.follow(offset!(signal_tty), Structure::Signal)).is_ok()
+    }
+
     /// Copies the name of the controlling terminal; leaves `to` empty where there is none.
     #[inline(always)]
     pub(crate) fn copy_tty<const N: usize>(self, to: &mut [u8; N]) -> Result<(), Error> {
@@ -247,12 +254,11 @@ impl Exe {
         Ok(())
     }
 
-    /// Inode number, owner in the initial user namespace, and mode.
+    /// Owner in the initial user namespace, and mode.
     #[inline(always)]
-    pub(crate) fn inode(self) -> Result<(u64, u32, u16), Error> {
+    pub(crate) fn inode(self) -> Result<(u32, u16), Error> {
         let inode = self.0.follow(offset!(file_inode), Structure::File)?;
         Ok((
-            inode.read(offset!(inode_ino), Structure::Inode)?,
             inode.read(offset!(inode_uid), Structure::Inode)?,
             inode.read(offset!(inode_mode), Structure::Inode)?,
         ))

@@ -1,5 +1,7 @@
 //! The command line. What is written here in `///` is the help that people read.
 
+mod risk;
+
 use std::io::IsTerminal as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -11,10 +13,11 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use uuid::Uuid;
 
+pub use self::risk::{AssessArgs, ExplainArgs, RulesArgs};
 use crate::assess::Level;
 use crate::config::{DEFAULT_PATH, DEFAULT_STATE_DIR};
 use crate::notify::outbox::DeliveryRef;
-use crate::session::SessionKey;
+use crate::session::{Service, SessionKey};
 
 /// Watches SSH logins from the kernel: who came, from where, how risky, until when
 ///
@@ -248,6 +251,10 @@ pub struct SessionsArgs {
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
 
+    /// Only sessions through this door
+    #[arg(long, value_name = "SERVICE")]
+    pub service: Option<ServiceArg>,
+
     /// Only sessions from this address or network, such as 192.0.2.7 or 2001:db8::/32
     #[arg(long, value_name = "IP|CIDR", value_parser = network)]
     pub address: Option<IpNet>,
@@ -278,47 +285,6 @@ pub struct ShowArgs {
     pub session: SessionRef,
 
     /// One JSON object: that of `sessions --json` with its changes and deliveries
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct ExplainArgs {
-    /// The number in the table, or the `session` of the JSON
-    #[arg(value_name = "ID", value_parser = SessionRef::parse)]
-    pub session: SessionRef,
-
-    /// One JSON object: that of `sessions --json` with the calculation
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct AssessArgs {
-    /// The address; those who are configured are asked, which counts towards their limits with them
-    #[arg(value_name = "IP", required_unless_present = "replay")]
-    pub address: Option<IpAddr>,
-
-    /// As if this account logged in from there; with --replay, only its sessions
-    #[arg(long, value_name = "NAME")]
-    pub user: Option<String>,
-
-    /// Ask nobody: only what this host knows by itself
-    #[arg(long, conflicts_with = "replay")]
-    pub offline: bool,
-
-    /// Run today's rules over the sessions that were rated, with what was known then, and list those that would change
-    #[arg(long, conflicts_with_all = ["address", "json"])]
-    pub replay: bool,
-
-    /// One JSON object
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct RulesArgs {
-    /// One JSON object a line
     #[arg(long)]
     pub json: bool,
 }
@@ -389,6 +355,31 @@ impl From<LevelArg> for Level {
             LevelArg::Medium => Self::Medium,
             LevelArg::High => Self::High,
             LevelArg::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// [`Service`] as a word of the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ServiceArg {
+    Ssh,
+    Dropbear,
+    /// At a terminal of this host
+    Login,
+    /// From outside of any session
+    Su,
+    /// From outside of any session
+    Sudo,
+}
+
+impl From<ServiceArg> for Service {
+    fn from(service: ServiceArg) -> Self {
+        match service {
+            ServiceArg::Ssh => Self::Ssh,
+            ServiceArg::Dropbear => Self::Dropbear,
+            ServiceArg::Login => Self::Login,
+            ServiceArg::Su => Self::Su,
+            ServiceArg::Sudo => Self::Sudo,
         }
     }
 }

@@ -20,6 +20,7 @@ pub use self::queue::{PaceChoice, Queueing, Rate};
 pub use self::risk::*;
 pub use self::route::*;
 pub use self::sink::*;
+use crate::event::Service;
 
 /// Where the configuration is read from when `--config` does not say otherwise.
 pub const DEFAULT_PATH: &str = "/etc/login-tracer/config.toml";
@@ -55,11 +56,16 @@ pub struct Trace {
     /// Where the programs are attached that watch processes and timers.
     pub process_hooks: ProcessHooks,
     pub syscall_tracepoints: SyscallTracepoints,
+    /// The doors that are watched, each once, in the order of [`Service::ALL`]. Never empty.
+    pub services: Vec<Service>,
 }
 
 impl Trace {
     /// Some 30 MB, and a day of a host on the open internet.
     pub const DEFAULT_KEEP_ATTEMPTS: u32 = 100_000;
+    /// Without su and sudo: inside of a session they are told of anyway, and outside of one they are mostly daemons' and
+    /// scripts'.
+    pub const DEFAULT_SERVICES: [Service; 3] = [Service::Ssh, Service::Dropbear, Service::Login];
 }
 
 /// On functions of the kernel, or on tracepoints of system calls.
@@ -143,6 +149,7 @@ impl Default for Trace {
             hooks: CallHooks::Auto,
             process_hooks: ProcessHooks::Auto,
             syscall_tracepoints: SyscallTracepoints::Auto,
+            services: Self::DEFAULT_SERVICES.to_vec(),
         }
     }
 }

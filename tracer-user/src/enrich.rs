@@ -66,6 +66,8 @@ pub enum Why {
     NotConfigured,
     /// The session has no peer address.
     NoAddress,
+    /// The user was on this host already.
+    Local,
     /// The address means nothing outside of its own network.
     NotPublic(Scope),
     /// The service had not answered when the message had to go.
@@ -108,6 +110,7 @@ impl Why {
             | Self::Unreadable => true,
             Self::NotConfigured
             | Self::NoAddress
+            | Self::Local
             | Self::NotPublic(_)
             | Self::NoData
             | Self::NotAsked
@@ -122,6 +125,7 @@ impl fmt::Display for Why {
         match self {
             Self::NotConfigured => f.write_str("no look-up is configured"),
             Self::NoAddress => f.write_str("the session has no address"),
+            Self::Local => f.write_str("on this host itself, no address to judge by"),
             Self::NotPublic(scope) => write!(f, "{scope}, not looked up"),
             Self::Deadline => f.write_str("the look-up did not answer in time"),
             Self::Unreachable => f.write_str("the look-up could not be reached"),

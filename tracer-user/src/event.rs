@@ -1,4 +1,4 @@
-//! The vocabulary of what the kernel reports: facts about processes of the sshd tree, checked and with real types.
+//! The vocabulary of what the kernel reports: facts about processes of the doors through which users come in, checked and with real types.
 
 use std::net::SocketAddr;
 
@@ -33,8 +33,14 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
-    /// It began to execute an sshd image.
+    /// It began to execute the image of an ssh server.
     Exec(Image),
+    /// It began to execute login, su or sudo, outside of any session. Its real user id is still that of whoever did this.
+    Enter {
+        image: Image,
+        /// As in [`Fact::Leave`].
+        tty: Option<String>,
+    },
     /// It began to execute something else; no more is heard of it.
     Leave {
         /// Its terminal, such as `pts/0`.
@@ -43,6 +49,9 @@ pub enum Fact {
         /// Its arguments as far as they were taken down, its own name first.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         arguments: Vec<String>,
+        /// The user that it is in every place: real, effective and saved; `None` for one that is several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<u32>,
     },
     /// It forked.
     Fork { child: Process },
@@ -58,7 +67,7 @@ pub enum Fact {
     LogLine { text: String },
     /// It gained a user id.
     Escalated(Escalated),
-    /// Not being root, it began to execute an sshd image; no more is heard of it.
+    /// Not being root, it began to execute the image of an ssh server; no more is heard of it.
     ForeignExec(Image),
 }
 
@@ -92,17 +101,45 @@ pub struct Image {
 }
 
 impl Image {
-    /// Whether the executable can be a monitor of this host's sshd: root's, writable by nobody else, with sshd's name,
-    /// and where programs are installed.
-    ///
-    /// Names: `sshd` up to OpenSSH 9.7, `sshd-session` since 9.8. `sshd-auth` (10.x) is the unprivileged child's.
-    pub fn is_trusted_sshd(&self) -> bool {
-        self.doubt().is_none() && matches!(self.name.as_str(), "sshd" | "sshd-session")
+    /// The service whose users the executable may let in: it has that name, is root's, writable by nobody else, and where
+    /// programs are installed; and is set-uid where everybody may start it.
+    pub fn trusted_service(&self) -> Option<Service> {
+        const SET_UID: u32 = 0o4000;
+        let service = self.service().filter(|_| self.doubt().is_none())?;
+        let must_be_set_uid = matches!(service, Service::Su | Service::Sudo);
+        (!must_be_set_uid || self.mode & SET_UID != 0).then_some(service)
     }
 
-    /// Whether it has the name of one of sshd's programs.
-    pub fn is_named_like_sshd(&self) -> bool {
-        matches!(self.name.as_str(), "sshd" | "sshd-session" | "sshd-auth")
+    /// The service that its name promises.
+    ///
+    /// OpenSSH's monitor is `sshd` up to 9.7 and `sshd-session` since; `sshd-auth` (10.x) is the unprivileged child's. One
+    /// file may be all of Dropbear's programs; which one it is then says the name by which it was executed.
+    fn service(&self) -> Option<Service> {
+        match self.name.as_str() {
+            "sshd" | "sshd-session" => Some(Service::Ssh),
+            "dropbear" | "dropbearmulti" if self.path.rsplit('/').next() == Some("dropbear") => {
+                Some(Service::Dropbear)
+            }
+            "login" => Some(Service::Login),
+            "su" => Some(Service::Su),
+            "sudo" => Some(Service::Sudo),
+            _ => None,
+        }
+    }
+
+    /// Whether it can be a monitor of this host's sshd.
+    pub fn is_trusted_sshd(&self) -> bool {
+        self.trusted_service() == Some(Service::Ssh)
+    }
+
+    /// Whether it can serve connections for this host.
+    pub fn is_trusted_server(&self) -> bool {
+        matches!(self.trusted_service(), Some(Service::Ssh | Service::Dropbear))
+    }
+
+    /// Whether it has the name of an ssh server's program.
+    pub fn is_named_like_server(&self) -> bool {
+        self.name == "sshd-auth" || matches!(self.service(), Some(Service::Ssh | Service::Dropbear))
     }
 
     /// What speaks against trusting it, executed by root.
@@ -126,6 +163,55 @@ impl Image {
             ["/usr/", "/opt/", "/sbin/", "/bin/", "/lib/", "/lib64/", "/nix/store/", "/gnu/store/"];
         let steps_back = self.path.split('/').any(|part| part == "..");
         !self.path.starts_with('/') || !steps_back && PLACES.iter().any(|place| self.path.starts_with(place))
+    }
+}
+
+/// The door through which a user came in. In the order in which they are documented.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Service {
+    /// OpenSSH.
+    #[default]
+    Ssh,
+    Dropbear,
+    /// login(1), at a terminal of the host.
+    Login,
+    /// su(1), from outside of any session.
+    Su,
+    /// sudo(8), from outside of any session.
+    Sudo,
+}
+
+impl Service {
+    pub const ALL: [Self; 5] = [Self::Ssh, Self::Dropbear, Self::Login, Self::Su, Self::Sudo];
+
+    /// The word in the database, in JSON, in tables and in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ssh => "ssh",
+            Self::Dropbear => "dropbear",
+            Self::Login => "login",
+            Self::Su => "su",
+            Self::Sudo => "sudo",
+        }
+    }
+
+    /// The inverse of [`Service::as_str`]; `None` for a word that is not ours.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|service| service.as_str() == word)
+    }
+
+    /// Whether its users are on this host already: they have no address.
+    pub fn is_local(self) -> bool {
+        match self {
+            Self::Ssh | Self::Dropbear => false,
+            Self::Login | Self::Su | Self::Sudo => true,
+        }
+    }
+
+    /// For what is left out where it is the usual.
+    pub(crate) fn is_ssh(&self) -> bool {
+        *self == Self::Ssh
     }
 }
 
@@ -205,6 +291,41 @@ mod tests {
             assert_eq!(serde_json::to_value(doubt).expect("JSON"), doubt.as_str());
         }
         assert_eq!(Doubt::parse(""), None);
+        for service in Service::ALL {
+            assert_eq!(Service::parse(service.as_str()), Some(service));
+            assert_eq!(serde_json::to_value(service).expect("JSON"), service.as_str());
+        }
+        assert_eq!(Service::parse("telnet"), None);
+    }
+
+    #[test]
+    fn services_have_programs_that_nobody_else_can_have_made() {
+        let image =
+            |path: &str, name: &str, mode| Image { name: name.into(), path: path.into(), owner_uid: 0, mode };
+        let trusted = |path: &str, mode| {
+            image(path, path.rsplit('/').next().unwrap_or_default(), mode).trusted_service()
+        };
+        for (path, mode, service) in [
+            ("/usr/sbin/sshd", 0o755, Service::Ssh),
+            ("/usr/lib/openssh/sshd-session", 0o755, Service::Ssh),
+            ("/usr/sbin/dropbear", 0o755, Service::Dropbear),
+            ("/bin/login", 0o755, Service::Login),
+            ("/usr/bin/su", 0o4755, Service::Su),
+            ("/usr/bin/sudo", 0o4111, Service::Sudo),
+        ] {
+            assert_eq!(trusted(path, mode), Some(service), "{path}");
+            assert_eq!(trusted(path, mode | 0o002), None, "{path} that others may write to");
+            assert_eq!(trusted(&format!("/home/alice/{path}"), mode), None, "{path} of alice's");
+            let hers =
+                Image { owner_uid: 1001, ..image(path, path.rsplit('/').next().unwrap_or_default(), mode) };
+            assert_eq!(hers.trusted_service(), None, "{path} that is not root's");
+        }
+        assert_eq!(trusted("/usr/bin/su", 0o755), None, "not set-uid");
+        assert_eq!(trusted("/usr/bin/sudo", 0o755), None, "not set-uid");
+        let multi = |path| image(path, "dropbearmulti", 0o755).trusted_service();
+        assert_eq!(multi("/usr/sbin/dropbear"), Some(Service::Dropbear));
+        assert_eq!(multi("/usr/bin/dbclient"), None, "the client");
+        assert_eq!(image("/usr/bin/ssh", "dropbear", 0o755).trusted_service(), None, "the client");
     }
 
     #[test]

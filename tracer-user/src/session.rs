@@ -1,6 +1,6 @@
 //! The vocabulary of what is stored: sessions, and the changes that happen to them.
 //!
-//! A [`Session`] is one authenticated connection: opened once, closed once. A [`Change`] is one durable fact
+//! A [`Session`] is one authenticated connection, or one user who was let in on this host: opened once, closed once. A [`Change`] is one durable fact
 //! about it. Changes are append-only and are the queue that the notify role reads.
 
 mod attempt;
@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 pub use self::attempt::{Attempt, AttemptKey, Reason, Tried, TriedUser};
 pub use self::auth::{Auth, AuthKey, Certificate, CommandKind, FirstCommand};
-pub use crate::event::Container;
 use crate::event::Doubt;
+pub use crate::event::{Container, Service};
 
 /// The identity of a session on this host and boot, the same after every restart of the tracer.
 ///
@@ -49,7 +49,7 @@ impl fmt::Debug for SessionKey {
     }
 }
 
-/// One authenticated ssh connection as it is stored.
+/// One session as it is stored.
 ///
 /// Every text in it was chosen by strangers (user, tty, exe) and must go through [`crate::sanitize`] on its way out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,17 +60,22 @@ pub struct Session {
     pub key: SessionKey,
     /// Name of this host as configured, when the session was opened.
     pub host: String,
+    /// The door through which the user came in.
+    pub service: Service,
     /// Account name as sshd gave it; `None` until known.
     pub user: Option<String>,
     /// User id in the initial user namespace; `None` until known.
     pub uid: Option<u32>,
-    /// The client's end of the connection; `None` where sshd runs without a socket (`sshd -i` on pipes).
+    /// Who became the user, with su and sudo; `None` for those who come from elsewhere.
+    pub by: Option<Identity>,
+    /// The client's end of the connection; `None` where there is none: at a terminal of this host, or where sshd runs
+    /// without a socket (`sshd -i` on pipes).
     pub peer: Option<SocketAddr>,
     /// Our end of the connection.
     pub local: Option<SocketAddr>,
     /// How the user proved who they are; `None` where sshd logs nothing, or not to the system log.
     pub auth: Option<Auth>,
-    /// The monitor process.
+    /// The process that holds the session: sshd's monitor, or the process of the service that takes its place.
     pub sshd: Sshd,
     /// First terminal of the session, such as `pts/0`; `None` without one.
     pub tty: Option<String>,
@@ -98,7 +103,7 @@ impl Session {
     }
 }
 
-/// The sshd process that holds a session: the monitor.
+/// The process that holds a session: the monitor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sshd {
     pub pid: u32,
@@ -307,6 +312,11 @@ pub struct LossCounter {
 pub struct Opening {
     pub key: SessionKey,
     pub host: String,
+    #[serde(default)]
+    pub service: Service,
+    /// See [`Session::by`].
+    #[serde(default)]
+    pub by: Option<Identity>,
     /// The boot that the session belongs to, from `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
     pub user: Option<String>,
@@ -314,7 +324,7 @@ pub struct Opening {
     pub peer: Option<SocketAddr>,
     pub local: Option<SocketAddr>,
     pub auth: Option<Auth>,
-    /// Known already only of a session that was found open.
+    /// Known already only of a session that was found open, or that is at a terminal of this host.
     pub tty: Option<String>,
     pub sshd: Sshd,
     /// Start of the monitor in nanoseconds since boot, as the kernel keeps it.

@@ -8,6 +8,8 @@
 //! 3. The monitor, still uid 0, disarms its real-time timer: it agrees. The session is **open**.
 //! 4. Of the monitor and its *postauth child* (which runs the protocol as the user) the last one ends: **closed**.
 //!
+//! Other doors have other rules: those of Dropbear are in `dropbear`, those of login, su and sudo in `local`.
+//!
 //! None of the conditions can be left out: children that end with 0 are also seen for refused logins, and timers are
 //! also disarmed by the C library. Promises: no order, loss or repetition of events panics, opens a session twice, or
 //! closes one that is not open.
@@ -15,8 +17,11 @@
 mod adoption;
 mod attempt;
 mod auth;
+mod dropbear;
+mod dropbear_log;
 pub mod escalation;
 mod foreign;
+mod local;
 mod pairs;
 pub(crate) mod sshd_log;
 pub(crate) mod title;
@@ -32,7 +37,9 @@ use self::attempt::Course;
 use self::auth::Accepted;
 use self::escalation::Escalations;
 use self::foreign::Foreign;
-use crate::event::{BootTime, Doubt, Escalated, Event, ExitStatus, Fact, Image, Process};
+use self::local::Entered;
+pub(crate) use self::local::is_the_users_program;
+use crate::event::{BootTime, Doubt, Escalated, Event, ExitStatus, Fact, Image, Process, Service};
 use crate::session::{Auth, End, FirstCommand};
 
 /// How many closed sessions are remembered against repeated events; more than a batch of events can close.
@@ -46,7 +53,17 @@ pub enum Finding {
     Opened {
         monitor: Process,
         at: BootTime,
+        #[serde(skip_serializing_if = "Service::is_ssh")]
+        service: Service,
         user: Option<String>,
+        /// Where the kernel said so before anybody named the user.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        uid: Option<u32>,
+        /// The user id of whoever became the user.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<u32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tty: Option<String>,
         connection: Option<Connection>,
         /// How the user proved who they are, if sshd has said so already.
         auth: Option<Box<Auth>>,
@@ -57,6 +74,10 @@ pub enum Finding {
     Recovered {
         monitor: Process,
         at: BootTime,
+        #[serde(skip_serializing_if = "Service::is_ssh")]
+        service: Service,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<u32>,
         user: Option<String>,
         uid: Option<u32>,
         tty: Option<String>,
@@ -80,7 +101,7 @@ pub enum Finding {
         /// It stands for so many, of which it is the last.
         count: u64,
     },
-    /// A process executes what is called like sshd, and is not this host's.
+    /// A process executes what is called like an ssh server, and is not this host's.
     ForeignSshd { process: Process, at: BootTime, uid: u32, image: Image, doubt: Doubt },
     /// A connection ended without a session.
     Attempt(Box<Attempt>),
@@ -98,7 +119,7 @@ pub struct Connection {
 /// Serialized it is what a later process needs to go on in its place. Findings are no part of that: take them first.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Tracker {
-    /// The processes of the sshd trees, by process id.
+    /// The processes of the doors, by process id.
     nodes: HashMap<u32, Node>,
     /// The open sessions, by monitor.
     #[serde(with = "pairs")]
@@ -113,7 +134,7 @@ pub struct Tracker {
     findings: VecDeque<Finding>,
 }
 
-/// A process that executes an sshd image.
+/// A process that executes the image of a door.
 #[derive(Debug, Serialize, Deserialize)]
 struct Node {
     process: Process,
@@ -129,8 +150,11 @@ struct Node {
     became: Option<u32>,
     /// The session that it belongs to: as monitor, or as a descendant of it.
     session: Option<Process>,
-    /// What it did as a candidate monitor, since it began to execute sshd.
+    /// What it did as a candidate monitor, since it began to execute a server.
     candidate: Candidate,
+    /// That it began to execute login, su or sudo.
+    #[serde(default)]
+    entered: Option<Box<Entered>>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -147,6 +171,8 @@ struct Candidate {
 /// An open session.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Live {
+    #[serde(default)]
+    service: Service,
     /// The child of the monitor that runs the protocol as the user, while it lives.
     postauth: Option<u32>,
     uid: Option<u32>,
@@ -171,7 +197,11 @@ impl Tracker {
                 self.exec(event, image);
             }
             Fact::ForeignExec(image) => self.findings.extend(self.foreign.executes(event, image)),
-            Fact::Leave { tty, path, arguments } => {
+            Fact::Enter { image, tty } => self.enter(event, image, tty.as_deref()),
+            Fact::Leave { tty, path, arguments, user } => {
+                if let Some(uid) = *user {
+                    self.executes_as(event, uid, path, arguments);
+                }
                 self.found_command(event, path, arguments);
                 self.found_tty(pid, tty.as_deref(), event.at);
                 self.may_be_root(event.process);
@@ -200,13 +230,16 @@ impl Tracker {
 
     fn exec(&mut self, event: &Event, image: &Image) {
         let pid = event.process.pid;
+        if self.goes_on_as_dropbear(event, image) {
+            return;
+        }
         let session = self.nodes.get(&pid).and_then(|node| node.session);
         let adopted_at = session.and_then(|monitor| self.sessions.get(&monitor)?.adopted_at);
         if adopted_at.is_some_and(|adopted_at| event.at < adopted_at) {
             return;
         }
         // A monitor that executes sshd anew is a new candidate: what it did before does not count.
-        if image.is_trusted_sshd() {
+        if image.is_trusted_server() {
             self.remove(pid, event.at, End::Unseen);
         }
         let node = self.nodes.entry(pid).or_insert_with(|| Node::new(event.process, event.parent_pid));
@@ -270,7 +303,11 @@ impl Tracker {
         self.findings.push_back(Finding::Opened {
             monitor,
             at: event.at,
+            service: Service::Ssh,
             user: user.clone(),
+            uid: None,
+            by: None,
+            tty: None,
             connection: node.candidate.connection,
             auth: auth.map(Box::new),
             exe: image.path,
@@ -388,12 +425,18 @@ impl Node {
             became: None,
             session: None,
             candidate: Candidate::default(),
+            entered: None,
         }
     }
 
-    /// Whether it may be a monitor or a listener of this host's sshd.
+    /// Whether it may be a monitor or a listener of an ssh server of this host.
     fn is_trusted(&self) -> bool {
-        self.image.as_ref().is_some_and(Image::is_trusted_sshd)
+        self.image.as_ref().is_some_and(Image::is_trusted_server)
+    }
+
+    /// The service that lets users in by it.
+    fn service(&self) -> Option<Service> {
+        self.image.as_ref().and_then(Image::trusted_service)
     }
 
     /// Whether it accepts connections for others: it serves none itself.

@@ -25,12 +25,15 @@ const fn tool(program: &'static str, package: &'static str, purpose: &'static st
 
 const BUILD_TOOLS: [Tool; 1] = [tool("cc", "gcc", "the bundled SQLite")];
 
-const TEST_TOOLS: [Tool; 14] = [
+const TEST_TOOLS: [Tool; 17] = [
     tool("ssh", "openssh-client", "logging in"),
     tool("ssh-keygen", "openssh-client", "keys of the tests' own"),
     tool("sshd", "openssh-server", "the server that is watched"),
     tool("sudo", "sudo", "becoming root inside a session"),
     tool("su", "util-linux", "changing the user inside a session"),
+    tool("dropbear", "dropbear-bin", "the other server that is watched"),
+    tool("login", "login", "logging in at a terminal"),
+    tool("script", "bsdutils", "terminals for that"),
     tool("unshare", "util-linux", "a mount namespace of the tests' own"),
     tool("nsenter", "util-linux", "looking into that namespace"),
     tool("mount", "mount", "overlays over /etc, /home and /run"),

@@ -22,6 +22,7 @@ pub fn scenarios() -> Vec<Scenario> {
     scenarios![
         "announcements",
         risk_has_its_colour,
+        a_list_makes_a_session_red,
         gained_user_ids_are_told: "/usr/bin/sudo",
         killed_roles_come_back,
         roles_end_with_their_supervisor,
@@ -77,6 +78,29 @@ fn risk_has_its_colour(scene: &mut Scene<'_>) {
     assert_eq!(message["attachments"][0]["color"], "#02ff00");
     assert!(message.to_string().contains("15 (LOW) - root; loopback address, not looked up"), "{message:#}");
     assert!(whole.threat_jammer.paths().iter().all(|path| !path.contains("/127.")), "it was not asked about");
+}
+
+/// Somebody is in when their address gets on a list: told again, in red, and once.
+fn a_list_makes_a_session_red(scene: &mut Scene<'_>) {
+    let whole = Whole::start();
+    let mut client = scene.site.pam.login(ALICE).to(Use::Run("echo first; read _".to_owned())).start();
+    let open = scene.opened(&client);
+    client.expect_output("first");
+    let place = format!("alice on {HOST} from {}", client.login.peer.ip());
+    let [opened] = whole.expect_messages(&format!("SSH login: {place}"), 1).try_into().expect("one");
+    assert!(opened.ends_with("risk 0 (LOW)"), "{opened}");
+    whole.list(client.login.peer.ip());
+    let [raised] = whole.expect_messages(&format!("riskier: {place}"), 1).try_into().expect("one");
+    assert!(raised.ends_with("risk 70 (HIGH)"), "{raised}");
+    let message = shown(&whole, &format!("riskier: {place}")).remove(0);
+    assert_eq!(message["attachments"][0]["color"], "#ff0002");
+    assert!(message.to_string().contains("on the list drop"), "{message:#}");
+    client.say("");
+    client.leave();
+    scene.closed(open, &client, "logout");
+    let [ended] = whole.expect_messages(&format!("SSH session ended: {place}"), 1).try_into().expect("one");
+    assert!(ended.ends_with("risk 70 (HIGH)"), "{ended}");
+    whole.expect_messages("riskier", 1);
 }
 
 /// Who became whom by which program, once; also in a session that was open before the trace role.

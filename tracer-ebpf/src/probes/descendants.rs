@@ -80,7 +80,7 @@ pub(crate) fn after_call(tgid: u32) -> Result<(), Error> {
     }
 }
 
-/// A process of sshd set its user ids: one that became a user for good is the root of its descendants.
+/// A process of a server set its user ids: one that became a user for good is the root of its descendants.
 #[inline(always)]
 pub(crate) fn after_call_of_sshd(task: Task, tgid: u32, ids: UserIds) -> Result<(), Error> {
     if let Some(process) = find(tgid) {
@@ -94,7 +94,7 @@ pub(crate) fn after_call_of_sshd(task: Task, tgid: u32, ids: UserIds) -> Result<
     insert(tgid, &Descendant::root(tgid, task.start_boot_ns()?, ids.ruid, name))
 }
 
-/// A process left sshd's image. Where no root was seen before it, it is one.
+/// A process left the image of a door. Where no root was seen before it, it is one.
 #[inline(always)]
 pub(crate) fn leave(
     task: Task,
@@ -110,7 +110,7 @@ pub(crate) fn leave(
     after_exec(task, tgid, exe, name, path)
 }
 
-/// A process began to execute a program other than sshd.
+/// A process began to execute a program that is no door.
 #[inline(always)]
 pub(crate) fn after_exec(
     task: Task,
@@ -123,7 +123,7 @@ pub(crate) fn after_exec(
         return Ok(());
     };
     let ids = user_ids(task)?;
-    let (_, owner, mode) = exe.inode()?;
+    let (owner, mode) = exe.inode()?;
     let gained = process.executes(ids, owner, u32::from(mode));
     let result = match gained {
         Some((gain, true)) => tell(task, process, gain, name, Some(path)),

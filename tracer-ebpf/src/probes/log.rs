@@ -1,4 +1,4 @@
-//! What sshd tells the system log: syslog(3) sends each line as one datagram that begins with `<PRI>`.
+//! What ssh servers tell the system log: syslog(3) sends each line as one datagram that begins with `<PRI>`.
 //!
 //! Only lines of processes that are followed and run as real uid 0 are reported: what the unprivileged child has to say
 //! is said by the monitor, and what a process of the user says is worth nothing. Lines for debugging are left out: there
@@ -10,10 +10,10 @@ use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::bpf_probe_read_user;
 use aya_ebpf::macros::{fentry, kprobe, tracepoint};
 use aya_ebpf::programs::{FEntryContext, ProbeContext, TracePointContext};
-use tracer_ebpf::{Kind, LogLine};
+use tracer_ebpf::{Door, Kind, LogLine};
 
 use crate::error::{Error, Structure, report};
-use crate::probes::record;
+use crate::probes::{record, socket};
 use crate::task::{Task, copy_user_bytes, offset};
 use crate::{emit, maps};
 
@@ -51,7 +51,7 @@ fn enter_sendto(ctx: TracePointContext) -> u32 {
 
 #[inline(always)]
 fn try_sendto(tgid: u32, buffer: impl FnOnce() -> Result<Buffer, Error>) -> Result<(), Error> {
-    if !maps::is_followed(tgid) {
+    if !maps::is_of_server(tgid) {
         return Ok(());
     }
     let (from, length) = buffer()?;
@@ -64,6 +64,10 @@ fn try_sendto(tgid: u32, buffer: impl FnOnce() -> Result<Buffer, Error>) -> Resu
     let task = Task::current();
     if task.user_ids()?[0] != 0 {
         return Ok(());
+    }
+    if maps::is_of(tgid, Door::Dropbear) {
+        // It speaks of its connection before it forks or sets any timer, and it may do neither.
+        socket::report_once(task, tgid)?;
     }
     let header = task.header(Kind::LogLine)?;
     emit::record(|record: &mut LogLine| {

@@ -1,7 +1,7 @@
 //! Processes: fork, exec and exit.
 //!
-//! A process is followed from the exec of an sshd image by real uid 0, or from its birth by a followed process, until
-//! it executes something else or ends. What it becomes then is followed as a descendant of its session ([`descendants`]).
+//! A process is followed from the exec of a server's image by real uid 0, of login, su or sudo by whom these let in
+//! ([`Door::may_let_in`]), or from its birth by a followed process, until it executes something else or ends. What it becomes then is followed as a descendant of its session ([`descendants`]).
 //! Everything else on the machine costs two look-ups here: it is neither.
 //!
 //! Each hook has two programs, of which the loader attaches one: on the tracepoint with typed arguments, or on the classic
@@ -10,12 +10,16 @@
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::{btf_tracepoint, tracepoint};
 use aya_ebpf::programs::{BtfTracePointContext, TracePointContext};
-use tracer_ebpf::{Exec, Exit, Fork, Kind, Leave, NAME_LEN};
+use tracer_ebpf::{Door, Exec, Exit, Fork, Kind, Leave, NAME_LEN};
 
 use crate::error::{Error, Structure, report};
 use crate::probes::{descendants, record, socket};
 use crate::task::{Exe, Pointer, Task, offset};
 use crate::{emit, maps};
+
+/// The doors that are watched, as bits; set by the loader before the programs start.
+#[unsafe(no_mangle)]
+static DOORS: aya_ebpf::Global<u32> = aya_ebpf::Global::new(0);
 
 /// Arguments: the task, its pid before the exec, the `linux_binprm`.
 #[btf_tracepoint(function = "sched_process_exec")]
@@ -35,17 +39,26 @@ fn try_exec(tgid: u32, task: Task, path: impl Fn() -> Result<Pointer, Error>) ->
     let exe = task.exe()?;
     let mut name = [0; NAME_LEN];
     exe.copy_name(&mut name)?;
-    if name.starts_with(b"sshd") {
-        if task.user_ids()?[0] == 0 {
-            descendants::forget(tgid);
-            maps::follow(tgid)?;
-            exec_of_sshd(task, Kind::Exec, exe, &name, path()?)?;
-            // What serves a connection has it from its beginning.
-            return socket::report_once(task, tgid);
+    let is_followed = maps::is_followed(tgid);
+    if let Some(door) = Door::of(&name).filter(|door| door.is_among(DOORS.load())) {
+        let [ruid, euid, _] = task.user_ids()?;
+        let may_let_in = door.may_let_in(ruid, euid, task.has_tty());
+        if door.is_server() {
+            if may_let_in {
+                descendants::forget(tgid);
+                maps::follow(tgid, door)?;
+                exec_of_door(task, Kind::Exec, exe, &name, path()?)?;
+                // What serves a connection has it from its beginning.
+                return socket::report_once(task, tgid);
+            }
+            exec_of_door(task, Kind::ForeignExec, exe, &name, path()?)?;
+        } else if may_let_in && !is_followed && !descendants::is_descendant(tgid) {
+            // Started inside of a session it would be a part of that.
+            maps::follow(tgid, door)?;
+            return exec_of_door(task, Kind::Exec, exe, &name, path()?);
         }
-        exec_of_sshd(task, Kind::ForeignExec, exe, &name, path()?)?;
     }
-    if maps::is_followed(tgid) {
+    if is_followed {
         maps::forget(tgid);
         leave(task, path()?)?;
         return descendants::leave(task, tgid, exe, &name, path()?);
@@ -57,15 +70,16 @@ fn try_exec(tgid: u32, task: Task, path: impl Fn() -> Result<Pointer, Error>) ->
 }
 
 #[inline(always)]
-fn exec_of_sshd(task: Task, kind: Kind, exe: Exe, name: &[u8; NAME_LEN], path: Pointer) -> Result<(), Error> {
+fn exec_of_door(task: Task, kind: Kind, exe: Exe, name: &[u8; NAME_LEN], path: Pointer) -> Result<(), Error> {
     let header = task.header(kind)?;
-    let (inode, owner_uid, mode) = exe.inode()?;
+    let (owner_uid, mode) = exe.inode()?;
     emit::record(|record: &mut Exec| {
         record.header = header;
-        record.inode = inode;
         record.owner_uid = owner_uid;
         record.mode = u32::from(mode);
         record.name = *name;
+        // Without a terminal the field stays empty, and so it does where it cannot be read.
+        task.copy_tty(&mut record.tty).ok();
         path.copy_text(&mut record.path);
     })
 }
@@ -73,9 +87,12 @@ fn exec_of_sshd(task: Task, kind: Kind, exe: Exe, name: &[u8; NAME_LEN], path: P
 #[inline(always)]
 fn leave(task: Task, path: Pointer) -> Result<(), Error> {
     let header = task.header(Kind::Leave)?;
+    let [_, euid, suid] = task.user_ids()?;
     emit::record(|record: &mut Leave| {
         record.header = header;
-        // Without a terminal the field stays empty, and so it does where it cannot be read.
+        record.euid = euid;
+        record.suid = suid;
+        // As above.
         task.copy_tty(&mut record.tty).ok();
         path.copy_text(&mut record.path);
         // The program was put there a moment ago; what cannot be read stays empty.
@@ -111,7 +128,7 @@ fn try_fork(tgid: u32, parent: Task, child: impl FnOnce(Task) -> Result<Task, Er
     if !is_followed {
         return watched;
     }
-    maps::follow(child_tgid)?;
+    maps::follow_child(child_tgid, tgid)?;
     let header = parent.header(Kind::Fork)?;
     let child_start_boot_ns = child.start_boot_ns()?;
     emit::record(|record: &mut Fork| {

@@ -3,7 +3,7 @@
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::{btf_tracepoint, tracepoint};
 use aya_ebpf::programs::{BtfTracePointContext, TracePointContext};
-use tracer_ebpf::{Kind, TimerDisarmed};
+use tracer_ebpf::{Door, Kind, TimerDisarmed};
 
 use crate::error::{Error, Structure, report};
 use crate::probes::{record, socket};
@@ -43,7 +43,7 @@ fn try_timer_state(
     seconds: impl FnOnce() -> Result<i64, Error>,
     nanoseconds: impl FnOnce() -> Result<i64, Error>,
 ) -> Result<(), Error> {
-    if which != ITIMER_REAL || !maps::is_followed(tgid) || seconds()? != 0 || nanoseconds()? != 0 {
+    if which != ITIMER_REAL || !maps::is_of(tgid, Door::Ssh) || seconds()? != 0 || nanoseconds()? != 0 {
         return Ok(());
     }
     let task = Task::current();

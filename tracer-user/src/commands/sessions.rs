@@ -13,7 +13,7 @@ use crate::cli::SessionsArgs;
 use crate::notify::outbox::{self, DeliveryRow};
 use crate::notify::route::Allowed;
 use crate::output::{self, View, json, session, table};
-use crate::session::{Session, SessionKey};
+use crate::session::{Service, Session, SessionKey};
 use crate::store::{Filter, Reader, StoreError};
 
 /// Sessions read at once: large enough to be quick, small enough to hold.
@@ -105,6 +105,7 @@ fn filter(args: &SessionsArgs, view: &View) -> anyhow::Result<Filter> {
     };
     Ok(Filter {
         active: args.active,
+        service: args.service.map(Service::from),
         user: args.user.clone(),
         network: args.address,
         since,

@@ -16,7 +16,7 @@ use crate::output::json::{self, ChangeRecord, DeliveryRecord, SessionRecord};
 use crate::output::session::{auth, duration, known, lasted, risk, time};
 use crate::output::{self, Style, View, verdict};
 use crate::sanitize;
-use crate::session::{Change, Identity, Session};
+use crate::session::{Change, Identity, Service, Session};
 use crate::store::Reader;
 
 /// Characters shown of a text that strangers chose; enough for any real one.
@@ -123,12 +123,24 @@ impl Everything {
             Some(other) => format!("{user} (sshd's log says {})", known(Some(other), TEXT_CHARS)),
             None => user,
         };
-        let by = session.auth.as_ref().map_or_else(|| "-".to_owned(), |by| auth(by, AUTH_CHARS));
+        let by = match (&session.auth, &session.by) {
+            (Some(by), _) => auth(by, AUTH_CHARS),
+            (None, Some(who)) => {
+                format!(
+                    "{} of {} ({})",
+                    session.service.as_str(),
+                    known(who.user.as_deref(), TEXT_CHARS),
+                    who.uid
+                )
+            }
+            (None, None) => "-".to_owned(),
+        };
         let first = session.first_command.as_ref().map_or_else(
             || "-".to_owned(),
             |first| format!("{}: {}", first.kind.as_str(), known(Some(first.words()), TEXT_CHARS)),
         );
         let seen = if session.recovered { ", or later: it was found open" } else { "" };
+        let holder = if session.service == Service::Ssh { "sshd" } else { session.service.as_str() };
         let rows = [
             ("User", user),
             ("User id", session.uid.map_or_else(|| "-".to_owned(), |uid| uid.to_string())),
@@ -140,7 +152,7 @@ impl Everything {
             ("Opened", format!("{} {zone}{seen}", time(view, session.opened_at))),
             ("Closed", closed),
             ("State", end),
-            ("sshd", format!("pid {}, {}", session.sshd.pid, known(session.sshd.exe.as_deref(), TEXT_CHARS))),
+            (holder, format!("pid {}, {}", session.sshd.pid, known(session.sshd.exe.as_deref(), TEXT_CHARS))),
             ("Session", session.key.to_string()),
         ];
         rows.iter().try_for_each(|(name, value)| writeln!(output, "  {name:<9} {value}"))?;

@@ -15,13 +15,22 @@ use toml::de::DeTable;
 use self::section::Section;
 use super::file::{Problem, Secrets, Source};
 use super::{CallHooks, Config, Notify, ProbeLog, ProcessHooks, Rule, SyscallTracepoints, Take, Trace};
+use crate::event::Service;
 
 /// Every section with its keys. The shipped file must show all of them.
 pub const SECTIONS: &[(&str, &[&str])] = &[
     ("host", &["name"]),
     (
         "trace",
-        &["ring_buffer", "probe_log", "keep_attempts", "hooks", "process_hooks", "syscall_tracepoints"],
+        &[
+            "ring_buffer",
+            "probe_log",
+            "keep_attempts",
+            "hooks",
+            "process_hooks",
+            "syscall_tracepoints",
+            "services",
+        ],
     ),
     ("notify", &["user", "routing", "keep_delivered"]),
     (
@@ -298,6 +307,7 @@ fn trace(section: &mut Section<'_, '_>) -> Trace {
                 )
             })
             .unwrap_or(default.syscall_tracepoints),
+        services: services(section).unwrap_or(default.services),
     };
     if trace.hooks == CallHooks::Tracepoint && trace.syscall_tracepoints == SyscallTracepoints::Never {
         section.problem(
@@ -306,6 +316,13 @@ fn trace(section: &mut Section<'_, '_>) -> Trace {
         );
     }
     trace
+}
+
+/// The doors in their own order, whatever the order and however often each is named.
+fn services(section: &mut Section<'_, '_>) -> Option<Vec<Service>> {
+    let choices = Service::ALL.map(|service| (service.as_str(), service));
+    let named = section.texts("services", |text| values::one_of(text, &choices))?;
+    Some(Service::ALL.into_iter().filter(|service| named.contains(service)).collect())
 }
 
 fn notify(section: &mut Section<'_, '_>) -> Notify {

@@ -178,6 +178,7 @@ impl Remote {
                 Why::Status(_) | Why::Unreachable => Some(TRANSIENT_TTL),
                 Why::NotConfigured
                 | Why::NoAddress
+                | Why::Local
                 | Why::NotPublic(_)
                 | Why::Deadline
                 | Why::Quota(_)

@@ -162,7 +162,8 @@ mod tests {
         if let Fact::Known(name) = answer {
             assert!(!name.name.is_empty());
         }
-        assert!(name_of("2001:db8::1".parse().unwrap()).is_ok_and(|name| name.is_none()) || true);
+        // An address of books has no name, or nobody can be asked about it.
+        assert!(!matches!(name_of("2001:db8::1".parse().unwrap()), Ok(Some(_))));
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -14,6 +14,7 @@ use super::survey::version;
 use super::tier::{self, Candidate, Choice, HOOKS, Hook, Obstacle, PassedOver, Place, Step};
 use super::tracefs;
 use crate::config::{ProbeLog, Trace};
+use crate::event::Service;
 
 /// The object file that `cargo xtask build-ebpf` made.
 pub(super) static OBJECT: &[u8] = include_bytes_aligned!(env!("TRACER_PROBES"));
@@ -115,6 +116,7 @@ pub(super) fn load(config: &Trace, offsets: Offsets) -> Result<Ebpf, AttachError
     };
     EbpfLoader::new()
         .override_global("OFFSETS", &OffsetBytes(offsets), true)
+        .override_global("DOORS", &doors(&config.services), true)
         .override_global("CONTRACT", &CONTRACT_VERSION, true)
         .override_global(aya_log::LEVEL, &log_level, false)
         .map_max_entries("EVENTS", config.ring_buffer_bytes)
@@ -122,6 +124,11 @@ pub(super) fn load(config: &Trace, offsets: Offsets) -> Result<Ebpf, AttachError
         .map_err(|error| {
             if is_permission(&error) { AttachError::NotPermitted } else { AttachError::Load(Box::new(error)) }
         })
+}
+
+/// The bits of what is watched.
+fn doors(services: &[Service]) -> u32 {
+    services.iter().fold(0, |bits, service| bits | super::door(*service) as u32)
 }
 
 /// The kernel's types, as the loader wants them.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use thiserror::Error;
-use tracer_ebpf::{self as contract, Header, Kind};
+use tracer_ebpf::{self as contract, Door, Header, Kind};
 
 use crate::event::{BootTime, Escalated, Event, ExitStatus, Fact, Image, Process};
 
@@ -23,7 +23,16 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
     let header: Header = read(bytes)?;
     let kind = Kind::from_u32(header.kind).ok_or(DecodeError::UnknownKind(header.kind))?;
     let fact = match kind {
-        Kind::Exec => Fact::Exec(image(bytes)?),
+        Kind::Exec => {
+            let record: contract::Exec = read(bytes)?;
+            let image = image(bytes)?;
+            match Door::of(&record.name) {
+                Some(Door::Login | Door::Su | Door::Sudo) => {
+                    Fact::Enter { image, tty: terminal(&text(&record.tty)) }
+                }
+                Some(Door::Ssh | Door::Dropbear) | None => Fact::Exec(image),
+            }
+        }
         Kind::ForeignExec => Fact::ForeignExec(image(bytes)?),
         Kind::Leave => {
             let record: contract::Leave = read(bytes)?;
@@ -31,6 +40,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
                 tty: terminal(&text(&record.tty)),
                 path: text(&record.path),
                 arguments: arguments(&record.arguments),
+                user: (header.uid == record.euid && header.uid == record.suid).then_some(header.uid),
             }
         }
         Kind::Fork => {
@@ -205,6 +215,52 @@ mod tests {
         assert_eq!(event.process, Process { pid: 10, start: BootTime(1_000) });
         let unknown = contract::Socket { family: 1, ..record };
         assert_eq!(decode(&bytes_of(&unknown)), Err(DecodeError::UnknownFamily(1)));
+    }
+
+    #[test]
+    fn doors_on_this_host_are_told_from_servers() {
+        let record = |name: &str| {
+            let mut record = contract::Exec {
+                header: header(Kind::Exec as u32),
+                owner_uid: 0,
+                mode: 0o104_755,
+                name: [0; contract::NAME_LEN],
+                tty: [0; contract::TTY_LEN],
+                path: [0; contract::PATH_LEN],
+            };
+            record.name[..name.len()].copy_from_slice(name.as_bytes());
+            record.tty[..4].copy_from_slice(b"pts7");
+            decode(&bytes_of(&record)).expect("a record").fact
+        };
+        for name in ["login", "su", "sudo"] {
+            let fact = record(name);
+            assert!(
+                matches!(&fact, Fact::Enter { image, tty: Some(tty) } if image.name == name && image.mode == 0o4755 && tty == "pts/7"),
+                "{fact:?}"
+            );
+        }
+        for name in ["sshd", "sshd-session", "dropbear"] {
+            assert!(matches!(record(name), Fact::Exec(image) if image.name == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_process_is_one_user_if_all_ids_are_the_same() {
+        let user = |euid, suid| {
+            let record = contract::Leave {
+                header: header(Kind::Leave as u32),
+                euid,
+                suid,
+                tty: [0; contract::TTY_LEN],
+                path: [0; contract::PATH_LEN],
+                arguments: [0; contract::ARGUMENTS_LEN],
+            };
+            let Fact::Leave { user, .. } = decode(&bytes_of(&record)).expect("a record").fact else {
+                panic!()
+            };
+            user
+        };
+        assert_eq!([user(0, 0), user(1, 0), user(0, 1)], [Some(0), None, None]);
     }
 
     #[test]

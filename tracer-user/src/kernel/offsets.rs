@@ -145,7 +145,6 @@ impl Types {
             dentry_name: at("dentry", "d_name.name")?,
             inode_uid: at("inode", "i_uid.val")?,
             inode_mode: at("inode", "i_mode")?,
-            inode_ino: at("inode", "i_ino")?,
             files_fdt: at("files_struct", "fdt")?,
             fdtable_fd: at("fdtable", "fd")?,
             fdtable_max_fds: at("fdtable", "max_fds")?,

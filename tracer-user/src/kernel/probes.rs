@@ -20,7 +20,7 @@ use super::pins::{Generation, Pins};
 use super::ring::Ring;
 use super::tier::HOOKS;
 use crate::config::{ProbeLog, Trace};
-use crate::event::Event;
+use crate::event::{Event, Service};
 
 /// The maps that the loader uses.
 const EVENTS: &str = "EVENTS";
@@ -137,11 +137,12 @@ impl Probes {
         self.generation.as_ref().map(Generation::name)
     }
 
-    /// Follows a process that executes sshd already, from now on, unless it is followed. Says whether it was not.
-    pub fn follow(&mut self, pid: u32) -> io::Result<bool> {
+    /// Follows a process that executes the image of a door already, from now on, unless it is followed. Says whether it was
+    /// not.
+    pub fn follow(&mut self, pid: u32, door: Service) -> io::Result<bool> {
         /// `BPF_NOEXIST` of `include/uapi/linux/bpf.h`.
         const NEW: u64 = 1;
-        match self.processes.insert(pid, 0, NEW) {
+        match self.processes.insert(pid, super::door(door) as u32, NEW) {
             Ok(()) => Ok(true),
             Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::AlreadyExists => {
                 Ok(false)

@@ -187,7 +187,9 @@ pub(super) const HOOKS: &[Hook] = &[
     },
     Hook {
         name: "log hook",
-        lost: Some("how users prove who they are (method, key, certificate), and what attempts tried"),
+        lost: Some(
+            "how users prove who they are (method, key, certificate), what attempts tried, and sessions of Dropbear that run no program",
+        ),
         candidates: &[
             fentry(SENDTO, "fentry_sendto"),
             kprobe(SENDTO, "kprobe_sendto"),

@@ -52,6 +52,9 @@ impl Assessor {
 
     /// The rating of a session, if nobody needs to be asked for it.
     pub fn at_hand(&self, reader: &Reader, session: &Session, now: Timestamp) -> Option<Rating> {
+        if session.service.is_local() {
+            return Some(self.rate(reader, session, Facts::unknown(Why::Local)));
+        }
         let address = session.peer.as_ref().map(SocketAddr::ip);
         self.enricher.at_hand(address, now).map(|facts| self.rate(reader, session, facts))
     }

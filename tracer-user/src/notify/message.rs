@@ -3,8 +3,10 @@
 //! A message is finished text: strangers' names in it went through [`crate::sanitize`], times are in the host's time
 //! zone. It is stored before it is sent, so a repetition says the same. A sink escapes for its own markup and lays it out.
 
+mod event;
 mod group;
 mod inside;
+mod local;
 mod method;
 mod queue;
 
@@ -17,131 +19,30 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::event::Event;
 use super::outbox::Delivery;
 use crate::assess::{Assessment, Level, Reason};
 use crate::enrich::{Fact, Facts, Network, Place, Why};
 use crate::sanitize;
-use crate::session::{Auth, End, Escalation, ForeignSshd, Session};
+use crate::session::{Auth, End, Identity, Service, Session};
 
 /// Longest name that is shown, in characters: user, host, network, city.
 const NAME_CHARS: usize = 64;
 /// Longest reason that is shown, in characters.
 const REASON_CHARS: usize = 300;
 
-/// A change that is told, with what the message needs to know of its session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Event {
-    Opened(Subject),
-    Closed {
-        subject: Subject,
-        at: Timestamp,
-        end: End,
-    },
-    /// A process of the session has a user id that it had not.
-    Escalated {
-        subject: Subject,
-        at: Timestamp,
-        how: Escalation,
-    },
-    /// What became known of the session since makes it riskier than it was told to be.
-    Raised {
-        subject: Subject,
-        at: Timestamp,
-        /// What it was before.
-        from: Level,
-    },
-    /// An sshd was started that is not this host's.
-    ForeignSshd {
-        host: String,
-        at: Timestamp,
-        foreign: ForeignSshd,
-    },
-    EventsLost {
-        host: String,
-        at: Timestamp,
-        count: u64,
-    },
-    /// A sink is gone; its messages wait.
-    SinkSuspended {
-        host: String,
-        at: Timestamp,
-        sink: String,
-        why: String,
-    },
-    /// Messages for a sink were given up.
-    MessagesLost {
-        host: String,
-        at: Timestamp,
-        sink: String,
-        /// Too old.
-        expired: u64,
-        /// Too many.
-        dropped: u64,
-    },
-    /// Several changes, told together.
-    Group {
-        host: String,
-        /// When the first of them happened, and the last.
-        at: Timestamp,
-        until: Timestamp,
-        count: u32,
-    },
-}
-
-impl Event {
-    /// The session that it is about; `None` for news of the tracer itself.
-    pub fn subject(&self) -> Option<&Subject> {
-        match self {
-            Self::Opened(subject)
-            | Self::Closed { subject, .. }
-            | Self::Escalated { subject, .. }
-            | Self::Raised { subject, .. } => Some(subject),
-            Self::ForeignSshd { .. }
-            | Self::EventsLost { .. }
-            | Self::SinkSuspended { .. }
-            | Self::MessagesLost { .. }
-            | Self::Group { .. } => None,
-        }
-    }
-
-    /// When it happened.
-    pub fn at(&self) -> Timestamp {
-        match self {
-            Self::Opened(subject) => subject.opened_at,
-            Self::Closed { at, .. }
-            | Self::Escalated { at, .. }
-            | Self::Raised { at, .. }
-            | Self::ForeignSshd { at, .. }
-            | Self::EventsLost { at, .. }
-            | Self::SinkSuspended { at, .. }
-            | Self::MessagesLost { at, .. }
-            | Self::Group { at, .. } => *at,
-        }
-    }
-
-    /// The same event of a session that became better known.
-    pub fn with_subject(self, known: Subject) -> Self {
-        match self {
-            Self::Opened(_) => Self::Opened(known),
-            Self::Closed { at, end, .. } => Self::Closed { subject: known, at, end },
-            Self::Escalated { at, how, .. } => Self::Escalated { subject: known, at, how },
-            Self::Raised { at, from, .. } => Self::Raised { subject: known, at, from },
-            Self::ForeignSshd { .. }
-            | Self::EventsLost { .. }
-            | Self::SinkSuspended { .. }
-            | Self::MessagesLost { .. }
-            | Self::Group { .. } => self,
-        }
-    }
-}
-
 /// Who came, to where and from where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     pub host: String,
+    /// How they came in.
+    #[serde(default)]
+    pub service: Service,
     pub user: Option<String>,
     pub uid: Option<u32>,
+    /// Who became the user, with su and sudo.
+    #[serde(default)]
+    pub by: Option<Identity>,
     pub peer: Option<SocketAddr>,
     /// How they proved who they are; also `None` in what an earlier version stored.
     #[serde(default)]
@@ -156,8 +57,10 @@ impl Subject {
     pub fn of(session: &Session) -> Self {
         Self {
             host: session.host.clone(),
+            service: session.service,
             user: session.user.clone(),
             uid: session.uid,
+            by: session.by.clone(),
             peer: session.peer,
             auth: session.auth.clone(),
             opened_at: session.opened_at,
@@ -220,6 +123,8 @@ pub enum Label {
     Opened,
     Ended,
     Duration,
+    /// How they came in, if not by OpenSSH.
+    Through,
     Gained,
     Program,
     Address,
@@ -248,6 +153,7 @@ impl Label {
             Self::Opened => "Opened",
             Self::Ended => "Ended",
             Self::Duration => "Duration",
+            Self::Through => "Through",
             Self::Gained => "Gained",
             Self::Program => "Program",
             Self::Address => "Address",
@@ -275,9 +181,9 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
             let mut lines = who(subject);
             lines.extend(subject.auth.as_ref().map(|auth| line(Label::Method, method::words(auth))));
             let (words, opened) = if subject.recovered {
-                ("SSH session found open", line(Label::Opened, opened(subject, zone)))
+                (local::found(subject.service), line(Label::Opened, opened(subject, zone)))
             } else {
-                ("SSH login", line(Label::Time, time(subject.opened_at, zone)))
+                (local::login(subject.service), line(Label::Time, time(subject.opened_at, zone)))
             };
             lines.push(opened);
             let summary = format!("{words}: {}", headline(subject));
@@ -288,8 +194,9 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
             let mut lines = who(subject);
             lines.push(line(Label::Opened, opened(subject, zone)));
             lines.push(line(Label::Ended, time(*at, zone)));
-            lines.push(line(Label::Duration, format!("{lasted} ({})", end_words(*end))));
-            let summary = format!("SSH session ended: {} after {lasted}", headline(subject));
+            lines.push(line(Label::Duration, format!("{lasted} ({})", end_words(*end, subject.service))));
+            let words = local::ended(subject.service);
+            let summary = format!("{words}: {} after {lasted}", headline(subject));
             rated(summary, lines, subject, rating)
         }
         Event::Escalated { subject, at, how } => inside::escalated(subject, *at, how, rating, zone),
@@ -324,8 +231,10 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
 pub fn example(host: &str, at: Timestamp) -> Delivery {
     let subject = Subject {
         host: host.to_owned(),
+        service: Service::Ssh,
         user: Some("example".to_owned()),
         uid: Some(1000),
+        by: None,
         // TEST-NET-1, RFC 5737: nobody's address.
         peer: Some(SocketAddr::from(([192, 0, 2, 1], 51_122))),
         auth: None,
@@ -355,12 +264,16 @@ fn rated(
     subject: &Subject,
     rating: Option<(&Assessment, &Facts)>,
 ) -> Message {
-    lines.push(line(Label::Address, address(subject)));
+    if !subject.service.is_local() {
+        lines.push(line(Label::Address, address(subject)));
+    }
     let Some((assessment, facts)) = rating else {
         return Message { summary, level: Some(Level::Unknown), lines };
     };
-    lines.push(fact(Label::Network, &facts.network, network));
-    lines.push(fact(Label::Place, &facts.place, place));
+    if !subject.service.is_local() {
+        lines.push(fact(Label::Network, &facts.network, network));
+        lines.push(fact(Label::Place, &facts.place, place));
+    }
     lines.push(line(Label::Risk, risk(assessment)));
     let summary = format!("{summary}, risk {}", score(assessment));
     Message { summary, level: Some(assessment.level), lines }
@@ -372,7 +285,11 @@ fn opened(subject: &Subject, zone: &TimeZone) -> String {
 }
 
 fn who(subject: &Subject) -> Vec<Line> {
-    vec![line(Label::User, user(subject)), line(Label::Host, name(Some(&subject.host), "unknown"))]
+    let mut lines =
+        vec![line(Label::User, user(subject)), line(Label::Host, name(Some(&subject.host), "unknown"))];
+    let by = subject.by.as_ref().map(inside::identity);
+    lines.extend(local::through(subject.service, by.as_deref()).map(|text| line(Label::Through, text)));
+    lines
 }
 
 /// `alice on web-1 from 193.146.30.1`
@@ -380,7 +297,10 @@ fn headline(subject: &Subject) -> String {
     let host = name(Some(&subject.host), "unknown host");
     match subject.peer {
         Some(peer) => format!("{} on {host} from {}", user(subject), peer.ip()),
-        None => format!("{} on {host}", user(subject)),
+        None => match &subject.by {
+            Some(by) => format!("{} on {host} for {}", user(subject), inside::identity(by)),
+            None => format!("{} on {host}", user(subject)),
+        },
     }
 }
 
@@ -447,10 +367,10 @@ fn score(assessment: &Assessment) -> String {
     }
 }
 
-fn end_words(end: End) -> &'static str {
+fn end_words(end: End, service: Service) -> &'static str {
     match end {
         End::Logout => "logout",
-        End::Killed => "sshd was killed",
+        End::Killed => local::killed(service),
         End::HostRestarted => "host restarted",
         End::Unseen => "ended while nothing watched",
     }
@@ -538,8 +458,10 @@ mod tests {
     fn a_user_who_is_not_known_yet() {
         let mut subject = Subject {
             host: "h".to_owned(),
+            service: Service::Ssh,
             user: None,
             uid: None,
+            by: None,
             peer: None,
             auth: None,
             opened_at: Timestamp::UNIX_EPOCH,

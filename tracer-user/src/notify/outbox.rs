@@ -6,7 +6,8 @@
 //!   one transaction with its words and its deliveries.
 //! - Claim, attempt, record: an attempt counts from the moment it is claimed, its result is written with
 //!   `synchronous=FULL`. A crash between sending and recording repeats the delivery, with the same id and the same text.
-//! - An assessment is written before the first message that shows it, and stays as it was.
+//! - An assessment is written before the first message that shows it; a newer one takes its place together with the
+//!   announcement that tells of it, if any.
 //! - A claim outlives no process: there is one writer, so whatever is claimed when it starts was interrupted. Nor does it
 //!   outlive its lease, which is longer than any attempt may take: what a worker forgot is due again.
 //! - A sink that is held (paused by hand, or suspended because it is gone) keeps its queue; nothing of it is due.

@@ -165,7 +165,7 @@ impl Reassessment {
             tracing::info!(session = %session.key, from = %old.0.level, to = %new.0.level, "the risk of a session rose");
             let event = Event::Raised { subject: Subject::of(session), at: now, from: old.0.level };
             let users = groups::user_of(&event).map(str::to_owned);
-            self.announcer.directory.ask(users.into_iter()).await;
+            self.announcer.directory.ask(users).await;
             let subject = session.key.to_string();
             let (kind, seq) = (ChangeKind::Raised, number_of(new.0.level));
             let beginning = self.outbox.borrow().beginning(session.key)?;

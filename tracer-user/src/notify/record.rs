@@ -14,7 +14,7 @@ use super::outbox::Delivery;
 use crate::assess::{Assessment, Level};
 use crate::enrich::{Fact, Facts, Network, Place};
 use crate::sanitize;
-use crate::session::{Auth, Escalation, ForeignSshd};
+use crate::session::{Auth, Escalation, ForeignSshd, Identity};
 
 /// The version of the schema.
 pub const VERSION: u32 = 1;
@@ -60,8 +60,12 @@ pub struct Record<'a> {
 pub struct SessionRecord<'a> {
     /// Its key, for ever; the `session` of `login-tracer sessions --json`.
     pub session: &'a str,
+    /// `ssh`, `dropbear`, `login`, `su`, `sudo`.
+    service: &'static str,
     pub user: Option<&'a str>,
     pub uid: Option<u32>,
+    /// Who became the user, with su and sudo.
+    by: Option<&'a Identity>,
     pub peer: Option<Endpoint>,
     /// How they proved who they are.
     auth: Option<&'a Auth>,
@@ -119,8 +123,10 @@ impl<'a> Record<'a> {
         };
         let session = delivery.event.subject().map(|subject| SessionRecord {
             session: &delivery.subject,
+            service: subject.service.as_str(),
             user: subject.user.as_deref(),
             uid: subject.uid,
+            by: subject.by.as_ref(),
             peer: subject.peer.map(Endpoint::from),
             auth: subject.auth.as_ref(),
             opened_at: rfc3339(subject.opened_at),
@@ -162,6 +168,7 @@ impl<'a> Record<'a> {
         let session = self.session.as_ref();
         let peer = session.and_then(|session| session.peer.as_ref());
         let auth = session.and_then(|session| session.auth);
+        let by = session.and_then(|session| session.by);
         let key = auth.and_then(|auth| auth.key.as_ref());
         let program = self.escalation.map(|how| &how.exe).or(self.foreign_sshd.map(|foreign| &foreign.exe));
         [
@@ -173,8 +180,11 @@ impl<'a> Record<'a> {
             ("LOGIN_TRACER_LEVEL", self.level.map(|level| level.to_string())),
             ("LOGIN_TRACER_SCORE", self.score().map(|score| score.to_string())),
             ("LOGIN_TRACER_SESSION", session.map(|session| session.session.to_owned())),
+            ("LOGIN_TRACER_SERVICE", session.map(|session| session.service.to_owned())),
             ("LOGIN_TRACER_USER", session.and_then(|session| session.user).map(str::to_owned)),
             ("LOGIN_TRACER_UID", session.and_then(|session| session.uid).map(|uid| uid.to_string())),
+            ("LOGIN_TRACER_BY_UID", by.map(|by| by.uid.to_string())),
+            ("LOGIN_TRACER_BY", by.and_then(|by| by.user.clone())),
             ("LOGIN_TRACER_ADDRESS", peer.map(|peer| peer.address.clone())),
             ("LOGIN_TRACER_PORT", peer.map(|peer| peer.port.to_string())),
             ("LOGIN_TRACER_AUTH", auth.map(|auth| auth.method.clone())),

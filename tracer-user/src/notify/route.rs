@@ -5,7 +5,7 @@
 //!   the host itself ([`Case::is_news`]): that goes to every sink, so that no route silences it by not thinking of it.
 //! - Conditions about a session do not hold for what has none. What is not known matches no condition.
 //! - A level that is not known counts as medium: never as harmless, because something failed, and not as an alarm, because
-//!   every address of a private network is unknown.
+//!   whoever is new and nobody can judge is unknown.
 //! - Routes see when a change happened; quiet hours see when it is told. Both are the clock of the host.
 //! - Quiet hours hold, they do not drop.
 

@@ -13,7 +13,7 @@ use crate::assess::Assessment;
 use crate::notify::outbox::DeliveryRow;
 use crate::notify::route::Allowed;
 use crate::sanitize::HarmlessJson;
-use crate::session::{Auth, Change, Container, Escalation, FirstCommand, Session};
+use crate::session::{Auth, Change, Container, Escalation, FirstCommand, Identity, Session};
 
 /// A session in the order of its fields.
 #[derive(Debug, Serialize)]
@@ -21,8 +21,11 @@ pub struct SessionRecord<'a> {
     id: i64,
     session: String,
     host: &'a str,
+    service: &'static str,
     user: Option<&'a str>,
     uid: Option<u32>,
+    /// Who became the user, with su and sudo.
+    by: Option<&'a Identity>,
     peer: Option<Endpoint>,
     local: Option<Endpoint>,
     auth: Option<&'a Auth>,
@@ -54,8 +57,10 @@ impl<'a> SessionRecord<'a> {
             id: session.id,
             session: session.key.to_string(),
             host: &session.host,
+            service: session.service.as_str(),
             user: session.user.as_deref(),
             uid: session.uid,
+            by: session.by.as_ref(),
             peer: session.peer.map(Endpoint::from),
             local: session.local.map(Endpoint::from),
             auth: session.auth.as_ref(),

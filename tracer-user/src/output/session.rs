@@ -8,7 +8,7 @@ use super::table::{Align, Cell, Table};
 use super::{Style, View};
 use crate::assess::Assessment;
 use crate::sanitize;
-use crate::session::{Auth, Certificate, Session};
+use crate::session::{Auth, Certificate, Service, Session};
 
 /// Characters shown of an account name; with everything else at its usual width a row fits into 100 columns.
 const USER_CHARS: usize = 20;
@@ -42,7 +42,7 @@ pub fn row(view: &View, session: &Session, assessment: Option<&Assessment>, is_a
     [
         Cell::new(session.id.to_string()),
         Cell::new(known(session.user.as_deref(), USER_CHARS)),
-        Cell::new(session.auth.as_ref().map_or_else(|| NONE.to_owned(), short_method)),
+        Cell::new(by(session)),
         Cell::new(session.peer.map_or_else(|| NONE.to_owned(), |peer| peer.ip().to_string())),
         Cell::new(opened(view, session)),
         Cell::new(duration(lasted(session, view.now))),
@@ -73,6 +73,18 @@ pub fn known(text: Option<&str>, max_chars: usize) -> String {
         Some(text) if !text.is_empty() => sanitize::text(text, max_chars),
         Some(_) | None => NONE.to_owned(),
     }
+}
+
+/// How the user came in, in two words at most: `key`, `dropbear key`, `login`, `su alice`.
+fn by(session: &Session) -> String {
+    let method = session.auth.as_ref().map(short_method);
+    let who = session.by.as_ref().map(|by| match &by.user {
+        Some(user) => sanitize::text(user, USER_CHARS),
+        None => format!("uid {}", by.uid),
+    });
+    let service = Some(session.service.as_str().to_owned()).filter(|_| session.service != Service::Ssh);
+    let words: Vec<_> = [service, method, who].into_iter().flatten().collect();
+    if words.is_empty() { NONE.to_owned() } else { words.join(" ") }
 }
 
 /// How the user proved who they are, in a word.

@@ -78,7 +78,7 @@ fn member(pid: u32) -> Option<Member> {
 }
 
 /// The first three numbers of the line `Uid:` of `proc_pid_status(5)`.
-fn uids(status: &str) -> Option<[u32; 3]> {
+pub(super) fn uids(status: &str) -> Option<[u32; 3]> {
     let mut numbers = status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace();
     let mut next = || numbers.next()?.parse().ok();
     Some([next()?, next()?, next()?])

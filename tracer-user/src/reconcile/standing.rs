@@ -68,12 +68,22 @@ fn has_monitor(found: &Found, all: &[Found]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Image;
+    use crate::event::{Image, Service};
 
     fn process(pid: u32, parent_pid: u32, uid: u32, title: &str) -> Found {
         let name = if title.starts_with("sshd-session") { "sshd-session" } else { "sshd" };
         let image = Image { name: name.into(), path: format!("/usr/sbin/{name}"), owner_uid: 0, mode: 0o755 };
-        Found { pid, parent_pid, start_ticks: 1, uid, image, title: title.into() }
+        Found {
+            pid,
+            parent_pid,
+            start_ticks: 1,
+            uid,
+            euid: uid,
+            tty: None,
+            service: Service::Ssh,
+            image,
+            title: title.into(),
+        }
     }
 
     fn open(user: &str, uid: u32, tty: Option<&str>, postauth: Option<u32>) -> Standing {

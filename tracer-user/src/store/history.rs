@@ -12,8 +12,10 @@ use super::sessions::{address_bytes, address_of, timestamp};
 use crate::config::Learning;
 use crate::session::{Reason, Tried};
 
-/// So many of the last logins of a user are looked at, and so many from an address.
-const VISITS: u32 = 300;
+/// So many of the last logins of a user are looked at.
+const VISITS: u32 = 200;
+/// So many of the last logins from an address are looked at.
+const VISITORS: u32 = 100;
 /// So many refused connections are looked at.
 const ATTEMPTS: u32 = 1_000;
 
@@ -169,7 +171,7 @@ fn visitors(
         "SELECT opened_us, user FROM sessions WHERE peer_address = ?1 AND id < ?2 AND user IS NOT NULL
          ORDER BY id DESC LIMIT ?3",
     )?;
-    let visitors = visitors.query_map(params![address_bytes(address), question.before, VISITS], |row| {
+    let visitors = visitors.query_map(params![address_bytes(address), question.before, VISITORS], |row| {
         Ok((timestamp(row.get(0)?)?, row.get(1)?))
     })?;
     visitors.collect()

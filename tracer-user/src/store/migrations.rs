@@ -5,8 +5,9 @@
 
 use super::schema::Schema;
 
-pub(super) const SESSIONS: Schema =
-    Schema { steps: &[FIRST, RECOVERED, ESCALATIONS, FOREIGN, AUTH_AND_ATTEMPTS, CONTAINERS, HISTORY] };
+pub(super) const SESSIONS: Schema = Schema {
+    steps: &[FIRST, RECOVERED, ESCALATIONS, FOREIGN, AUTH_AND_ATTEMPTS, CONTAINERS, HISTORY, SERVICES],
+};
 
 const FIRST: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -118,4 +119,12 @@ const HISTORY: &str = "
     CREATE INDEX sessions_by_user_key ON sessions (user, json_extract(auth, '$.key.fingerprint'), id)
         WHERE json_extract(auth, '$.key.fingerprint') IS NOT NULL;
     CREATE INDEX attempts_by_address_time ON attempts (peer_address, ended_us);
+";
+
+/// The door of a session, and who became its user. Nearly all sessions are of ssh: only the others are in the index.
+const SERVICES: &str = "
+    ALTER TABLE sessions ADD COLUMN service TEXT NOT NULL DEFAULT 'ssh';
+    ALTER TABLE sessions ADD COLUMN by_uid INTEGER;
+    ALTER TABLE sessions ADD COLUMN by_user TEXT;
+    CREATE INDEX sessions_by_service ON sessions (service, id) WHERE service <> 'ssh';
 ";

@@ -14,13 +14,17 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{attempts, changes, escalations, foreign};
-use crate::session::{ChangeKind, Closed, Container, End, Opening, Session, SessionKey, Sshd, Update};
+use crate::session::{
+    ChangeKind, Closed, Container, End, Identity, Opening, Service, Session, SessionKey, Sshd, Update,
+};
 
 /// Which sessions to list. `Filter::default()` is all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only sessions that are open.
     pub active: bool,
+    /// Only sessions through this door.
+    pub service: Option<Service>,
     /// Only sessions of this account.
     pub user: Option<String>,
     /// Only sessions from this network; an address is a network of one.
@@ -35,7 +39,7 @@ pub struct Filter {
 
 const COLUMNS: &str = "SELECT id, key, host, boot_id, user, uid, peer_address, peer_port, local_address, local_port, \
                        sshd_pid, sshd_start_boot_ns, sshd_exe, tty, auth, first_command, opened_us, recovered, \
-                       closed_us, end, escalated_to, pid_namespace, cgroup FROM sessions";
+                       closed_us, end, escalated_to, pid_namespace, cgroup, service, by_uid, by_user FROM sessions";
 
 pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Result<()> {
     match update {
@@ -95,8 +99,8 @@ fn open(connection: &Connection, opening: &Opening) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO sessions (key, host, boot_id, user, uid, peer_address, peer_port, local_address, local_port,
              sshd_pid, sshd_start_boot_ns, sshd_exe, opened_us, tty, recovered, auth, pid_namespace,
-             cgroup, last_seq)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, 1)
+             cgroup, service, by_uid, by_user, last_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, 1)
          ON CONFLICT (key) DO NOTHING RETURNING id, last_seq",
     )?;
     let values = params![
@@ -118,6 +122,9 @@ fn open(connection: &Connection, opening: &Opening) -> rusqlite::Result<()> {
         opening.auth.as_ref().map(json).transpose()?,
         opening.container.as_ref().map(|container| container.pid_namespace.cast_signed()),
         opening.container.as_ref().and_then(|container| container.cgroup.as_deref()),
+        opening.service.as_str(),
+        opening.by.as_ref().map(|by| by.uid),
+        opening.by.as_ref().and_then(|by| by.user.as_deref()),
     ];
     let row = statement.query_row(values, id_and_seq).optional()?;
     let kind = if opening.recovered { ChangeKind::Recovered } else { ChangeKind::Opened };
@@ -192,6 +199,13 @@ fn conditions(filter: &Filter) -> Vec<Condition> {
     let mut add = |column, test, values, is_range| {
         conditions.push(Condition { column, test, values, is_range });
     };
+    if let Some(service) = filter.service {
+        add("service", "= ?", vec![Box::new(service.as_str()) as Box<dyn ToSql>], false);
+        if service != Service::Ssh {
+            // What the index of the others is told by.
+            add("service", "<> 'ssh'", Vec::new(), false);
+        }
+    }
     if let Some(user) = &filter.user {
         add("user", "= ?", vec![Box::new(user.clone()) as Box<dyn ToSql>], false);
     }
@@ -230,6 +244,8 @@ pub(super) fn live(connection: &Connection) -> rusqlite::Result<Vec<Opening>> {
         let opening = Opening {
             key: session.key,
             host: session.host,
+            service: session.service,
+            by: session.by,
             boot_id: row.get("boot_id")?,
             user: session.user,
             uid: session.uid,
@@ -260,6 +276,8 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Session> {
         id: row.get("id")?,
         key: SessionKey(row.get::<_, Uuid>("key")?),
         host: row.get("host")?,
+        service: service(row)?,
+        by: by(row)?,
         user: row.get("user")?,
         uid: row.get("uid")?,
         peer: endpoint(row, "peer_address", "peer_port")?,
@@ -280,6 +298,17 @@ fn container(row: &Row<'_>) -> rusqlite::Result<Option<Container>> {
     let number: Option<i64> = row.get("pid_namespace")?;
     let Some(number) = number else { return Ok(None) };
     Ok(Some(Container { pid_namespace: number.cast_unsigned(), cgroup: row.get("cgroup")? }))
+}
+
+fn service(row: &Row<'_>) -> rusqlite::Result<Service> {
+    let word: String = row.get("service")?;
+    Service::parse(&word).ok_or_else(|| invalid("service"))
+}
+
+fn by(row: &Row<'_>) -> rusqlite::Result<Option<Identity>> {
+    let uid: Option<u32> = row.get("by_uid")?;
+    let Some(uid) = uid else { return Ok(None) };
+    Ok(Some(Identity { uid, user: row.get("by_user")? }))
 }
 
 /// A value that is stored as JSON.

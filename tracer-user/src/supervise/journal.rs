@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use tracer_ebpf::NAME_LEN;
 
-use crate::event::{Escalated, Process};
+use crate::event::{Escalated, Process, Service};
 use crate::kernel::{self, Clock};
 use crate::session::{
     Attempt, AttemptKey, Closed, End, Escalation, ForeignSshd, Identity, LossCounter, Opening, SessionKey,
@@ -112,17 +112,26 @@ impl Journal {
     /// Takes a finding of the tracker.
     pub(super) fn add(&mut self, finding: Finding, clock: Clock) {
         let update = match finding {
-            Finding::Opened { monitor, at, user, connection, auth, exe } => {
-                let uid = user.as_deref().and_then(|user| kernel::uid_of(user, monitor.pid));
+            Finding::Opened { monitor, at, service, user, uid, by, tty, connection, auth, exe } => {
+                let uid = uid.or_else(|| kernel::uid_of(user.as_deref()?, monitor.pid));
+                let user = user.or_else(|| kernel::name_of(uid?, monitor.pid));
                 let at = clock.timestamp(at);
                 let auth = auth.map(|auth| *auth);
-                let opening = Opening { user, uid, auth, at, ..self.opening(monitor, connection, exe) };
+                let opening = Opening {
+                    user,
+                    uid,
+                    auth,
+                    tty,
+                    at,
+                    ..self.opening(monitor, service, by, connection, exe)
+                };
                 self.begin(monitor, opening)
             }
-            Finding::Recovered { monitor, at: _, user, uid, tty, connection, exe } => {
+            Finding::Recovered { monitor, at: _, service, by, user, uid, tty, connection, exe } => {
+                let user = user.or_else(|| kernel::name_of(uid?, monitor.pid));
                 // It began some time after its connection, which is all that is left to see.
                 let at = clock.timestamp(monitor.start);
-                let opening = self.opening(monitor, connection, exe);
+                let opening = self.opening(monitor, service, by, connection, exe);
                 self.begin(monitor, Opening { user, uid, tty, at, recovered: true, ..opening })
             }
             Finding::Identified { monitor, at, uid, tty } => {
@@ -198,10 +207,19 @@ impl Journal {
     }
 
     /// What every session begins with.
-    fn opening(&self, monitor: Process, connection: Option<Connection>, exe: String) -> Opening {
+    fn opening(
+        &self,
+        monitor: Process,
+        service: Service,
+        by: Option<u32>,
+        connection: Option<Connection>,
+        exe: String,
+    ) -> Opening {
         Opening {
             key: self.key(monitor),
             host: self.host.clone(),
+            service,
+            by: by.map(|uid| Identity { uid, user: kernel::name_of(uid, monitor.pid) }),
             boot_id: self.identity.boot_id.clone(),
             user: None,
             uid: None,
@@ -345,5 +363,6 @@ fn responsible_executable(pid: u32, how: &Escalated) -> String {
 
 fn log_opened(opening: &Opening) {
     // Debug escapes what strangers chose.
-    tracing::info!(session = %opening.key, user = ?opening.user, peer = ?opening.peer, "session opened");
+    let service = opening.service.as_str();
+    tracing::info!(session = %opening.key, service, user = ?opening.user, peer = ?opening.peer, "session opened");
 }

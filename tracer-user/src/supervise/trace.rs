@@ -23,7 +23,7 @@ use self::recorder::Recorder;
 use super::Permanent;
 use super::journal::Journal;
 use crate::config::Config;
-use crate::event::{BootTime, Event};
+use crate::event::{BootTime, Event, Service};
 use crate::kernel::{Clock, Earlier, Identity, Pins, Probes};
 use crate::tracker::Tracker;
 
@@ -101,6 +101,7 @@ pub fn run_observed(setup: &Setup<'_>, on_step: OnStep) -> anyhow::Result<()> {
         journal,
         tracker: Tracker::default(),
         boot_id,
+        services: config.trace.services.clone(),
         since: BootTime(0),
         checkpoints: checkpoints.ok(),
         record,
@@ -123,6 +124,8 @@ struct Role {
     tracker: Tracker,
     journal: Journal,
     boot_id: String,
+    /// The doors that are watched.
+    services: Vec<Service>,
     /// Events of the programs before this were told by their predecessors.
     since: BootTime,
     /// Losses that were recorded already, and whose they are.

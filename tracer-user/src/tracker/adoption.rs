@@ -1,7 +1,7 @@
 //! What was there before events began: told by `/proc` and the database, which know less than events.
 
 use super::{Candidate, Connection, Finding, Live, Node, Tracker};
-use crate::event::{BootTime, Image, Process};
+use crate::event::{BootTime, Image, Process, Service};
 use crate::session::End;
 
 /// `/proc` counts the start of a process in ticks of `USER_HZ`, which is 100 a second; it rounds down.
@@ -21,6 +21,9 @@ fn is_shown_as(process: Process, shown: Process) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenSession {
     pub monitor: Process,
+    pub service: Service,
+    /// See [`Finding::Opened`].
+    pub by: Option<u32>,
     pub postauth: Option<Process>,
     pub user: Option<String>,
     pub uid: Option<u32>,
@@ -42,7 +45,7 @@ impl Tracker {
         node.session.is_none().then_some(node.process)
     }
 
-    /// Tells of a process that executed sshd before events began.
+    /// Tells of a process that executed a server before events began.
     pub fn adopt(&mut self, process: Process, parent_pid: u32, image: Image) {
         self.nodes.entry(process.pid).or_insert_with(|| Node {
             start_is_rounded: true,
@@ -61,11 +64,20 @@ impl Tracker {
         }
     }
 
+    /// Tells of the connection that a process of Dropbear's, which was [adopted](Self::adopt), has had since before events
+    /// began. It may be a session, so that it is never an attempt.
+    pub fn adopt_connection(&mut self, pid: u32, connection: Option<Connection>) {
+        if let Some(node) = self.nodes.get_mut(&pid) {
+            node.candidate.connection = node.candidate.connection.or(connection);
+        }
+    }
+
     /// Tells of a session of the database that goes on, and of its postauth child. What is known of it already
     /// is not reported again.
     pub fn adopt_session(
         &mut self,
         monitor: Process,
+        service: Service,
         postauth: Option<Process>,
         uid: Option<u32>,
         tty_known: bool,
@@ -73,6 +85,7 @@ impl Tracker {
     ) {
         // What was said and executed before is known, or was missed for good.
         let live = Live {
+            service,
             postauth: postauth.map(|child| child.pid),
             uid,
             tty_known,
@@ -92,12 +105,22 @@ impl Tracker {
 
     /// Tells of a session that is open and of which nobody knew.
     pub fn recover_session(&mut self, open: OpenSession, now: BootTime) {
-        let OpenSession { monitor, postauth, user, uid, tty, connection, exe } = open;
+        let OpenSession { monitor, service, by, postauth, user, uid, tty, connection, exe } = open;
         if self.sessions.contains_key(&monitor) {
             return;
         }
-        self.adopt_session(monitor, postauth, uid, tty.is_some(), now);
-        self.findings.push_back(Finding::Recovered { monitor, at: now, user, uid, tty, connection, exe });
+        self.adopt_session(monitor, service, postauth, uid, tty.is_some(), now);
+        self.findings.push_back(Finding::Recovered {
+            monitor,
+            at: now,
+            service,
+            by,
+            user,
+            uid,
+            tty,
+            connection,
+            exe,
+        });
     }
 
     /// The monitors of all open sessions, and their postauth children.

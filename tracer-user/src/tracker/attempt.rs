@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sshd_log::{Name, Said};
 use super::{Connection, Finding, Node, Tracker};
-use crate::event::{BootTime, Event, ExitStatus, Process};
+use crate::event::{BootTime, Event, ExitStatus, Process, Service};
 use crate::session::{Reason, Tried, TriedUser};
 
 /// Names that are kept of one connection. sshd lets a client change the name only by breaking the connection.
@@ -59,6 +59,9 @@ pub(super) struct Course {
     is_protocol_error: bool,
     /// A line told of the end while no user was named.
     is_ended_unnamed: bool,
+    /// A line was understood.
+    #[serde(default)]
+    is_heard: bool,
 }
 
 impl Tracker {
@@ -111,6 +114,10 @@ impl Tracker {
         else {
             return;
         };
+        // Dropbear lets in those who want no program by its words alone: of one that says nothing nobody knows.
+        if node.service() == Some(Service::Dropbear) && !course.is_heard {
+            return;
+        }
         let has_forked = node.candidate.first_child.is_some();
         let is_told_by_status = node.image.as_ref().is_some_and(|image| image.name == "sshd-session");
         let by_status =
@@ -170,13 +177,16 @@ impl Course {
             is_timed_out: false,
             is_protocol_error: false,
             is_ended_unnamed: false,
+            is_heard: false,
         }
     }
 
     /// Takes in what sshd says. A line about another connection than `peer` is not about this one.
     pub(super) fn hear(&mut self, said: &Said<'_>, peer: Option<SocketAddr>) {
         let is_other = |origin: &Option<SocketAddr>| matches!((origin, peer), (Some(a), Some(b)) if *a != b);
+        self.is_heard = true;
         match said {
+            Said::UnknownUser => self.is_unknown_user = true,
             Said::Failed { method, user, origin } if !is_other(origin) => self.failed(method, *user),
             Said::PamFailed { user } => {
                 self.name(*user);
@@ -205,7 +215,8 @@ impl Course {
             },
             Said::TimedOut => self.is_timed_out = true,
             Said::ProtocolError => self.is_protocol_error = true,
-            Said::Failed { .. }
+            Said::Greeted { .. }
+            | Said::Failed { .. }
             | Said::InvalidUser { .. }
             | Said::Ended { .. }
             | Said::Accepted { .. }

@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::dropbear_log;
 use super::sshd_log::{self, Line, Said};
-use super::{Finding, Tracker};
-use crate::event::Event;
+use super::{Finding, Node, Tracker};
+use crate::event::{Event, Service};
 use crate::session::{Auth, CommandKind, FirstCommand};
 
 /// What the monitor said of whom it let in.
@@ -42,7 +43,17 @@ impl Tracker {
         let Some(line) = Line::parse(datagram).filter(|line| line.pid == monitor.pid) else {
             return;
         };
-        let (true, Some(said)) = (event.uid == 0, sshd_log::parse(line.text)) else {
+        if event.uid != 0 {
+            return;
+        }
+        let is_dropbear = self.nodes.get(&monitor.pid).and_then(Node::service) == Some(Service::Dropbear);
+        if is_dropbear {
+            if let Some(said) = dropbear_log::parse(line.text) {
+                self.dropbear_says(event, said);
+            }
+            return;
+        }
+        let Some(said) = sshd_log::parse(line.text) else {
             return;
         };
         if let Said::Dropped { peer, local, is_penalty } = said {
@@ -105,7 +116,8 @@ impl Tracker {
             return;
         };
         let is_the_users = match became {
-            Some(0) => live.user.as_deref() == Some("root"),
+            // Helpers of sshd's are root, too; root's program differs by having set its ids.
+            Some(0) if live.service == Service::Ssh => live.user.as_deref() == Some("root"),
             Some(uid) => live.uid == Some(uid),
             None => false,
         };

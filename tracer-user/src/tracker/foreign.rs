@@ -1,4 +1,4 @@
-//! Programs that are called like sshd's and are not this host's: run by a user, or by root from a file that others may
+//! Programs that are called like those of ssh servers and are not this host's: run by a user, or by root from a file that others may
 //! have made. They have no sessions; that they run is a finding, once for each start and not for every connection.
 
 use std::collections::VecDeque;
@@ -18,10 +18,10 @@ pub(super) struct Foreign {
 }
 
 impl Foreign {
-    /// A process executes an image that is named like sshd's. `None` if it is as it should be, or was told already: the
+    /// A process executes an image that is named like a server's. `None` if it is as it should be, or was told already: the
     /// process itself, or its parent, which serves each connection by a child that executes the same anew.
     pub(super) fn executes(&mut self, event: &Event, image: &Image) -> Option<Finding> {
-        if !image.is_named_like_sshd() {
+        if !image.is_named_like_server() {
             return None;
         }
         let doubt = if event.uid == 0 { image.doubt()? } else { Doubt::User };

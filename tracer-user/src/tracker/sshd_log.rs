@@ -65,6 +65,10 @@ pub(super) enum Said<'a> {
     PamFailed { user: Name<'a> },
     /// There is no such account.
     InvalidUser { name: &'a str, origin: Option<SocketAddr> },
+    /// There is no such account, and the name is not told. Dropbear's.
+    UnknownUser,
+    /// A connection is served. Dropbear's.
+    Greeted { origin: Option<SocketAddr> },
     /// The account exists and may not log in. `None`: root.
     NotAllowed { name: Option<&'a str> },
     /// The last try was one too many.
@@ -93,7 +97,8 @@ pub(super) fn parse(text: &str) -> Option<Said<'_>> {
 /// What strangers chose in a line, so that it can be masked: names, and what an authority wrote into a certificate. `None`
 /// for a line that is not understood, in which anything may be.
 pub(crate) fn strangers_words(datagram: &str) -> Option<Vec<String>> {
-    let said = parse(Line::parse(datagram)?.text)?;
+    let text = Line::parse(datagram)?.text;
+    let said = parse(text).or_else(|| super::dropbear_log::parse(text))?;
     let words = match said {
         Said::Accepted { user, auth, .. } => {
             let certificate = auth.certificate.map(|certificate| certificate.id);
@@ -105,7 +110,11 @@ pub(crate) fn strangers_words(datagram: &str) -> Option<Vec<String>> {
         Said::TooMany { user } | Said::Ended { user, .. } => {
             user.map(|user| user.name.to_owned()).into_iter().collect()
         }
-        Said::TimedOut | Said::ProtocolError | Said::Dropped { .. } => Vec::new(),
+        Said::UnknownUser
+        | Said::Greeted { .. }
+        | Said::TimedOut
+        | Said::ProtocolError
+        | Said::Dropped { .. } => Vec::new(),
     };
     Some(words)
 }
@@ -280,7 +289,7 @@ fn origin(address: &str, port: &str) -> Option<Option<SocketAddr>> {
 
 /// An address, without the zone that sshd adds to link-local ones. sshd without a socket says `UNKNOWN`.
 #[expect(clippy::option_option, reason = "as above")]
-fn address_of(text: &str) -> Option<Option<IpAddr>> {
+pub(super) fn address_of(text: &str) -> Option<Option<IpAddr>> {
     if text == "UNKNOWN" {
         return Some(None);
     }
@@ -294,7 +303,7 @@ fn bracketed(text: &str) -> Option<SocketAddr> {
     origin(address, port)?
 }
 
-fn is_number(text: &str) -> bool {
+pub(super) fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

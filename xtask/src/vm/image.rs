@@ -18,7 +18,18 @@ use super::tiers::Tier;
 use crate::{command, say};
 
 /// What the suite needs beside what every Debian has. openssh-server brings PAM's modules.
-const PACKAGES: [&str; 6] = ["openssh-server", "openssh-client", "sudo", "mount", "procps", "busybox-static"];
+const PACKAGES: [&str; 8] = [
+    "openssh-server",
+    "openssh-client",
+    "dropbear-bin",
+    "login",
+    "sudo",
+    "mount",
+    "procps",
+    "busybox-static",
+];
+/// Raised when an image with other packages is needed than those that lie about.
+const EDITION: u32 = 2;
 
 /// Left out: nobody reads it in the guest, and unpacking it takes time.
 const LEFT_OUT: [&str; 4] =
@@ -67,7 +78,7 @@ fn installed(image: &Path) -> Result<Vec<String>> {
 /// The archive for a kind of machine, whose making is described by arguments for mmdebstrap.
 fn made(machine: &Machine, describe: impl FnOnce(&mut Command)) -> Result<PathBuf> {
     let suite = archive::own_suite();
-    let name = format!("{suite}-{}", machine.debian);
+    let name = format!("{suite}-{}-{EDITION}", machine.debian);
     let image = directory().join(format!("{name}.cpio"));
     if image.is_file() {
         return Ok(image);

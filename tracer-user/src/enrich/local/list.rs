@@ -165,10 +165,10 @@ mod tests {
             // Small numbers, so that some of them meet.
             let networks: Vec<IpNet> = entries
                 .iter()
-                .map(|(bits, prefix)| IpNet::new(Ipv4Addr::from_bits(bits % 64 << 26).into(), *prefix).unwrap())
+                .map(|(bits, prefix)| IpNet::new(Ipv4Addr::from_bits((bits % 64) << 26).into(), *prefix).unwrap())
                 .collect();
             let text: String = networks.iter().map(|network| format!("{network}\n")).collect();
-            let address = IpAddr::from(Ipv4Addr::from_bits(address % 64 << 26));
+            let address = IpAddr::from(Ipv4Addr::from_bits((address % 64) << 26));
             let expected = networks
                 .iter()
                 .map(IpNet::trunc)

@@ -58,9 +58,10 @@ impl Watch {
         loop {
             let mut ready = self.0.readable_mut().await?;
             // Which file it was does not matter: all of them are looked at.
-            match ready.try_io(|inotify| inotify.get_mut().read_events(&mut buffer).map(drop)) {
-                Ok(read) => return read,
-                Err(_) => {}
+            let read = ready.try_io(|inotify| inotify.get_mut().read_events(&mut buffer).map(drop));
+            // Otherwise there was nothing to read.
+            if let Ok(read) = read {
+                return read;
             }
         }
     }

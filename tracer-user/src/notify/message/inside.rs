@@ -68,7 +68,7 @@ pub(super) fn foreign(host: &str, at: Timestamp, foreign: &ForeignSshd, zone: &T
 }
 
 /// `alice (uid 1001)`
-fn identity(identity: &Identity) -> String {
+pub(super) fn identity(identity: &Identity) -> String {
     match &identity.user {
         Some(user) => format!("{} (uid {})", name(Some(user), "nameless"), identity.uid),
         None => format!("uid {}", identity.uid),

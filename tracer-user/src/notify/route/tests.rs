@@ -301,6 +301,8 @@ fn route(when: Conditions, sinks: &[&str]) -> Route {
 
 fn opened(user: &str, peer: Option<&str>) -> Event {
     Event::Opened(Subject {
+        service: crate::session::Service::Ssh,
+        by: None,
         host: "web-1".to_owned(),
         user: Some(user.to_owned()),
         uid: Some(1000),

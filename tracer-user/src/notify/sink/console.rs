@@ -102,6 +102,9 @@ pub fn line(message: &Message, colour: bool) -> String {
         (None, Some(host)) => parts.push(host.to_owned()),
         (_, None) => {}
     }
+    if let Some(through) = get(Label::Through) {
+        parts.push(format!("through {through}"));
+    }
     if let Some(address) = get(Label::Address) {
         parts.push(format!("from {}", paint("1", address)));
     }

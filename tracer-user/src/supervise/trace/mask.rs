@@ -29,9 +29,10 @@ impl Mask {
             }
             Fact::TimerDisarmed { title } => *title = self.title(title),
             Fact::LogLine { text } => *text = self.line(text),
-            Fact::Leave { arguments, .. } => arguments.clear(),
+            Fact::Leave { path, arguments, .. } => keep_what_names_the_program(path, arguments),
             Fact::Exec(_)
             | Fact::ForeignExec(_)
+            | Fact::Enter { .. }
             | Fact::Fork { .. }
             | Fact::Exit(_)
             | Fact::Credentials { .. }
@@ -66,6 +67,8 @@ impl Mask {
 
     fn line(&mut self, line: &str) -> String {
         let Some((head, text)) = line.split_once("]: ") else { return String::new() };
+        // It writes a port behind a colon, of which IPv6 addresses have many.
+        let is_dropbear = head.contains(" dropbear[");
         let Some(mut words) = strangers_words(line) else { return format!("{head}]: (not understood)") };
         // A name may hold another one.
         words.sort_by_key(|word| std::cmp::Reverse(word.len()));
@@ -76,19 +79,23 @@ impl Mask {
         }
         let text: String = pieces
             .into_iter()
-            .map(|(piece, is_replaced)| if is_replaced { piece } else { self.words(&piece) })
+            .map(|(piece, is_replaced)| if is_replaced { piece } else { self.words(&piece, is_dropbear) })
             .collect();
         format!("{head}]: {text}")
     }
 
-    /// Addresses and fingerprints between names.
-    fn words(&mut self, text: &str) -> String {
-        let is_boundary = |c: char| c.is_whitespace() || matches!(c, '[' | ']' | ',' | '"');
+    /// Addresses and fingerprints between names. A colon and a number behind an address are Dropbear's way to give a port.
+    fn words(&mut self, text: &str, is_dropbear: bool) -> String {
+        let is_boundary = |c: char| c.is_whitespace() || matches!(c, '[' | ']' | ',' | '"' | '<' | '>');
         text.split_inclusive(is_boundary)
             .map(|word| {
                 let bare = word.trim_end_matches(is_boundary);
                 let boundary = &word[bare.len()..];
-                if let Ok(address) = bare.parse() {
+                let end = bare.rsplit_once(':').filter(|_| is_dropbear);
+                let address_port = end.and_then(|(address, port)| Some((address.parse().ok()?, port)));
+                if let Some((address, port)) = address_port {
+                    format!("{}:{port}{boundary}", self.address(address))
+                } else if let Ok(address) = bare.parse() {
                     format!("{}{boundary}", self.address(address))
                 } else if bare.starts_with("SHA256:") || bare.starts_with("MD5:") {
                     format!("{}{boundary}", self.key(bare))
@@ -124,6 +131,19 @@ impl Mask {
         };
         *self.addresses.entry(address).or_insert(next)
     }
+}
+
+/// Leaves of the arguments what says how a program was started: under its own name or as a login shell, and that a command
+/// follows.
+fn keep_what_names_the_program(path: &str, arguments: &mut Vec<String>) {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let is_own = |word: &str| word == path || word.strip_prefix('-').unwrap_or(word) == name;
+    let length = match arguments.as_slice() {
+        [first, flag, ..] if is_own(first) && flag == "-c" => 2,
+        [first, ..] if is_own(first) => 1,
+        _ => 0,
+    };
+    arguments.truncate(length);
 }
 
 /// Cuts a word out of a piece that was not replaced yet: where it stands by itself, or else wherever it is.
@@ -242,9 +262,13 @@ mod tests {
             masked(&mut mask, Fact::LogLine { text: "alice".into() }),
             Fact::LogLine { text: String::new() }
         );
-        let leave =
-            Fact::Leave { tty: None, path: "/bin/sh".into(), arguments: vec!["-c".into(), "secret".into()] };
-        let expected = Fact::Leave { tty: None, path: "/bin/sh".into(), arguments: Vec::new() };
+        let leave = Fact::Leave {
+            tty: None,
+            path: "/bin/sh".into(),
+            arguments: vec!["-c".into(), "secret".into()],
+            user: None,
+        };
+        let expected = Fact::Leave { tty: None, path: "/bin/sh".into(), arguments: Vec::new(), user: None };
         assert_eq!(masked(&mut mask, leave), expected);
         assert_eq!(
             line(&mut mask, "Invalid user for from 198.51.100.7 port 1"),

@@ -7,7 +7,7 @@ use std::io;
 use anyhow::Context as _;
 
 use super::{BATCH, Clock, Earlier, Role};
-use crate::event::{BootTime, Process};
+use crate::event::{BootTime, Process, Service};
 use crate::reconcile::descent::{self, Member};
 use crate::reconcile::{self, Found};
 use crate::session::End;
@@ -99,15 +99,18 @@ impl Role {
         Ok(())
     }
 
-    /// Has the kernel follow all processes that execute sshd, and returns them.
+    /// Has the kernel follow all processes of doors, and returns them.
     fn follow_all(&mut self) -> anyhow::Result<Vec<Found>> {
         let mut found = Vec::new();
         for _ in 0..LOOKS {
-            found = reconcile::sshd_processes();
+            found = reconcile::doors(&self.services);
+            // The kernel may know better whose they are: what a closed session left behind is still of that.
+            let descendants = self.probes.descendants();
+            found.retain(|door| !door.service.is_local() || descendants.root_of(door.pid).is_none());
             let mut any = false;
             for process in &found {
-                let follow = self.probes.follow(process.pid);
-                any |= follow.context("cannot follow a process that runs sshd already")?;
+                let follow = self.probes.follow(process.pid, process.service);
+                any |= follow.context("cannot follow a process that runs a door already")?;
             }
             // Children that a process had before it was followed are found by the next look.
             if !any {
@@ -196,9 +199,12 @@ impl Role {
                 continue;
             }
             if reconcile::exists(monitor) {
-                let child = found.iter().find(|found| found.parent_pid == monitor.pid).map(Found::process);
+                let is_child =
+                    |found: &&Found| found.parent_pid == monitor.pid && found.service == Service::Ssh;
+                let child = found.iter().find(is_child).filter(|_| session.service == Service::Ssh);
+                let child = child.map(Found::process);
                 let (uid, tty_known) = (session.uid, session.tty.is_some());
-                self.tracker.adopt_session(monitor, child, uid, tty_known, clock.boot());
+                self.tracker.adopt_session(monitor, session.service, child, uid, tty_known, clock.boot());
                 self.journal.resume(monitor, session);
             } else {
                 self.journal.close_stored(&session, clock.wall(), End::Unseen);
