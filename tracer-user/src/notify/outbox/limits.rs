@@ -107,7 +107,8 @@ impl Outbox {
     }
 }
 
-/// Ends the oldest waiting messages that came into the queue at or before a time; says how many.
+/// Ends the oldest waiting messages that came into the queue at or before a time; says how many, with
+/// those that they carry.
 fn give_up(
     connection: &Connection,
     state: &str,
@@ -119,12 +120,13 @@ fn give_up(
     if at_most == 0 {
         return Ok(0);
     }
+    let before = connection.total_changes();
     connection
         .prepare_cached(
             "UPDATE deliveries SET state = ?1, finished_us = ?5 WHERE id IN (
                  SELECT id FROM deliveries WHERE sink = ?2 AND state = 'queued' AND queued_us <= ?3
                  ORDER BY queued_us, announcement LIMIT ?4)",
         )?
-        .execute(params![state, sink, until_us, at_most, now.as_microsecond()])
-        .map(|changed| changed as u64)
+        .execute(params![state, sink, until_us, at_most, now.as_microsecond()])?;
+    Ok(connection.total_changes().saturating_sub(before))
 }
