@@ -13,6 +13,7 @@ mod holds;
 #[path = "../doubles/http.rs"]
 mod http;
 mod kills;
+mod ledger;
 mod limits;
 mod look_ups;
 mod outages;

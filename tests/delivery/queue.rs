@@ -1,14 +1,11 @@
 //! The outbox by itself: order, times, claims, answers and counts, with a clock of our own.
 
-use std::cell::RefCell;
 use std::fs;
-use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use login_tracer::assess::{Assessment, Level};
-use login_tracer::enrich::quota::{Limits, Period, Refusal};
-use login_tracer::enrich::{Facts, Ledger as _, Why};
+use login_tracer::enrich::{Facts, Why};
 use login_tracer::notify::intake::delivery_id;
 use login_tracer::notify::message::{Event, Message};
 use login_tracer::notify::outbox::{
@@ -310,47 +307,6 @@ fn a_message_that_cannot_be_read_is_parked() {
     assert_eq!(shelf.next(now).message.summary, "whole");
     let rows = Reader::open(shelf.dir.path()).unwrap().deliveries_of(key(1)).unwrap();
     assert_eq!(rows[0].state.as_str(), "parked");
-}
-
-#[test]
-fn answers_expire_and_new_ones_replace_old_ones() {
-    let shelf = Shelf::new();
-    let ledger = Rc::new(RefCell::new(shelf.outbox));
-    let now = start();
-    ledger.remember("s", "a", "1", now + 60.seconds());
-    assert_eq!(ledger.answer("s", "a", now + 59.seconds()).as_deref(), Some("1"));
-    assert_eq!(ledger.answer("s", "a", now + 60.seconds()), None);
-    assert_eq!(ledger.answer("other", "a", now), None);
-    ledger.remember("s", "a", "2", now + 90.seconds());
-    assert_eq!(ledger.answer("s", "a", now + 60.seconds()).as_deref(), Some("2"));
-    assert_eq!(ledger.borrow_mut().forget_expired(now + 90.seconds()).unwrap(), 1);
-}
-
-#[test]
-fn requests_are_counted_in_a_sliding_minute_and_by_month() {
-    let shelf = Shelf::new();
-    let limits = Limits { per_minute: 3, per_period: 5, period: Period::Month };
-    let now: Timestamp = "2026-11-30T23:58:00Z".parse().unwrap();
-    let at = |seconds: i64| now + SignedDuration::from_secs(seconds);
-    let path = shelf.dir.path().to_owned();
-    let ledger = Rc::new(RefCell::new(shelf.outbox));
-    assert_eq!(ledger.spend("s", limits, at(0)), Ok(()));
-    assert_eq!(ledger.spend("s", limits, at(30)), Ok(()));
-    assert_eq!(ledger.spend("s", limits, at(59)), Ok(()));
-    assert_eq!(ledger.spend("s", limits, at(59)), Err(Refusal::Minute));
-    // The window slides: the first one leaves it, the second one is in it still.
-    assert_eq!(ledger.spend("s", limits, at(60)), Ok(()));
-    assert_eq!(ledger.spend("s", limits, at(60)), Err(Refusal::Minute));
-    assert_eq!(ledger.spend("other", limits, at(60)), Ok(()));
-    // Another process, the same counts.
-    let ledger = Rc::new(RefCell::new(Outbox::open(&path).unwrap()));
-    assert_eq!(ledger.spend("s", limits, at(61)), Err(Refusal::Minute));
-    assert_eq!(ledger.spend("s", limits, at(95)), Ok(()));
-    assert_eq!(ledger.spend("s", limits, at(119)), Err(Refusal::Month));
-    // A new month (at 120 s) begins with nothing used.
-    assert_eq!(ledger.spend("s", limits, at(180)), Ok(()));
-    // The clock is set back: requests of the future do not count for this minute.
-    assert_eq!(ledger.spend("s", Limits { per_period: 50, ..limits }, at(-500)), Ok(()));
 }
 
 #[test]

@@ -1,0 +1,95 @@
+//! What the lines of a message are about.
+
+use serde::{Deserialize, Serialize};
+
+/// What a line is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Label {
+    User,
+    Host,
+    Time,
+    Opened,
+    Ended,
+    Duration,
+    /// How they came in, if not by OpenSSH.
+    Through,
+    Gained,
+    Program,
+    Address,
+    Method,
+    Network,
+    Place,
+    Risk,
+    Lost,
+    Doubt,
+    Refused,
+    Untold,
+    /// Whatever a template says that is about nothing else.
+    Note,
+    Sink,
+    Remedy,
+    Changes,
+    Users,
+    Addresses,
+    Worst,
+    Before,
+}
+
+impl Label {
+    pub const ALL: [Self; 21] = [
+        Self::User,
+        Self::Host,
+        Self::Time,
+        Self::Opened,
+        Self::Ended,
+        Self::Duration,
+        Self::Gained,
+        Self::Program,
+        Self::Address,
+        Self::Method,
+        Self::Network,
+        Self::Place,
+        Self::Risk,
+        Self::Lost,
+        Self::Doubt,
+        Self::Refused,
+        Self::Untold,
+        Self::Sink,
+        Self::Remedy,
+        Self::Before,
+        Self::Note,
+    ];
+
+    /// The word that people read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "User",
+            Self::Host => "Host",
+            Self::Time => "Time",
+            Self::Opened => "Opened",
+            Self::Ended => "Ended",
+            Self::Duration => "Duration",
+            Self::Through => "Through",
+            Self::Gained => "Gained",
+            Self::Program => "Program",
+            Self::Address => "Address",
+            Self::Method => "Method",
+            Self::Network => "Network",
+            Self::Place => "Place",
+            Self::Risk => "Risk",
+            Self::Lost => "Lost",
+            Self::Doubt => "Why",
+            Self::Changes => "Changes",
+            Self::Users => "Users",
+            Self::Addresses => "Addresses",
+            Self::Worst => "Worst risk",
+            Self::Refused => "Refused",
+            Self::Untold => "Not told",
+            Self::Note => "Note",
+            Self::Sink => "Sink",
+            Self::Remedy => "What to do",
+            Self::Before => "Before",
+        }
+    }
+}
