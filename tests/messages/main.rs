@@ -21,7 +21,7 @@ use login_tracer::config::Risk;
 use login_tracer::enrich::address::Scope;
 use login_tracer::enrich::{Fact, Facts, Network, Place, Reputation, Why};
 use login_tracer::event::Doubt;
-use login_tracer::notify::message::{Event, Message, Subject, compose};
+use login_tracer::notify::message::{Event, Message, Subject, compose, group};
 use login_tracer::notify::sink::console::line;
 use login_tracer::notify::sink::slack::payload;
 use login_tracer::sanitize;
@@ -151,6 +151,29 @@ fn lost_events() {
     let event = Event::EventsLost { host: "web-1".to_owned(), at: at("2026-11-21T08:05:34Z"), count: 17 };
     let message = compose(&event, None, &zone());
     check_message("events-lost", &message);
+}
+
+#[test]
+fn news_of_the_queue() {
+    let (host, sink) = (|| "web-1".to_owned(), || "team".to_owned());
+    let at = at("2026-11-21T08:05:34Z");
+    let suspended =
+        Event::SinkSuspended { host: host(), at, sink: sink(), why: "HTTP 404: no_service".to_owned() };
+    check_message("sink-suspended", &compose(&suspended, None, &zone()));
+    let lost = Event::MessagesLost { host: host(), at, sink: sink(), expired: 1, dropped: 2000 };
+    check_message("messages-lost", &compose(&lost, None, &zone()));
+}
+
+#[test]
+fn several_changes_at_once() {
+    let facts = facts(91, "Listed as TOR exit");
+    let changes = ["alice", "<!channel>\u{1b}[2J"].map(|user| {
+        let event = Event::Opened(subject(user, ADDRESS));
+        let message = compose(&event, Some((&rate(&facts), &facts)), &zone());
+        (event, message)
+    });
+    let (_, message) = group(&changes, &zone());
+    check_message("group", &message);
 }
 
 proptest! {

@@ -252,7 +252,11 @@ impl<T: Content> Kept<T> {
         let path = self.path.display();
         match content {
             Ok(content) => {
-                tracing::info!(file = %self.name, %path, "read");
+                // News is only that it changed.
+                match state.content {
+                    Some(_) => tracing::info!(file = %self.name, %path, "read again"),
+                    None => tracing::debug!(file = %self.name, %path, "read"),
+                }
                 state.content = Some(Rc::new(content));
                 state.refused = None;
                 true

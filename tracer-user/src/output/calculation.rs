@@ -9,6 +9,7 @@ use super::{Style, View};
 use crate::assess::{Calculation, Level};
 use crate::config::Thresholds;
 use crate::enrich::account::{Account, State};
+use crate::enrich::history::Known;
 use crate::enrich::{Fact, Facts, Network, Opinion, Place, Why};
 use crate::sanitize;
 
@@ -123,7 +124,7 @@ fn rows(facts: &Facts) -> Vec<(&'static str, String)> {
         rows.push(("History", fact(&facts.history, |_| String::new())));
         return rows;
     };
-    let host = format!("{} logins in {} days", history.host.logins, history.host.days);
+    let host = logins(&history.host);
     rows.push(("Host", host));
     if let Some(user) = &history.user {
         let seen = |what: &str, seen: Option<bool>| match seen {
@@ -131,7 +132,7 @@ fn rows(facts: &Facts) -> Vec<(&'static str, String)> {
             Some(false) => format!(", {what} new"),
             None => String::new(),
         };
-        let mut text = format!("{} logins in {} days", user.known.logins, user.known.days);
+        let mut text = logins(&user.known);
         text.extend(user.days_away.map(|days| format!(", last {days} days before")));
         text += &seen("address", user.address_seen);
         text += &seen("network", user.network_seen);
@@ -171,6 +172,12 @@ fn place(place: &Place) -> String {
     let parts = [&place.city, &place.region, &place.country_code];
     let parts: Vec<&str> = parts.into_iter().filter_map(|part| part.as_deref()).collect();
     known(Some(&parts.join(", ")), TEXT_CHARS)
+}
+
+/// `1 login in 3 days`
+fn logins(known: &Known) -> String {
+    let counted = |count: u32, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    format!("{} in {}", counted(known.logins.into(), "login"), counted(known.days, "day"))
 }
 
 fn account(account: &Account) -> String {

@@ -94,6 +94,16 @@ pub fn line(message: &Message, colour: bool) -> String {
     if let Some(time) = get(Label::Ended).or(get(Label::Time)).or(get(Label::Opened)) {
         parts.push(paint("2", time));
     }
+    // What is not about one session says it all in its summary.
+    let others = [(Label::Sink, "SINK"), (Label::Changes, "GROUP")];
+    if let Some((_, what)) = others.into_iter().find(|(label, _)| get(*label).is_some()) {
+        parts.push(paint(style(message.level), &format!("{what:<6}")));
+        parts.push(message.summary.clone());
+        parts.extend(
+            [Label::Doubt, Label::Lost, Label::Remedy].into_iter().filter_map(get).map(str::to_owned),
+        );
+        return parts.join("  ") + "\n";
+    }
     // The first that is there. A session that was found open has no time of its own.
     let kinds = [
         (Label::Lost, "LOST"),
