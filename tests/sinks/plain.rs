@@ -22,7 +22,14 @@ pub(crate) fn check(title: &str, text: &str, delivery: &Delivery) -> Result<(), 
     Ok(())
 }
 
-/// What was defused, as it was; strangers may write the defused form themselves.
+/// What was defused, as it was; strangers may write the defused form themselves, and that within itself.
 fn relinked(text: &str) -> String {
-    text.replace("[://]", "://").replace("[.]", ".")
+    let mut text = text.to_owned();
+    loop {
+        let next = text.replace("[://]", "://").replace("[.]", ".");
+        if next == text {
+            return text;
+        }
+        text = next;
+    }
 }
