@@ -15,6 +15,8 @@ mod enricher; // all sources of an address, within the deadline
 pub mod local; // files that are read again when they change
 pub mod remote; // what all services over HTTP have in common
 
+pub mod keyed; // what those have in common that take a key and one request
+
 pub mod abuseipdb;
 pub mod crowdsec;
 pub mod greynoise;

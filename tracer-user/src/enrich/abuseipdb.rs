@@ -1,76 +1,56 @@
 //! AbuseIPDB: how sure its reporters are that an address is abusive, in one request (API version 2).
 
-use std::cell::RefCell;
-use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
-use std::rc::Rc;
 
-use jiff::Timestamp;
-use reqwest::header::HeaderName;
 use serde::{Deserialize, Serialize};
 
-use super::quota::{Limits, Period};
-use super::remote::{self, Answer, Remote, Service};
-use super::{Fact, Found, Ledger, Place, Reputation, Source, Why};
-use crate::config::KeyedService;
+use super::keyed::{Client, Keyed};
+use super::quota::Period;
+use super::remote::{self, Answer};
+use super::{Fact, Found, Place, Reputation, Why};
 
 /// How old a report may be, in days: the service's own default is 30, its longest 365.
 const MAX_AGE_DAYS: u32 = 90;
-/// It publishes no limit by the minute; this one only keeps a storm of logins from using up the day.
-const PER_MINUTE: u32 = 60;
 
 /// The client of one account.
-pub struct AbuseIpdb(Remote);
+pub type AbuseIpdb = Client<Api>;
 
-impl AbuseIpdb {
-    pub fn new(config: KeyedService, client: reqwest::Client, ledger: Rc<dyn Ledger>) -> Self {
-        let service = Service {
-            name: "AbuseIPDB",
-            ledger_name: "abuseipdb",
-            base_url: config.base_url,
-            header: (HeaderName::from_static("key"), ""),
-            key: config.key,
-            cache_ttl: config.cache_ttl,
-            limits: Limits { per_minute: PER_MINUTE, per_period: config.requests, period: Period::Day },
+/// What tells this service from others.
+pub enum Api {}
+
+impl Keyed for Api {
+    const NAME: &'static str = "AbuseIPDB";
+    const LEDGER_NAME: &'static str = "abuseipdb";
+    const KEY_HEADER: &'static str = "key";
+    /// It publishes no limit by the minute; this one only keeps a storm of logins from using up the day.
+    const PER_MINUTE: u32 = 60;
+    const PERIOD: Period = Period::Day;
+
+    type Answer = Check;
+
+    fn path(address: IpAddr) -> Option<String> {
+        // An address of version 6 has colons, which a query may hold as they are (RFC 3986).
+        Some(format!("/api/v2/check?ipAddress={address}&maxAgeInDays={MAX_AGE_DAYS}"))
+    }
+
+    fn found(fact: Fact<Checked>) -> Found {
+        let (reputation, place) = match fact {
+            Fact::Known(Checked { reputation, country_code }) => {
+                let place = match country_code {
+                    Some(code) => Fact::Known(Place { city: None, region: None, country_code: Some(code) }),
+                    None => Fact::unknown(Why::NoData),
+                };
+                (Fact::Known(reputation), place)
+            }
+            Fact::Unknown { why } => (Fact::unknown(why), Fact::unknown(why)),
         };
-        Self(Remote::new(service, client, ledger))
+        Found { reputation: Some(reputation), place: Some(place), ..Found::default() }
     }
-}
-
-impl Source for AbuseIpdb {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    fn promise(&self) -> Found {
-        found(Fact::unknown(Why::Deadline))
-    }
-
-    fn at_hand(&self, address: IpAddr, now: Timestamp) -> Option<Found> {
-        self.0.remembered::<Check>(&path(address), now).map(found)
-    }
-
-    fn ask<'a>(
-        &'a self,
-        address: IpAddr,
-        answer: &'a RefCell<Found>,
-    ) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
-        Box::pin(async move {
-            let fact = self.0.get::<Check>(&path(address)).await;
-            *answer.borrow_mut() = found(fact);
-        })
-    }
-}
-
-fn path(address: IpAddr) -> String {
-    // An address of version 6 has colons, which a query may hold as they are (RFC 3986).
-    format!("/api/v2/check?ipAddress={address}&maxAgeInDays={MAX_AGE_DAYS}")
 }
 
 /// The answer, as far as it is used.
 #[derive(Deserialize)]
-struct Check {
+pub struct Check {
     data: Data,
 }
 
@@ -86,7 +66,7 @@ struct Data {
 
 /// What is kept of it.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Checked {
+pub struct Checked {
     reputation: Reputation,
     country_code: Option<String>,
 }
@@ -112,20 +92,6 @@ impl Answer for Check {
         let reputation = Reputation { score, reason: Some(reason), asn: None };
         Fact::Known(Checked { reputation, country_code: remote::text(self.data.country_code) })
     }
-}
-
-fn found(fact: Fact<Checked>) -> Found {
-    let (reputation, place) = match fact {
-        Fact::Known(Checked { reputation, country_code }) => {
-            let place = match country_code {
-                Some(code) => Fact::Known(Place { city: None, region: None, country_code: Some(code) }),
-                None => Fact::unknown(Why::NoData),
-            };
-            (Fact::Known(reputation), place)
-        }
-        Fact::Unknown { why } => (Fact::unknown(why), Fact::unknown(why)),
-    };
-    Found { reputation: Some(reputation), place: Some(place), ..Found::default() }
 }
 
 #[cfg(test)]

@@ -1,75 +1,54 @@
 //! CrowdSec CTI: what its community saw an address do, in one request (`/v2/smoke`).
 
-use std::cell::RefCell;
-use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
-use std::rc::Rc;
 
-use jiff::Timestamp;
-use reqwest::header::HeaderName;
 use serde::{Deserialize, Serialize};
 
-use super::quota::{Limits, Period};
-use super::remote::{self, Answer, Remote, Service};
-use super::{Fact, Found, Ledger, Network, Place, Reputation, Source, Why};
-use crate::config::KeyedService;
+use super::keyed::{Client, Keyed};
+use super::quota::Period;
+use super::remote::{self, Answer};
+use super::{Fact, Found, Network, Place, Reputation, Why};
 
-/// A community key has fifty requests a day; a storm of logins should not use them up in a moment.
-const PER_MINUTE: u32 = 10;
 /// Behaviours that a reason names.
 const BEHAVIOURS: usize = 3;
 
 /// The client of one account.
-pub struct CrowdSec(Remote);
+pub type CrowdSec = Client<Api>;
 
-impl CrowdSec {
-    pub fn new(config: KeyedService, client: reqwest::Client, ledger: Rc<dyn Ledger>) -> Self {
-        let service = Service {
-            name: "CrowdSec",
-            ledger_name: "crowdsec",
-            base_url: config.base_url,
-            header: (HeaderName::from_static("x-api-key"), ""),
-            key: config.key,
-            cache_ttl: config.cache_ttl,
-            limits: Limits { per_minute: PER_MINUTE, per_period: config.requests, period: Period::Day },
+/// What tells this service from others.
+pub enum Api {}
+
+impl Keyed for Api {
+    const NAME: &'static str = "CrowdSec";
+    const LEDGER_NAME: &'static str = "crowdsec";
+    const KEY_HEADER: &'static str = "x-api-key";
+    /// A community key has fifty requests a day; a storm of logins should not use them up in a moment.
+    const PER_MINUTE: u32 = 10;
+    const PERIOD: Period = Period::Day;
+
+    type Answer = Smoke;
+
+    fn path(address: IpAddr) -> Option<String> {
+        Some(format!("/v2/smoke/{address}"))
+    }
+
+    fn found(fact: Fact<Seen>) -> Found {
+        fn or_no_data<T>(value: Option<T>) -> Option<Fact<T>> {
+            Some(value.map_or(Fact::unknown(Why::NoData), Fact::Known))
+        }
+        let (reputation, network, place) = match fact {
+            Fact::Known(Seen { reputation, network, place }) => {
+                (Fact::Known(reputation), or_no_data(network), or_no_data(place))
+            }
+            Fact::Unknown { why } => (Fact::unknown(why), Some(Fact::unknown(why)), Some(Fact::unknown(why))),
         };
-        Self(Remote::new(service, client, ledger))
+        Found { reputation: Some(reputation), network, place, reverse_name: None }
     }
-}
-
-impl Source for CrowdSec {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    fn promise(&self) -> Found {
-        found(Fact::unknown(Why::Deadline))
-    }
-
-    fn at_hand(&self, address: IpAddr, now: Timestamp) -> Option<Found> {
-        self.0.remembered::<Smoke>(&path(address), now).map(found)
-    }
-
-    fn ask<'a>(
-        &'a self,
-        address: IpAddr,
-        answer: &'a RefCell<Found>,
-    ) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
-        Box::pin(async move {
-            let fact = self.0.get::<Smoke>(&path(address)).await;
-            *answer.borrow_mut() = found(fact);
-        })
-    }
-}
-
-fn path(address: IpAddr) -> String {
-    format!("/v2/smoke/{address}")
 }
 
 /// The answer, as far as it is used.
 #[derive(Deserialize)]
-struct Smoke {
+pub struct Smoke {
     as_num: Option<u32>,
     as_name: Option<String>,
     location: Option<Location>,
@@ -103,7 +82,7 @@ struct Overall {
 
 /// What is kept of it.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Seen {
+pub struct Seen {
     reputation: Reputation,
     network: Option<Network>,
     place: Option<Place>,
@@ -148,19 +127,6 @@ impl Answer for Smoke {
             place: None,
         })
     }
-}
-
-fn found(fact: Fact<Seen>) -> Found {
-    fn or_no_data<T>(value: Option<T>) -> Option<Fact<T>> {
-        Some(value.map_or(Fact::unknown(Why::NoData), Fact::Known))
-    }
-    let (reputation, network, place) = match fact {
-        Fact::Known(Seen { reputation, network, place }) => {
-            (Fact::Known(reputation), or_no_data(network), or_no_data(place))
-        }
-        Fact::Unknown { why } => (Fact::unknown(why), Some(Fact::unknown(why)), Some(Fact::unknown(why))),
-    };
-    Found { reputation: Some(reputation), network, place, reverse_name: None }
 }
 
 #[cfg(test)]

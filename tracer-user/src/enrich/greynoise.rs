@@ -2,23 +2,14 @@
 //!
 //! It knows addresses of version 4 only. Most addresses are not in it, and that is an answer.
 
-use std::cell::RefCell;
-use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
-use std::rc::Rc;
 
-use jiff::Timestamp;
-use reqwest::header::HeaderName;
 use serde::Deserialize;
 
-use super::quota::{Limits, Period};
-use super::remote::{self, Answer, Remote, Service};
-use super::{Fact, Found, Ledger, Reputation, Source, Why};
-use crate::config::KeyedService;
-
-/// A community key has some fifty look-ups a week; a storm of logins should not use them up in a moment.
-const PER_MINUTE: u32 = 10;
+use super::keyed::{Client, Keyed};
+use super::quota::Period;
+use super::remote::{self, Answer};
+use super::{Fact, Found, Reputation, Why};
 
 /// What its classifications stand for here.
 const MALICIOUS: u8 = 80;
@@ -27,62 +18,33 @@ const SUSPICIOUS: u8 = 50;
 const NOISE: u8 = 40;
 
 /// The client of one account.
-pub struct GreyNoise(Remote);
+pub type GreyNoise = Client<Api>;
 
-impl GreyNoise {
-    pub fn new(config: KeyedService, client: reqwest::Client, ledger: Rc<dyn Ledger>) -> Self {
-        let service = Service {
-            name: "GreyNoise",
-            ledger_name: "greynoise",
-            base_url: config.base_url,
-            header: (HeaderName::from_static("key"), ""),
-            key: config.key,
-            cache_ttl: config.cache_ttl,
-            limits: Limits { per_minute: PER_MINUTE, per_period: config.requests, period: Period::Week },
-        };
-        Self(Remote::new(service, client, ledger))
-    }
-}
+/// What tells this service from others.
+pub enum Api {}
 
-impl Source for GreyNoise {
-    fn name(&self) -> &'static str {
-        self.0.name()
+impl Keyed for Api {
+    const NAME: &'static str = "GreyNoise";
+    const LEDGER_NAME: &'static str = "greynoise";
+    const KEY_HEADER: &'static str = "key";
+    /// A community key has some fifty look-ups a week; a storm of logins should not use them up in a moment.
+    const PER_MINUTE: u32 = 10;
+    const PERIOD: Period = Period::Week;
+
+    type Answer = Community;
+
+    fn path(address: IpAddr) -> Option<String> {
+        address.is_ipv4().then(|| format!("/v3/community/{address}"))
     }
 
-    fn promise(&self) -> Found {
-        found(Fact::unknown(Why::Deadline))
+    fn found(fact: Fact<Reputation>) -> Found {
+        Found { reputation: Some(fact), ..Found::default() }
     }
-
-    fn at_hand(&self, address: IpAddr, now: Timestamp) -> Option<Found> {
-        if address.is_ipv6() {
-            return Some(found(Fact::unknown(Why::NoData)));
-        }
-        self.0.remembered::<Community>(&path(address), now).map(found)
-    }
-
-    fn ask<'a>(
-        &'a self,
-        address: IpAddr,
-        answer: &'a RefCell<Found>,
-    ) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
-        Box::pin(async move {
-            let fact = if address.is_ipv6() {
-                Fact::unknown(Why::NoData)
-            } else {
-                self.0.get::<Community>(&path(address)).await
-            };
-            *answer.borrow_mut() = found(fact);
-        })
-    }
-}
-
-fn path(address: IpAddr) -> String {
-    format!("/v3/community/{address}")
 }
 
 /// The answer, as far as it is used.
 #[derive(Deserialize)]
-struct Community {
+pub struct Community {
     noise: Option<bool>,
     /// A known business: content networks, resolvers and the like.
     riot: Option<bool>,
@@ -121,10 +83,6 @@ impl Answer for Community {
             asn: None,
         })
     }
-}
-
-fn found(fact: Fact<Reputation>) -> Found {
-    Found { reputation: Some(fact), ..Found::default() }
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub struct Remote {
 }
 
 /// An answer as it is sent, and the fact in it.
-pub(super) trait Answer: DeserializeOwned {
+pub trait Answer: DeserializeOwned {
     type Fact: Serialize + DeserializeOwned;
 
     fn fact(self) -> Fact<Self::Fact>;
