@@ -22,7 +22,7 @@ while read -r tier limit keys; do
     printf '[trace]\n%b\n' "$keys" > "/tmp/$tier.toml"
     # shellcheck disable=SC2086
     "$(cat tracer)" --config "/tmp/$tier.toml" check | sed -n '/^Kernel/,/^Configuration/p' | grep '^  '
-    LOGIN_TRACER_REQUIRE_ALL=1 LOGIN_TRACER_E2E_TRACE=$(printf '%b' "$keys") \
+    LOGIN_TRACER_REQUIRE_ALL=1 LOGIN_TRACER_E2E_EMULATED=1 LOGIN_TRACER_E2E_TRACE=$(printf '%b' "$keys") \
         timeout "$limit" "$(cat suite)" $(cat filters)
     echo "@@end $tier $? $(cut -d' ' -f1 /proc/uptime)"
 done < tiers
