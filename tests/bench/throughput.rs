@@ -204,6 +204,7 @@ fn fill(directory: &Path, count: u32) -> anyhow::Result<()> {
             reassessed: Vec::new(),
             announcements: (first..count.min(first + 5_000)).map(announcement).collect(),
             better_known: Vec::new(),
+            untold_after: None,
         };
         outbox.take_in(&batch, now)?;
     }

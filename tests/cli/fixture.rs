@@ -62,6 +62,7 @@ impl State {
             reassessed: Vec::new(),
             announcements: Vec::new(),
             better_known: Vec::new(),
+            untold_after: None,
         };
         outbox::Outbox::open(self.path()).unwrap().take_in(&taken_in, time(NOW)).unwrap();
     }

@@ -25,6 +25,7 @@ fn every_verb_explains_itself() {
         &["route", "--help"],
         &["findings", "--help"],
         &["attempts", "--help"],
+        &["summary", "--help"],
         &["queue", "--help"],
         &["queue", "list", "--help"],
         &["queue", "show", "--help"],

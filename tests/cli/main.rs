@@ -22,4 +22,5 @@ mod root;
 mod route;
 mod sessions;
 mod show;
+mod summary;
 mod terminal;

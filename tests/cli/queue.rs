@@ -72,6 +72,7 @@ fn take_in(outbox: &mut Outbox, sessions: &[u32], sinks: &[&str], at: Timestamp)
         ratings: Vec::new(),
         announcements: sessions.iter().map(announcement).collect(),
         better_known: Vec::new(),
+        untold_after: None,
         reassessed: Vec::new(),
     };
     outbox.take_in(&batch, at).unwrap();

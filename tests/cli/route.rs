@@ -176,6 +176,7 @@ fn decide(state: &State, id: i64, rules: &str, level: Level, at: &str) {
         reassessed: Vec::new(),
         announcements,
         better_known: Vec::new(),
+        untold_after: None,
     };
     Outbox::open(state.path()).unwrap().take_in(&taken, at).unwrap();
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use jiff::civil::Weekday;
 use login_tracer::config::{
-    CallHooks, Config, ConfigError, PaceChoice, ProbeLog, ProcessHooks, Queueing, Rate, Secrets, SinkKind,
-    SyscallTracepoints, Take, load,
+    CallHooks, Config, ConfigError, Every, PaceChoice, ProbeLog, ProcessHooks, Queueing, Rate, Schedule,
+    Secrets, SinkKind, SyscallTracepoints, Take, load,
 };
 use login_tracer::session::Service;
 
@@ -26,6 +27,15 @@ fn everything_can_be_set() {
         [notify]
         user = "watcher"
         keep_delivered = "12h"
+        gather_attempts = "5m"
+        [[summaries]]
+        every = "day"
+        sinks = ["tty", "ops", "tty"]
+        [[summaries]]
+        every = "week"
+        weekday = "friday"
+        at = "17:30"
+        sinks = "ops"
         [enrich]
         deadline = "1s 500ms"
         [enrich.threat_jammer]
@@ -80,6 +90,19 @@ fn everything_can_be_set() {
     );
     assert_eq!(ops.queue, Queueing::default());
     assert_eq!(config.notify.keep_delivered, Duration::from_secs(12 * 3600));
+    assert_eq!(config.notify.gather_attempts, Duration::from_secs(300));
+    let schedule = |every, at, sinks: &[&str]| Schedule {
+        every,
+        at,
+        sinks: sinks.iter().map(|sink| (*sink).to_owned()).collect(),
+    };
+    assert_eq!(
+        config.summaries,
+        [
+            schedule(Every::Day, 8 * 60, &["ops", "tty"]),
+            schedule(Every::Week(Weekday::Friday), 17 * 60 + 30, &["ops"]),
+        ]
+    );
     let SinkKind::Slack(slack) = &ops.kind else { panic!("{ops:?}") };
     assert_eq!(slack.webhook_url.expose(), "https://hooks.slack.com/services/T/B/x");
     assert_eq!(slack.http.timeout, Duration::from_secs(5));

@@ -119,6 +119,10 @@ const CASES: &[(&str, &str)] = &[
         "templates that say nothing, that nobody can read and that go nowhere",
         "[[templates]]\nkind = \"opened\"\n[[templates]]\nsummary = \"{{ user }\"\n[[templates]]\ntemplate = \"\"\"\n{{ user }}\n{{ usr }}\n\"\"\"\n[[templates]]\ntemplate_file = \"<dir>/none\"\n[[templates]]\ntemplate_file = \"<dir>/broken.j2\"\nkind = \"loss\"\n[[templates]]\nsinks = \"consle\"\nsummary = \"x\"\ntemplate = \"y\"\n[[templates]]\nsummary = \"{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}\"\n",
     ),
+    (
+        "summaries for nobody, at no time and for those who want none",
+        "[notify]\ngather_attempts = \"2h\"\n[[summaries]]\nat = \"24:00\"\n[[summaries]]\nevery = \"hour\"\nsinks = \"pagr\"\n[[summaries]]\nevery = \"day\"\nweekday = \"mon-fri\"\nsinks = [\"pager\"]\n[sinks.pager]\ntype = \"pagerduty\"\nrouting_key = \"0123456789abcdef0123456789abcdef\"\ngroup = \"30s\"\n",
+    ),
     ("a text without an end", "[sinks.ops]\ntype = \"slack\"\nwebhook_url = \"https://example.org/S3CRET\n"),
     ("a text without a beginning", "[enrich.threat_jammer]\ntoken = S3CRET\n"),
     ("a line without a key", "[host]\nhttps://hooks.slack.com/S3CRET\n"),

@@ -38,6 +38,7 @@ fn fill(world: &World, count: u32, over_hours: i64, sinks: &[&str]) {
             ratings: Vec::new(),
             announcements,
             better_known: Vec::new(),
+            untold_after: None,
             reassessed: Vec::new(),
         };
         outbox.take_in(&batch, begun + apart * i32::try_from(number).unwrap()).unwrap();
@@ -124,6 +125,7 @@ fn a_week_of_a_dead_sink_and_a_slow_one_cost_the_healthy_one_nothing() {
         ratings: Vec::new(),
         announcements: late,
         better_known: Vec::new(),
+        untold_after: None,
         reassessed: Vec::new(),
     };
     outbox.take_in(&batch, Timestamp::now()).unwrap();

@@ -40,6 +40,29 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
+fn that_a_sink_is_gone_goes_by_routes_and_never_to_nobody_but_itself() {
+    for (rules, is_told) in [
+        ("[[routes]]\nsinks = [\"team\"]\n", true),
+        ("[[routes]]\nkind = \"agent\"\nsinks = []\n[[routes]]\nsinks = [\"team\"]\n", false),
+    ] {
+        let (gone, alive) = (Slack::start(), Slack::start());
+        gone.next([Reply::new(404, "no_service")]);
+        let mut world = World::with_slack(&gone);
+        world.setup.slack.push(("other".to_owned(), alive.url()));
+        world.setup.rules = rules.to_owned();
+        let _role = world.start();
+        world.commit(&[opened(1, "alice", NEAR)]);
+        suspended(&world, "team");
+        if is_told {
+            let texts = eventually("news", || Some(alive.texts()).filter(|texts| !texts.is_empty()));
+            assert!(texts.len() == 1 && texts[0].contains("held back"), "{texts:?}");
+        } else {
+            assert!(alive.texts().is_empty(), "somebody wanted to know nothing of it");
+        }
+    }
+}
+
+#[test]
 fn a_sink_that_is_gone_is_suspended_and_said_once_by_the_others() {
     for (status, body) in [
         (401, "invalid_token"),

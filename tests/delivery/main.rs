@@ -27,6 +27,7 @@ mod root;
 mod routes;
 #[path = "../doubles/slack.rs"]
 mod slack;
+mod summaries;
 mod thousands;
 #[path = "../doubles/threat_jammer.rs"]
 mod threat_jammer;

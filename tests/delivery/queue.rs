@@ -42,6 +42,7 @@ impl Shelf {
             reassessed: Vec::new(),
             announcements,
             better_known: Vec::new(),
+            untold_after: None,
         };
         self.outbox.take_in(&batch, now).unwrap();
     }

@@ -214,34 +214,65 @@ fn groups_of_this_host_are_a_condition() {
 fn attempts_are_told_where_a_route_names_them_and_not_without_end() {
     let mut pair = Pair::new(
         "[[routes]]\nsinks = [\"team\"]\n\
-         [[routes]]\nkind = \"attempts\"\nnetwork = \"192.0.2.0/24\"\nsinks = [\"pager\"]\n",
+         [[routes]]\nkind = \"attempts\"\nnetwork = \"192.0.2.0/24\"\nsinks = [\"pager\"]\n\
+         [[routes]]\nkind = \"attempts\"\naddress = \"198.51.100.7\"\nsinks = [\"pager\", \"team\"]\n\
+         [notify]\ngather_attempts = \"1h\"\n",
     );
-    let _role = pair.world.start();
-    pair.world.commit(&(0..300).map(attempt).collect::<Vec<_>>());
+    let mut role = pair.world.start();
+    // Those that go nowhere take nobody's turn.
+    pair.world.commit(&(1000..1300).map(|number| attempt(number, "203.0.113.7")).collect::<Vec<_>>());
+    pair.world.commit(&(0..300).map(attempt_near).collect::<Vec<_>>());
     pair.world.commit(&[opened(1, "alice", NEAR)]);
     pair.world.settled(key(1), DeliveryState::Delivered);
-    let texts = eventually("ten attempts", || {
-        let texts = pair.pager.texts();
-        (texts.len() >= 10).then_some(texts)
-    });
+    let told = |pair: &Pair, count: usize| {
+        eventually("attempts", || {
+            let texts = pair.pager.texts();
+            (texts.len() >= count).then_some(texts)
+        })
+    };
+    let texts = told(&pair, 10);
     assert_eq!(texts.len(), 10, "{texts:?}");
     assert!(
         texts.iter().all(|text| text.starts_with("SSH attempt: a name that is no account on web-1 from "))
     );
-    assert_eq!(pair.team.texts().len(), 1, "a route without kinds is not meant");
+    // The others are told together, each once: also those that came while the role was gone, and each by its own route.
+    role.terminate();
+    drop(role);
+    let elsewhere = (300..305).map(|number| attempt(number, "198.51.100.7"));
+    pair.world.commit(&(305..310).map(attempt_near).chain(elsewhere).collect::<Vec<_>>());
+    pair.world.setup.rules = pair.world.setup.rules.replace("1h", "1s");
+    let mut role = pair.world.start();
+    let texts = told(&pair, 12);
+    let mut storms = texts[10..].to_vec();
+    storms.sort();
+    assert!(storms[0].starts_with("295 SSH attempts on web-1 from 250 addresses"), "{storms:?}");
+    assert!(storms[1].starts_with("5 SSH attempts on web-1 from 1 address"), "{storms:?}");
+    // A storm that was told is over, for the next run as well.
+    role.terminate();
+    drop(role);
+    let _role = pair.world.start();
+    pair.world.commit(&[opened(2, "bob", NEAR)]);
+    pair.world.settled(key(2), DeliveryState::Delivered);
+    assert_eq!(pair.pager.texts().len(), 12);
+    assert!(pair.team.texts().iter().any(|text| text.starts_with("5 SSH attempts")));
+    assert_eq!(pair.team.texts().len(), 3, "a route without kinds is not meant");
     // What was typed in the place of a name may be a password: it is nowhere in what the role keeps or says.
     let kept = std::fs::read(outbox::path(pair.world.path()).with_extension("db-wal")).unwrap();
     assert!(!String::from_utf8_lossy(&kept).contains("hunter2"));
     assert!(pair.pager.shown().iter().all(|payload| !payload.contains("hunter2")));
 }
 
+fn attempt_near(number: u32) -> Update {
+    attempt(number, &format!("192.0.2.{}", number % 250))
+}
+
 /// Somebody types a password where a name is asked for.
-fn attempt(number: u32) -> Update {
+fn attempt(number: u32, address: &str) -> Update {
     let now = Timestamp::now();
     Update::Attempt(Box::new(Attempt {
         key: AttemptKey::of_monitor("machine", "boot", number, 1),
         host: "web-1".to_owned(),
-        peer: format!("192.0.2.{}:40000", number % 250).parse().unwrap(),
+        peer: format!("{address}:40000").parse().unwrap(),
         local: None,
         sshd_pid: Some(number),
         began_at: now,

@@ -267,6 +267,7 @@ impl Setup {
         }
         let parsed = self.parsed_rules();
         (config.rules, config.templates) = (parsed.rules, parsed.templates);
+        (config.summaries, config.notify.gather_attempts) = (parsed.summaries, parsed.notify.gather_attempts);
         config
     }
 

@@ -40,6 +40,8 @@ fn check(request: &Request) -> Result<(), String> {
         "foreign_sshd",
         "events_lost",
         "attempt",
+        "attempts",
+        "summary",
         "sink_suspended",
         "messages_lost",
         "group",

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod digests;
 #[path = "../doubles/http.rs"]
 #[allow(dead_code, reason = "the double's server is not needed for its rules")]
 mod http;
@@ -21,12 +22,18 @@ use login_tracer::config::Risk;
 use login_tracer::enrich::address::Scope;
 use login_tracer::enrich::{Fact, Facts, Network, Place, Reputation, Why};
 use login_tracer::event::Doubt;
-use login_tracer::notify::message::{Event, Message, Subject, compose, group};
+use login_tracer::notify::message::{Counts, Event, Message, Subject, compose, group};
 use login_tracer::notify::sink::console::line;
 use login_tracer::notify::sink::slack::payload;
+use login_tracer::notify::storm::Tally;
+use login_tracer::notify::summary::Risky;
 use login_tracer::sanitize;
-use login_tracer::session::{Auth, AuthKey, Certificate, End, Escalation, ForeignSshd, Identity, Service};
+use login_tracer::session::{
+    Attempt, Auth, AuthKey, Certificate, End, Escalation, ForeignSshd, Identity, Service,
+};
 use proptest::prelude::*;
+
+use crate::digests::{attempt, attempt_of, quiet_day};
 
 const ADDRESS: &str = "193.146.30.12:51122";
 
@@ -197,7 +204,18 @@ proptest! {
         let opened = by_key(Event::Opened(subject.clone()), Some(&user));
         let closed = Event::Closed { subject, at: at("2026-11-21T09:00:00Z"), end: End::Killed };
         let (gained, foreign) = (gained(&user, Some(&host), &reason), foreign(Some(&user), &reason));
-        for event in [opened, closed, gained, foreign] {
+        let mut tally = Tally::default();
+        tally.add(&Attempt { host: host.clone(), ..attempt(1, &user) });
+        tally.add(&attempt_of(2, &user, true));
+        let storm = Box::new(tally.storm());
+        let stormed = Event::Stormed { host: host.clone(), at: at("2026-11-21T08:05:34Z"), until: at("2026-11-21T08:06:34Z"), storm };
+        let mut told = quiet_day();
+        let mut users = Counts::default();
+        users.add(&user);
+        (told.host, told.users) = (host, users.ranking(1));
+        told.riskiest.push(Risky { user: user.clone(), address: None, at: told.from, level: Level::High, score: None });
+        let summary = Event::Summary { every: "day".to_owned(), summary: Box::new(told) };
+        for event in [opened, closed, gained, foreign, stormed, summary] {
             let message = compose(&event, Some((&rate(&facts), &facts)), &zone());
             let payload = serde_json::to_string(&payload(&message)).unwrap();
             slack::check(&payload).map_err(TestCaseError::fail)?;

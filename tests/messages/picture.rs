@@ -20,7 +20,8 @@ use crate::golden;
 fn pictures() {
     picture("slack-login.png", 1085, slack::STYLE, &slack::body());
     picture("discord-login.png", 790, discord::STYLE, &discord::body());
-    picture("email-login.png", 520, email::STYLE, &email::body());
+    picture("email-login.png", 520, email::STYLE, &email::body("login, high"));
+    picture("email-summary.png", 700, email::STYLE, &email::body("summary"));
 }
 
 /// Writes one picture of a page, this high in pixels of the page.

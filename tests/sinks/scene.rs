@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use login_tracer::assess::{Login, assess};
+use login_tracer::assess::{Level, Login, assess};
 use login_tracer::config::{self, Risk};
 use login_tracer::enrich::address::Scope;
 use login_tracer::enrich::{Fact, Facts, Network, Place, Reputation, Why};
 use login_tracer::event::Doubt;
-use login_tracer::notify::message::{Event, Subject, compose, group};
+use login_tracer::notify::message::{Counts, Event, Subject, compose, group};
 use login_tracer::notify::outbox::Delivery;
 use login_tracer::notify::sink::http::{Clients, Http, Service};
 use login_tracer::notify::sink::{Report, Sink};
+use login_tracer::notify::storm::{Refused, Storm};
+use login_tracer::notify::summary::schedule::bars;
+use login_tracer::notify::summary::{Bar, Levels, Messages, Risky, Summary};
 use login_tracer::session::{
     self, Attempt, AttemptKey, Auth, AuthKey, Certificate, End, Escalation, ForeignSshd, Identity, Tried,
     TriedUser,
@@ -73,6 +76,10 @@ pub(crate) fn messages() -> Vec<(&'static str, Delivery)> {
         ("events lost", lost()),
         ("attempt", attempted(&polite, true)),
         ("attempt, hostile", attempted(&hostile, false)),
+        ("attempts", stormed(&polite)),
+        ("attempts, hostile", stormed(&hostile)),
+        ("summary", summarized(&polite)),
+        ("summary, hostile", summarized(&hostile)),
         ("sink suspended", suspended(&polite)),
         ("sink suspended, hostile", suspended(&hostile)),
         ("messages lost", messages_lost(&polite)),
@@ -111,7 +118,7 @@ pub(crate) fn lost() -> Delivery {
     Delivery { subject: "0b6fd3c4-1f8f-5a53-9d5c-6a0e3c1f0a11/7".to_owned(), ..delivery(event, None) }
 }
 
-/// An attempt after many that were not told.
+/// A connection that led to no session.
 pub(crate) fn attempted(strangers: &Strangers, is_known: bool) -> Delivery {
     let attempt = Attempt {
         key: AttemptKey::of_monitor("machine", "boot", 7, 1),
@@ -128,8 +135,87 @@ pub(crate) fn attempted(strangers: &Strangers, is_known: bool) -> Delivery {
         },
         reason: if is_known { session::Reason::WrongPassword } else { session::Reason::UnknownUser },
     };
-    let event = Event::Attempted { attempt: Box::new(attempt), untold: 312 };
+    let event = Event::Attempted { attempt: Box::new(attempt) };
     Delivery { subject: format!("{SESSION}/9"), ..delivery(event, None) }
+}
+
+/// Many attempts at once.
+pub(crate) fn stormed(strangers: &Strangers) -> Delivery {
+    let event = Event::Stormed {
+        host: strangers.host.clone(),
+        at: at("2026-11-21T08:05:36Z"),
+        until: at("2026-11-21T08:06:36Z"),
+        storm: Box::new(storm(strangers)),
+    };
+    Delivery { subject: format!("{SESSION}/10-1210"), ..delivery(event, None) }
+}
+
+/// What happened in a day.
+pub(crate) fn summarized(strangers: &Strangers) -> Delivery {
+    let (from, until) = (at("2026-11-20T07:00:00Z"), at("2026-11-21T07:00:00Z"));
+    let (mut users, mut addresses, mut logins) = (Counts::default(), Counts::default(), Levels::default());
+    users.add(&strangers.user);
+    (0..200).for_each(|_| users.add("backup"));
+    (0..201).for_each(|_| addresses.add("193.146.30.12"));
+    let mut bars: Vec<_> = bars(from, until, &zone())
+        .into_iter()
+        .map(|(from, label)| Bar { from, label, logins: Levels::default() })
+        .collect();
+    for number in 0..200_usize {
+        logins.add(Level::Low);
+        // A night's work.
+        bars[15 + number % 20 / 8].logins.add(Level::Low);
+    }
+    for (hour, level) in [(3, Level::High), (4, Level::Unknown), (4, Level::Medium)] {
+        logins.add(level);
+        bars[hour].logins.add(level);
+    }
+    let risky = |user: &str, level, score| Risky {
+        user: user.to_owned(),
+        address: Some("193.146.30.12".to_owned()),
+        at: at("2026-11-20T10:14:00Z"),
+        level,
+        score,
+    };
+    let summary = Summary {
+        host: strangers.host.clone(),
+        from,
+        until,
+        logins,
+        users: users.ranking(5),
+        addresses: addresses.ranking(5),
+        riskiest: vec![
+            risky(&strangers.user, Level::High, Some(91)),
+            risky("bob", Level::Medium, Some(40)),
+            risky("bob", Level::Unknown, None),
+        ],
+        open: 2,
+        gained: 1,
+        findings: 0,
+        events_lost: 0,
+        attempts: storm(strangers),
+        messages: Messages { delivered: 412, given_up: 2, waiting: 0 },
+        bars,
+    };
+    let event = Event::Summary { every: "day".to_owned(), summary: Box::new(summary) };
+    Delivery { subject: "summary/day to mail/1763708400000000".to_owned(), ..delivery(event, None) }
+}
+
+fn storm(strangers: &Strangers) -> Storm {
+    let (mut users, mut addresses) = (Counts::default(), Counts::default());
+    users.add(&strangers.user);
+    (0..7).for_each(|_| users.add("root"));
+    (0..1200).for_each(|number| addresses.add(&format!("192.0.2.{}", number % 7)));
+    Storm {
+        count: 1200,
+        addresses: addresses.ranking(5),
+        users: users.ranking(5),
+        unknown_users: 1192,
+        reasons: vec![
+            Refused { reason: session::Reason::UnknownUser, count: 1192 },
+            Refused { reason: session::Reason::WrongPassword, count: 8 },
+        ],
+    }
 }
 
 pub(crate) fn suspended(strangers: &Strangers) -> Delivery {

@@ -58,11 +58,12 @@ fn attempts_are_found_by_network_and_time() {
     writer.commit(&attempts.iter().map(written).collect::<Vec<_>>()).expect("written");
     let reader = Reader::open(directory.path()).expect("a reader");
     let network = |text: &str| Some(text.parse().expect("a network"));
-    let filter = AttemptFilter { network: network("192.0.0.0/16"), since: None };
+    let filter = AttemptFilter { network: network("192.0.0.0/16"), ..AttemptFilter::default() };
     assert_eq!(all(&reader, &filter), [attempts[0].clone(), attempts[2].clone()]);
-    let filter = AttemptFilter { network: network("2001:db8::/32"), since: None };
+    let filter = AttemptFilter { network: network("2001:db8::/32"), ..AttemptFilter::default() };
     assert_eq!(all(&reader, &filter), [attempts[1].clone()]);
-    let filter = AttemptFilter { network: network("192.0.2.0/23"), since: Some(at(4)) };
+    let filter =
+        AttemptFilter { network: network("192.0.2.0/23"), since: Some(at(4)), ..AttemptFilter::default() };
     assert_eq!(all(&reader, &filter), [attempts[2].clone()]);
 }
 

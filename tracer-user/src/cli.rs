@@ -91,6 +91,8 @@ pub enum Command {
     Route(RouteArgs),
     /// List connections that led to no session, by address
     Attempts(AttemptsArgs),
+    /// Summarize what happened lately, as scheduled summaries tell it
+    Summary(SummaryArgs),
     /// List sshds that were started and are not this host's, newest first
     ///
     /// Run by another user than root, from a file that is not root's or that others may write to, or from an unusual
@@ -231,6 +233,17 @@ pub struct AttemptsArgs {
     pub limit: u64,
 
     /// One JSON object a line for each address, times in UTC
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SummaryArgs {
+    /// What happened since then, at most 31 days ago: as for `sessions`
+    #[arg(long, value_name = "TIME", value_parser = Since::parse, default_value = "24h")]
+    pub since: Since,
+
+    /// As one JSON object, times in UTC
     #[arg(long)]
     pub json: bool,
 }

@@ -14,6 +14,7 @@ pub mod rules;
 mod run;
 pub mod sessions;
 pub mod show;
+pub mod summary;
 mod trace;
 mod unload;
 
@@ -97,6 +98,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Assess(args) => assess::run(args, global, &state_dir),
         Command::Rules(args) => rules::run(args, global),
         Command::Attempts(args) => attempts::run(args, &state_dir),
+        Command::Summary(args) => summary::run(args, global, &state_dir),
         Command::Findings(args) => findings::run(args, &state_dir),
         Command::Queue(command) => queue::run(command, &state_dir),
         Command::Replay(args) => replay::run(args),

@@ -13,6 +13,7 @@ mod queue;
 mod risk;
 mod route;
 mod sink;
+mod summary;
 mod template;
 
 pub use self::enrich::*;
@@ -21,6 +22,7 @@ pub use self::queue::{PaceChoice, Queueing, Rate};
 pub use self::risk::*;
 pub use self::route::*;
 pub use self::sink::*;
+pub use self::summary::{Every, Schedule};
 pub use self::template::*;
 use crate::event::Service;
 
@@ -44,6 +46,16 @@ pub struct Config {
     pub rules: Rules,
     /// Words of the owner's own.
     pub templates: Vec<Template>,
+    /// When it is told what happened in a day or a week.
+    pub summaries: Vec<Schedule>,
+}
+
+impl Config {
+    /// What this host is called.
+    pub fn host(&self) -> String {
+        let own = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+        self.host_name.clone().unwrap_or_else(own)
+    }
 }
 
 /// `[trace]`: the role that watches the kernel.
@@ -114,10 +126,13 @@ pub struct Notify {
     pub user: String,
     /// How long what was delivered or given up stays listed.
     pub keep_delivered: Duration,
+    /// How long attempts that are too many to be told one by one are gathered.
+    pub gather_attempts: Duration,
 }
 
 impl Notify {
     pub const DEFAULT_KEEP_DELIVERED: Duration = Duration::from_secs(90 * 24 * 3600);
+    pub const DEFAULT_GATHER_ATTEMPTS: Duration = Duration::from_secs(60);
 }
 
 impl Default for Config {
@@ -135,13 +150,18 @@ impl Default for Config {
             }],
             rules: Rules::default(),
             templates: Vec::new(),
+            summaries: Vec::new(),
         }
     }
 }
 
 impl Default for Notify {
     fn default() -> Self {
-        Self { user: "login-tracer".to_owned(), keep_delivered: Self::DEFAULT_KEEP_DELIVERED }
+        Self {
+            user: "login-tracer".to_owned(),
+            keep_delivered: Self::DEFAULT_KEEP_DELIVERED,
+            gather_attempts: Self::DEFAULT_GATHER_ATTEMPTS,
+        }
     }
 }
 

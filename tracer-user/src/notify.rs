@@ -20,6 +20,8 @@ mod rating; // look-ups -> assessments and messages
 mod reassessment; // what becomes known later -> assessments and messages
 mod release; // the end of quiet hours
 pub mod route; // where a change goes; pure
+pub mod storm; // many attempts as one thing; pure
+pub mod summary; // what happened in a day or a week
 pub mod template; // words of one's own
 mod upkeep; // limits and clearing up
 mod watch; // wakes the intake
@@ -59,6 +61,7 @@ use self::rating::Rating;
 use self::reassessment::Reassessment;
 use self::release::Release;
 use self::sink::http::Clients;
+use self::summary::Summaries;
 use self::upkeep::Upkeep;
 use self::watch::Watch;
 use self::worker::{Bells, Worker};
@@ -149,7 +152,7 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
     let mut workers = JoinSet::new();
     let bells: Vec<_> = config.sinks.iter().map(|_| Bells::default()).collect();
     let worker_bells: Vec<_> = bells.iter().map(|bells| Rc::clone(&bells.work)).collect();
-    let host = config.host_name.clone().unwrap_or_else(host_name);
+    let host = config.host();
     let release_bell = Rc::new(Notify::new());
     let announcer = Rc::new(Announcer {
         rules: config.rules.clone(),
@@ -203,6 +206,12 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         outbox: Rc::clone(&outbox),
         sinks: config.sinks.iter().map(|sink| (sink.name.clone(), limits(sink))).collect(),
         keep: config.notify.keep_delivered,
+        herald: Rc::clone(&herald),
+    };
+    let summaries = Summaries {
+        schedules: config.summaries.clone(),
+        state_dir: state_dir.to_owned(),
+        outbox: Rc::clone(&outbox),
         herald,
     };
     let control = Control {
@@ -231,7 +240,7 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         assessor,
         host,
         announcer,
-        pace: RefCell::new(intake::Pace::new(Timestamp::now())),
+        pace: RefCell::new(intake::Pace::new(Timestamp::now(), config.notify.gather_attempts)),
         wake: wake.into_iter().chain([rating_bell]).collect(),
         on_step,
     };
@@ -245,6 +254,7 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         ended = rating.run() => ended,
         ended = release.run() => ended,
         ended = upkeep.run() => ended,
+        ended = summaries.run() => ended,
         ended = control.run() => ended,
         () = reassessment.run() => Ok(()),
         Some(ended) = workers.join_next() => ended.context("a sink's worker broke off")?,
@@ -350,10 +360,6 @@ fn warn_of_missing_groups(config: &Config) {
             tracing::warn!(%group, "a route names a group that this host does not have");
         }
     }));
-}
-
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 fn tell_systemd(state: NotifyState<'_>) {

@@ -18,6 +18,7 @@ mod escalations;
 mod foreign;
 mod history;
 mod migrations;
+mod period;
 pub(crate) mod schema;
 mod sessions;
 
@@ -36,6 +37,7 @@ use uuid::Uuid;
 
 pub use self::attempts::AttemptFilter;
 pub use self::history::{Question, Recorded, Visit};
+pub use self::period::Happened;
 pub use self::sessions::Filter;
 use crate::config::Trace;
 use crate::session::{Attempt, Change, Opening, Session, SessionKey, Update};
@@ -179,6 +181,21 @@ impl Reader {
     /// The sessions that match, newest first.
     pub fn sessions(&self, filter: &Filter) -> Result<Vec<Session>, StoreError> {
         sessions::select(&self.connection, filter).map_err(|source| self.error(source))
+    }
+
+    /// Hands every session that began from `from` on and before `until` to `each`, oldest first.
+    pub fn for_each_session(
+        &self,
+        from: Timestamp,
+        until: Timestamp,
+        each: impl FnMut(Session),
+    ) -> Result<(), StoreError> {
+        sessions::for_each_opened(&self.connection, from, until, each).map_err(|source| self.error(source))
+    }
+
+    /// What else happened from `from` on and before `until`, counted.
+    pub fn happened(&self, from: Timestamp, until: Timestamp) -> Result<Happened, StoreError> {
+        period::happened(&self.connection, from, until).map_err(|source| self.error(source))
     }
 
     /// One session by its row number.

@@ -4,8 +4,6 @@ use std::fmt::Write as _;
 
 use super::{escaped, sections};
 
-const SHOWN: &str = "login, high";
-
 pub(super) const STYLE: &str = "
     body { width: 760px; margin: 0; padding: 16px 20px; box-sizing: border-box; background: #fff; color: #202124;
            font: 14px/1.45 'Noto Sans', 'DejaVu Sans', sans-serif }
@@ -14,8 +12,9 @@ pub(super) const STYLE: &str = "
     .header b { color: #202124 }
     .content { margin-top: 16px; padding-top: 16px; border-top: 1px solid #dadce0 }";
 
-pub(super) fn body() -> String {
-    let mail = &sections("email")[SHOWN];
+/// The mail of this title.
+pub(super) fn body(title: &str) -> String {
+    let mail = &sections("email")[title];
     let (headers, parts) = mail.split_once("\n\n").unwrap();
     let header = |name: &str| {
         let line = headers.lines().find_map(|line| line.strip_prefix(name)).unwrap();

@@ -33,7 +33,7 @@ pub fn write(
         None => None,
     };
     let mut sources = Sources::default();
-    let filter = AttemptFilter { network: args.address, since };
+    let filter = AttemptFilter { network: args.address, since, ..AttemptFilter::default() };
     reader.for_each_attempt(&filter, |attempt| sources.add(attempt)).context("cannot list attempts")?;
     let sources = sources.newest_first();
     let limit = if args.limit == 0 { usize::MAX } else { usize::try_from(args.limit).unwrap_or(usize::MAX) };

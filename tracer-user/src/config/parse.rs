@@ -8,6 +8,7 @@ mod risk;
 mod route;
 mod section;
 mod sinks;
+mod summary;
 mod template;
 mod values;
 
@@ -33,7 +34,7 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
             "services",
         ],
     ),
-    ("notify", &["user", "routing", "keep_delivered"]),
+    ("notify", &["user", "routing", "keep_delivered", "gather_attempts"]),
     (
         "enrich",
         &[
@@ -76,6 +77,7 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
     ),
     ("quiet_hours", &["from", "to", "weekdays", "except", "sinks"]),
     ("templates", &["kind", "sinks", "summary", "template", "template_file"]),
+    ("summaries", &["every", "weekday", "at", "sinks"]),
     ("allow", &["address", "network", "user", "key", "until", "reason"]),
     ("sinks.console", &["type"]),
     ("sinks.discord", &["type", "webhook_url", "webhook_url_file", "webhook_url_env", "timeout", "ca_file"]),
@@ -178,8 +180,19 @@ pub const SECTIONS: &[(&str, &[&str])] = &[
 pub const KEYS_OF_SINKS: &[&str] = &["pace", "max_age", "max_queued", "group", "group_red"];
 
 /// Top-level names; `sinks` holds one section for each sink.
-const TOP_LEVEL: &[&str] =
-    &["host", "trace", "notify", "enrich", "risk", "sinks", "routes", "quiet_hours", "allow", "templates"];
+const TOP_LEVEL: &[&str] = &[
+    "host",
+    "trace",
+    "notify",
+    "enrich",
+    "risk",
+    "sinks",
+    "routes",
+    "quiet_hours",
+    "allow",
+    "templates",
+    "summaries",
+];
 
 /// Whether the value of a key may be a secret that no message may repeat.
 pub(super) fn may_hold_secret(key: &str) -> bool {
@@ -232,6 +245,7 @@ fn root(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Config {
         }
     }
     let mut take = Take::default();
+    let sinks = sinks::sinks(table, problems).filter(|sinks| !sinks.is_empty()).unwrap_or(default.sinks);
     Config {
         host_name: with_section(table, "host", problems, host).flatten(),
         trace: with_section(table, "trace", problems, trace).unwrap_or(default.trace),
@@ -242,9 +256,10 @@ fn root(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Config {
         .unwrap_or(default.notify),
         enrich: with_section(table, "enrich", problems, enrich::enrich).unwrap_or(default.enrich),
         risk: with_section(table, "risk", problems, risk::risk).unwrap_or(default.risk),
-        sinks: sinks::sinks(table, problems).filter(|sinks| !sinks.is_empty()).unwrap_or(default.sinks),
         rules: route::rules(table, take, problems),
         templates: template::templates(table, problems),
+        summaries: summary::schedules(table, &sinks, problems),
+        sinks,
     }
 }
 
@@ -335,6 +350,9 @@ fn notify(section: &mut Section<'_, '_>) -> Notify {
         keep_delivered: section
             .text("keep_delivered", |text| values::days(text, &values::KEEP))
             .unwrap_or(default.keep_delivered),
+        gather_attempts: section
+            .duration("gather_attempts", values::GATHER)
+            .unwrap_or(default.gather_attempts),
     }
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::groups::Directory;
 use super::message::{self, Event};
 use super::outbox::{Finished, NewDelivery, Rating};
-use super::route::{self, Beginning, Case};
+use super::route::{self, Beginning, Case, Destination, Verdict, Why};
 use super::template;
 use crate::config::{Rules, Template};
 use crate::session::ChangeKind;
@@ -50,8 +50,36 @@ impl Announcer {
         beginning: &Beginning,
         now: Timestamp,
     ) -> Finished {
+        let verdict = self.verdict(event, rating, beginning, now);
         let id = |sink: &str| delivery_id(name.subject, name.kind, name.seq, sink);
-        self.decide(event, rating, beginning, now, None, id)
+        self.carry_out(verdict, event, rating, id)
+    }
+
+    /// An announcement of which it was decided before where it goes.
+    pub(super) fn finish_by(&self, verdict: Verdict, name: Name<'_>, event: &Event) -> Finished {
+        let id = |sink: &str| delivery_id(name.subject, name.kind, name.seq, sink);
+        self.carry_out(verdict, event, None, id)
+    }
+
+    /// A summary, which goes to the sinks of its schedule. Templates are for what happens and not for summaries.
+    pub(super) fn finish_summary(
+        &self,
+        event: &Event,
+        sinks: &[String],
+        now: Timestamp,
+        id: impl Fn(&str) -> Uuid,
+    ) -> Finished {
+        let to = |sink: &String| Destination { sink: sink.clone(), held: None };
+        let sinks = sinks.iter().map(to).collect::<Vec<_>>();
+        let new = |to: &Destination| NewDelivery {
+            id: id(&to.sink),
+            sink: to.sink.clone(),
+            held_until: None,
+            message: None,
+        };
+        let deliveries = sinks.iter().map(new).collect();
+        let verdict = Verdict { at: now, reason: Why::Scheduled, allowed: None, routes: Vec::new(), sinks };
+        Finished { message: message::compose(event, None, &TimeZone::system()), verdict, deliveries }
     }
 
     /// News of the role itself, which are about a sink and go to the others.
@@ -62,30 +90,46 @@ impl Announcer {
         now: Timestamp,
         id: impl Fn(&str) -> Uuid,
     ) -> Finished {
-        self.decide(event, None, &Beginning::Undecided, now, Some(about), id)
+        let mut verdict = self.verdict(event, None, &Beginning::Undecided, now);
+        let was_told = !verdict.sinks.is_empty();
+        verdict.sinks.retain(|to| to.sink != about);
+        if was_told && verdict.sinks.is_empty() {
+            // Routes would tell it to nobody but the sink that is gone: then any other one will do.
+            let others = self.sinks.iter().filter(|sink| *sink != about);
+            verdict.sinks = others.map(|sink| Destination { sink: sink.clone(), held: None }).collect();
+            verdict.reason = Why::NewsWithoutRoute;
+        }
+        self.carry_out(verdict, event, None, id)
     }
 
-    fn decide(
+    /// Where an event goes, and why.
+    pub(super) fn verdict(
         &self,
         event: &Event,
         rating: Option<&Rating>,
         beginning: &Beginning,
         now: Timestamp,
-        about: Option<&str>,
+    ) -> Verdict {
+        let level = rating.map(|(assessment, _)| assessment.level);
+        let case = Case::of(event, level, self.directory.at_hand(event));
+        route::decide(&self.rules, &self.sinks, &case, beginning, now, &TimeZone::system())
+    }
+
+    fn carry_out(
+        &self,
+        verdict: Verdict,
+        event: &Event,
+        rating: Option<&Rating>,
         id: impl Fn(&str) -> Uuid,
     ) -> Finished {
         let zone = TimeZone::system();
         let message = message::compose(event, rating.map(|(assessment, facts)| (assessment, facts)), &zone);
-        let level = rating.map(|(assessment, _)| assessment.level);
-        let score = rating.and_then(|(assessment, _)| assessment.score);
-        let case = Case::of(event, level, self.directory.at_hand(event));
-        let mut verdict = route::decide(&self.rules, &self.sinks, &case, beginning, now, &zone);
-        verdict.sinks.retain(|to| Some(to.sink.as_str()) != about);
+        let (kind, score) = (route::kind_of(event), rating.and_then(|(assessment, _)| assessment.score));
         let delivery = |to: &route::Destination| NewDelivery {
             id: id(&to.sink),
             sink: to.sink.clone(),
             held_until: to.held.as_ref().map(|held| held.until),
-            message: template::apply(&self.templates, case.kind, &to.sink, &message, score),
+            message: template::apply(&self.templates, kind, &to.sink, &message, score),
         };
         let deliveries = verdict.sinks.iter().map(delivery).collect();
         Finished { message, verdict, deliveries }

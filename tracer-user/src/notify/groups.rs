@@ -112,6 +112,8 @@ pub(super) fn user_of(event: &Event) -> Option<&str> {
         | Event::SinkSuspended { .. }
         | Event::MessagesLost { .. }
         | Event::Attempted { .. }
+        | Event::Stormed { .. }
+        | Event::Summary { .. }
         | Event::Group { .. } => None,
     }
 }

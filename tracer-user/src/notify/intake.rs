@@ -8,6 +8,7 @@
 //! before is history and not news, and a restart must not flood anybody.
 
 mod pace;
+mod storm;
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -65,6 +66,8 @@ struct Source {
     cursor: i64,
     /// The position that was written down last. Behind the cursor where there was nothing to tell since.
     written: i64,
+    /// Where the storm of attempts begins that is on, as it was written down.
+    untold_after: Option<i64>,
 }
 
 impl Intake {
@@ -80,7 +83,11 @@ impl Intake {
             match self.take_all(&mut source).await {
                 Ok(()) => {
                     failures = 0;
-                    watch.changed().await?;
+                    let storm = self.pace.borrow().wait(Timestamp::now());
+                    tokio::select! {
+                        changed = watch.changed() => changed?,
+                        () = tokio::time::sleep(storm.unwrap_or_default()), if storm.is_some() => {}
+                    }
                 }
                 Err(StoreError::Missing { path }) => {
                     if !waiting_said {
@@ -125,7 +132,7 @@ impl Intake {
             // Those who send get their turn between batches.
             tokio::task::yield_now().await;
         }
-        Ok(())
+        storm::tell(self, source).await
     }
 
     fn open(&self) -> Result<Source, StoreError> {
@@ -149,7 +156,9 @@ impl Intake {
                 cursor
             }
         };
-        Ok(Source { reader, store_id, cursor, written: cursor })
+        let untold_after = self.outbox.borrow().untold_after(store_id)?;
+        self.pace.borrow_mut().resume(untold_after, Timestamp::now());
+        Ok(Source { reader, store_id, cursor, written: cursor, untold_after })
     }
 
     /// Takes in one batch; whether there was anything.
@@ -165,27 +174,34 @@ impl Intake {
         let users = news.iter().filter_map(|(_, news)| groups::user_of(news.event()?)).map(str::to_owned);
         self.announcer.directory.ask(users).await;
         let mut taken = batch(source.store_id, last.id);
+        taken.untold_after = pace.storm().map(|storm| storm.after);
         let now = Timestamp::now();
         for (change, news) in news {
             self.take(change, news, &source.reader, &mut taken, now)?;
         }
         let failed = self.failed_from(&changes, source)?;
         source.cursor = taken.cursor;
-        if is_empty(&taken) && taken.cursor - source.written < UNWRITTEN {
+        let is_written = is_empty(&taken) && taken.untold_after == source.untold_after;
+        if is_written && taken.cursor - source.written < UNWRITTEN {
             self.pace.replace(pace);
             self.reassessment.failures_after(&source.reader, &failed).await?;
             return Ok(true);
         }
         self.outbox.borrow_mut().take_in(&taken, now)?;
         self.pace.replace(pace);
-        source.written = taken.cursor;
+        (source.written, source.untold_after) = (taken.cursor, taken.untold_after);
         tracing::debug!(changes = changes.len(), cursor = source.cursor, "changes taken in");
+        self.taken();
+        self.reassessment.failures_after(&source.reader, &failed).await?;
+        Ok(true)
+    }
+
+    /// Something was taken in.
+    fn taken(&self) {
         (self.on_step)(Step::Intake);
         for wake in &self.wake {
             wake.notify_one();
         }
-        self.reassessment.failures_after(&source.reader, &failed).await?;
-        Ok(true)
     }
 
     /// The addresses from which somebody failed to log in, each once.
@@ -205,7 +221,7 @@ impl Intake {
             let (host, at) = (self.host.clone(), change.at);
             let event = match (change.kind, change.foreign.clone()) {
                 (ChangeKind::Attempt, _) if route::asks_for_attempts(&self.announcer.rules) => {
-                    self.attempted(change, source, pace)?
+                    storm::attempted(self, change, &source.reader, pace)?
                 }
                 (ChangeKind::EventsLost, _) => {
                     Some(Event::EventsLost { host, at, count: change.count.unwrap_or_default() })
@@ -229,20 +245,6 @@ impl Intake {
             return Ok(None);
         }
         Ok(Some(News::OfSession { session: Box::new(session), event }))
-    }
-
-    /// An attempt, as long as so many are told.
-    fn attempted(
-        &self,
-        change: &Change,
-        source: &Source,
-        pace: &mut Pace,
-    ) -> Result<Option<Event>, StoreError> {
-        let Some(untold) = pace.next(Timestamp::now()) else { return Ok(None) };
-        let Some(mut attempt) = source.reader.attempt_of_change(change.id)? else { return Ok(None) };
-        // People type passwords where a name is asked for: what is no account is not kept once more.
-        attempt.tried.users.iter_mut().filter(|user| !user.is_known).for_each(|user| user.name.clear());
-        Ok(Some(Event::Attempted { attempt: Box::new(attempt), untold }))
     }
 
     fn take(
@@ -421,5 +423,6 @@ fn batch(store_id: Uuid, cursor: i64) -> TakenIn {
         reassessed: Vec::new(),
         announcements: Vec::new(),
         better_known: Vec::new(),
+        untold_after: None,
     }
 }

@@ -11,6 +11,9 @@ mod label;
 mod local;
 mod method;
 mod queue;
+mod ranking;
+mod storm;
+mod summary;
 
 pub use self::group::group;
 
@@ -23,6 +26,7 @@ use uuid::Uuid;
 
 pub use self::event::Event;
 pub use self::label::Label;
+pub use self::ranking::{Counts, Named, Ranking};
 use super::outbox::Delivery;
 use crate::assess::{Assessment, Level, Reason};
 use crate::enrich::{Fact, Facts, Network, Place, Why};
@@ -147,7 +151,8 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
         Event::Escalated { subject, at, how } => inside::escalated(subject, *at, how, rating, zone),
         Event::Raised { subject, at, from } => inside::raised(subject, *at, *from, rating, zone),
         Event::ForeignSshd { host, at, foreign } => inside::foreign(host, *at, foreign, zone),
-        Event::Attempted { attempt, untold } => attempt::attempted(attempt, *untold, zone),
+        Event::Attempted { attempt } => attempt::attempted(attempt, zone),
+        Event::Stormed { host, at, until, storm } => storm::stormed(host, (*at, *until), storm, zone),
         Event::EventsLost { host, at, count } => {
             let host = name(Some(host), "unknown host");
             let lost = format!(
@@ -166,6 +171,7 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
                 is_reworded: false,
             }
         }
+        Event::Summary { every, summary } => summary::told(every, summary, zone),
         // Its words were made with it, of those of its members.
         Event::Group { host, count, .. } => {
             let summary = format!("{count} changes on {}", name(Some(host), "unknown host"));
@@ -246,7 +252,7 @@ fn opened(subject: &Subject, zone: &TimeZone) -> String {
 
 fn who(subject: &Subject) -> Vec<Line> {
     let mut lines =
-        vec![line(Label::User, user(subject)), line(Label::Host, name(Some(&subject.host), "unknown"))];
+        vec![line(Label::User, user_of(subject)), line(Label::Host, name(Some(&subject.host), "unknown"))];
     let by = subject.by.as_ref().map(inside::identity);
     lines.extend(local::through(subject.service, by.as_deref()).map(|text| line(Label::Through, text)));
     lines
@@ -256,15 +262,16 @@ fn who(subject: &Subject) -> Vec<Line> {
 fn headline(subject: &Subject) -> String {
     let host = name(Some(&subject.host), "unknown host");
     match subject.peer {
-        Some(peer) => format!("{} on {host} from {}", user(subject), peer.ip()),
+        Some(peer) => format!("{} on {host} from {}", user_of(subject), peer.ip()),
         None => match &subject.by {
-            Some(by) => format!("{} on {host} for {}", user(subject), inside::identity(by)),
-            None => format!("{} on {host}", user(subject)),
+            Some(by) => format!("{} on {host} for {}", user_of(subject), inside::identity(by)),
+            None => format!("{} on {host}", user_of(subject)),
         },
     }
 }
 
-fn user(subject: &Subject) -> String {
+/// The name that a user is shown by.
+pub fn user_of(subject: &Subject) -> String {
     match (&subject.user, subject.uid) {
         (None, Some(uid)) => format!("uid {uid}"),
         (user, _) => name(user.as_deref(), "unknown user"),
@@ -340,6 +347,12 @@ fn time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
+/// From one time to another, which may be the same.
+fn span(from: Timestamp, until: Timestamp, zone: &TimeZone) -> String {
+    let (from, until) = (time(from, zone), time(until, zone));
+    if from == until { from } else { format!("{from} to {until}") }
+}
+
 /// The two largest units: `4.2 s`, `27 min 37 s`, `3 h 5 min`, `2 d 7 h`.
 fn duration(from: Timestamp, to: Timestamp) -> String {
     let seconds = to.duration_since(from).as_secs_f64().max(0.0);
@@ -367,6 +380,11 @@ fn name(text: Option<&str>, otherwise: &str) -> String {
 fn name_of_chars(text: &str, otherwise: &str, max_chars: usize) -> String {
     let text = sanitize::text(text, max_chars);
     if text.trim().is_empty() { otherwise.to_owned() } else { text }
+}
+
+/// `1 login`, `3 logins`
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn line(label: Label, text: String) -> Line {
@@ -427,12 +445,12 @@ mod tests {
             opened_at: Timestamp::UNIX_EPOCH,
             recovered: false,
         };
-        assert_eq!(user(&subject), "unknown user");
+        assert_eq!(user_of(&subject), "unknown user");
         subject.uid = Some(1000);
-        assert_eq!(user(&subject), "uid 1000");
+        assert_eq!(user_of(&subject), "uid 1000");
         subject.user = Some(" ".to_owned());
-        assert_eq!(user(&subject), "unknown user");
+        assert_eq!(user_of(&subject), "unknown user");
         subject.user = Some("alice".to_owned());
-        assert_eq!(user(&subject), "alice");
+        assert_eq!(user_of(&subject), "alice");
     }
 }

@@ -8,6 +8,8 @@ use tokio::sync::Notify;
 use super::announce::Announcer;
 use super::message::Event;
 use super::outbox::{Loss, News, NewsKind};
+use super::summary::Summary;
+use crate::config::Schedule;
 
 /// Makes the news, and wakes those who deliver them.
 pub(super) struct Herald {
@@ -35,6 +37,17 @@ impl Herald {
             dropped: loss.dropped,
         };
         self.about(NewsKind::MessagesLost, sink, at, event)
+    }
+
+    /// What happened in the time of a schedule.
+    pub(super) fn summary(&self, schedule: &Schedule, summary: Summary) -> News {
+        let (kind, until) = (NewsKind::Summary, summary.until);
+        let event = Event::Summary { every: schedule.every.as_str().to_owned(), summary: Box::new(summary) };
+        // The schedule is part of it: another one may be due at the same time.
+        let subject = format!("summary/{}/{}", schedule.name(), until.as_microsecond());
+        let id = |to: &str| News::delivery_id(kind, &subject, to);
+        let finished = self.announcer.finish_summary(&event, &schedule.sinks, Timestamp::now(), id);
+        News { kind, event, finished, subject }
     }
 
     fn about(&self, kind: NewsKind, sink: &str, at: Timestamp, event: Event) -> News {

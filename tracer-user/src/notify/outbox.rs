@@ -29,6 +29,7 @@ mod news;
 mod prune;
 mod queue;
 mod schema;
+mod summaries;
 mod writer;
 
 use std::collections::HashMap;
@@ -187,16 +188,18 @@ impl Reader {
 
     /// The assessments of these sessions; a session without one is not in the answer.
     pub fn assessments(&self, keys: &[SessionKey]) -> Result<HashMap<SessionKey, Assessment>, StoreError> {
-        let read = || {
-            let mut found = HashMap::new();
-            for key in keys {
-                if let Some(assessment) = assessment_of(&self.connection, *key)? {
-                    found.insert(*key, assessment);
-                }
+        let mut found = HashMap::new();
+        for key in keys {
+            if let Some(assessment) = self.assessment(*key)? {
+                found.insert(*key, assessment);
             }
-            Ok(found)
-        };
-        read().map_err(|source| self.error(source))
+        }
+        Ok(found)
+    }
+
+    /// The assessment of a session, if there is one.
+    pub fn assessment(&self, key: SessionKey) -> Result<Option<Assessment>, StoreError> {
+        assessment_of(&self.connection, key).map_err(|source| self.error(source))
     }
 
     /// The assessment of a session, with the facts that it was made from.

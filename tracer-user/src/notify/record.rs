@@ -11,6 +11,8 @@ use serde::Serialize;
 
 use super::message::{Event, Line};
 use super::outbox::Delivery;
+use super::storm::Storm;
+use super::summary::Summary;
 use crate::assess::{Assessment, Level};
 use crate::enrich::{Fact, Facts, Network, Place};
 use crate::sanitize;
@@ -25,8 +27,8 @@ pub struct Record<'a> {
     version: u32,
     /// The delivery: the same in every repetition.
     pub id: String,
-    /// `opened`, `closed`, `escalated`, `risk_raised`, `foreign_sshd`, `events_lost`, `attempt`, `sink_suspended`,
-    /// `messages_lost`, `group`.
+    /// `opened`, `closed`, `escalated`, `risk_raised`, `foreign_sshd`, `events_lost`, `attempt`, `attempts`,
+    /// `sink_suspended`, `messages_lost`, `summary`, `group`.
     pub kind: &'static str,
     /// When it happened, RFC 3339 in UTC.
     pub at: String,
@@ -40,6 +42,10 @@ pub struct Record<'a> {
     pub events_lost: Option<u64>,
     /// A connection that led to no session.
     attempt: Option<AttemptRecord<'a>>,
+    /// Many of them at once.
+    attempts: Option<&'a Storm>,
+    /// What happened in a day or a week.
+    figures: Option<&'a Summary>,
     /// The sink that is gone, or that messages were given up for.
     sink: Option<&'a str>,
     /// Messages that were given up.
@@ -93,12 +99,10 @@ struct AttemptRecord<'a> {
     methods: &'a [String],
     failures: u32,
     reason: &'static str,
-    /// So many attempts before it were not told.
-    untold: u64,
 }
 
 impl<'a> AttemptRecord<'a> {
-    fn new(attempt: &'a Attempt, untold: u64) -> Self {
+    fn new(attempt: &'a Attempt) -> Self {
         let tried = &attempt.tried;
         let (known, unknown): (Vec<_>, Vec<_>) = tried.users.iter().partition(|user| user.is_known);
         Self {
@@ -110,7 +114,6 @@ impl<'a> AttemptRecord<'a> {
             methods: &tried.methods,
             failures: tried.failures,
             reason: attempt.reason.as_str(),
-            untold,
         }
     }
 }
@@ -125,7 +128,7 @@ pub struct Endpoint {
 impl<'a> Record<'a> {
     pub fn new(delivery: &'a Delivery) -> Self {
         let (mut end, mut escalation, mut foreign_sshd, mut events_lost) = (None, None, None, None);
-        let mut attempted = None;
+        let (mut attempted, mut storm, mut summary) = (None, None, None);
         let (mut about, mut messages_lost, mut changes) = (None, None, None);
         let (kind, host) = match &delivery.event {
             Event::Opened(subject) => ("opened", &subject.host),
@@ -146,9 +149,13 @@ impl<'a> Record<'a> {
                 events_lost = Some(*count);
                 ("events_lost", host)
             }
-            Event::Attempted { attempt, untold } => {
-                attempted = Some(AttemptRecord::new(attempt, *untold));
+            Event::Attempted { attempt } => {
+                attempted = Some(AttemptRecord::new(attempt));
                 ("attempt", &attempt.host)
+            }
+            Event::Stormed { host, storm: many, .. } => {
+                storm = Some(many.as_ref());
+                ("attempts", host)
             }
             Event::SinkSuspended { host, sink, .. } => {
                 about = Some(sink.as_str());
@@ -157,6 +164,10 @@ impl<'a> Record<'a> {
             Event::MessagesLost { host, sink, expired, dropped, .. } => {
                 (about, messages_lost) = (Some(sink.as_str()), Some(expired + dropped));
                 ("messages_lost", host)
+            }
+            Event::Summary { summary: figures, .. } => {
+                summary = Some(figures.as_ref());
+                ("summary", &figures.host)
             }
             Event::Group { host, count, .. } => {
                 changes = Some(*count);
@@ -189,6 +200,8 @@ impl<'a> Record<'a> {
             foreign_sshd,
             events_lost,
             attempt: attempted,
+            attempts: storm,
+            figures: summary,
             sink: about,
             messages_lost,
             changes,
@@ -242,6 +255,7 @@ impl<'a> Record<'a> {
             ("LOGIN_TRACER_END", session.and_then(|session| session.end).map(str::to_owned)),
             ("LOGIN_TRACER_EVENTS_LOST", self.events_lost.map(|lost| lost.to_string())),
             ("LOGIN_TRACER_SINK", self.sink.map(str::to_owned)),
+            ("LOGIN_TRACER_ATTEMPTS", self.attempts.map(|storm| storm.count.to_string())),
             ("LOGIN_TRACER_CHANGES", self.changes.map(|changes| changes.to_string())),
             ("LOGIN_TRACER_MESSAGES_LOST", self.messages_lost.map(|lost| lost.to_string())),
         ]

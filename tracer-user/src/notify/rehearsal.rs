@@ -23,7 +23,7 @@ pub fn run(
         .enable_all()
         .build()
         .context("cannot start a runtime for the sinks")?;
-    let (clients, host) = (Clients::new(), config.host_name.clone().unwrap_or_else(super::host_name));
+    let (clients, host) = (Clients::new(), config.host());
     for configured in sinks {
         let sink = sink::open(&configured.kind, &clients)
             .with_context(|| format!("cannot open the sink {}", configured.name))?;

@@ -85,8 +85,11 @@ impl<'a> Case<'a> {
             Event::EventsLost { host, .. }
             | Event::SinkSuspended { host, .. }
             | Event::MessagesLost { host, .. }
+            // Each of them was looked at by itself, see [`super::intake`].
+            | Event::Stormed { host, .. }
             | Event::Group { host, .. } => (Vec::new(), host),
-            Event::Attempted { attempt, .. } => {
+            Event::Summary { summary, .. } => (Vec::new(), &summary.host),
+            Event::Attempted { attempt } => {
                 // Names that are no accounts may be passwords; they are kept out of what is stored.
                 let known = attempt.tried.users.iter().filter(|user| user.is_known);
                 (known.map(|user| user.name.as_str()).collect(), &attempt.host)
@@ -94,7 +97,7 @@ impl<'a> Case<'a> {
         };
         let subject = event.subject();
         let peer = match (event, subject) {
-            (Event::Attempted { attempt, .. }, _) => Some(attempt.peer),
+            (Event::Attempted { attempt }, _) => Some(attempt.peer),
             (_, subject) => subject.and_then(|subject| subject.peer),
         };
         Self {
@@ -131,8 +134,12 @@ pub fn kind_of(event: &Event) -> Kind {
         Event::Raised { .. } => Kind::Raised,
         Event::ForeignSshd { .. } => Kind::Finding,
         Event::EventsLost { .. } => Kind::Loss,
-        Event::Attempted { .. } => Kind::Attempts,
-        Event::SinkSuspended { .. } | Event::MessagesLost { .. } | Event::Group { .. } => Kind::Agent,
+        Event::Attempted { .. } | Event::Stormed { .. } => Kind::Attempts,
+        // A summary is asked no route.
+        Event::SinkSuspended { .. }
+        | Event::MessagesLost { .. }
+        | Event::Summary { .. }
+        | Event::Group { .. } => Kind::Agent,
     }
 }
 
@@ -144,11 +151,12 @@ fn service_of(event: &Event) -> Option<&'static str> {
         | Event::Escalated { subject, .. }
         | Event::Raised { subject, .. } => Some(subject.service.as_str()),
         // Attempts do not say which server they were made at; both speak ssh.
-        Event::Attempted { .. } => Some(Service::Ssh.as_str()),
+        Event::Attempted { .. } | Event::Stormed { .. } => Some(Service::Ssh.as_str()),
         Event::ForeignSshd { .. }
         | Event::EventsLost { .. }
         | Event::SinkSuspended { .. }
         | Event::MessagesLost { .. }
+        | Event::Summary { .. }
         | Event::Group { .. } => None,
     }
 }

@@ -240,9 +240,9 @@ pub enum Urgency {
 }
 
 impl Urgency {
-    /// By level; that a session ended is never urgent.
+    /// By level; that a session ended is never urgent, and a summary never is.
     pub fn of(delivery: &Delivery) -> Self {
-        if matches!(delivery.event, Event::Closed { .. }) {
+        if matches!(delivery.event, Event::Closed { .. } | Event::Summary { .. }) {
             return Self::Low;
         }
         match delivery.message.level {

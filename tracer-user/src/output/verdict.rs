@@ -25,6 +25,7 @@ pub fn headline(verdict: &Verdict) -> String {
         }
         Why::Allowed => "the login is allowed",
         Why::NotAsked => "attempts are told only where a route names them",
+        Why::Scheduled => "as its schedule says",
     };
     format!("to {sinks}: {why}")
 }

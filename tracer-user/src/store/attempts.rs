@@ -20,6 +20,10 @@ pub struct AttemptFilter {
     pub network: Option<IpNet>,
     /// Only attempts that ended at this time or later.
     pub since: Option<Timestamp>,
+    /// Only attempts that ended before this time.
+    pub until: Option<Timestamp>,
+    /// Only attempts of changes after the first of these, up to the second.
+    pub changes: Option<(i64, i64)>,
 }
 
 pub(super) fn insert(connection: &Connection, attempt: &Attempt) -> rusqlite::Result<()> {
@@ -85,6 +89,15 @@ pub(super) fn for_each(
     if let Some(since) = filter.since {
         query += " AND ended_us >= ?";
         values.push(Box::new(since.as_microsecond()));
+    }
+    if let Some(until) = filter.until {
+        query += " AND ended_us < ?";
+        values.push(Box::new(until.as_microsecond()));
+    }
+    if let Some((after, until)) = filter.changes {
+        query += " AND change_id > ? AND change_id <= ?";
+        values.push(Box::new(after));
+        values.push(Box::new(until));
     }
     query += " ORDER BY id";
     let mut statement = connection.prepare(&query)?;

@@ -171,6 +171,23 @@ pub(super) fn select(connection: &Connection, filter: &Filter) -> rusqlite::Resu
     connection.prepare(&query)?.query_map(params_from_iter(values), decode)?.collect()
 }
 
+/// Hands every session that began within a time to `each`, oldest first.
+pub(super) fn for_each_opened(
+    connection: &Connection,
+    from: Timestamp,
+    until: Timestamp,
+    mut each: impl FnMut(Session),
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(&format!(
+        "{COLUMNS} WHERE opened_us >= ?1 AND opened_us < ?2 ORDER BY opened_us, id"
+    ))?;
+    let mut rows = statement.query([from.as_microsecond(), until.as_microsecond()])?;
+    while let Some(row) = rows.next()? {
+        each(decode(row)?);
+    }
+    Ok(())
+}
+
 /// Up to so many rows of a range of an index are fetched and sorted. Where more match, a page is found sooner by
 /// walking from the newest session.
 const FEW: u32 = 2_000;

@@ -5,8 +5,7 @@ mod values;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use self::values::Part;
-pub(super) use self::values::{kind, sink};
+pub(super) use self::values::{Part, clock, kind, sink, weekday};
 use super::section::Section;
 use super::{Problems, known_keys};
 use crate::assess::Level;

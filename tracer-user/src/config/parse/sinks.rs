@@ -82,6 +82,10 @@ fn sink(
         "journald" => SinkKind::Journald(journald(&mut section)),
         _ => SinkKind::Console,
     };
+    if matches!(kind, SinkKind::PagerDuty(_)) && queue.group.is_some() {
+        section
+            .problem("group", "PagerDuty makes an alert of each session, which its end resolves; remove it");
+    }
     Some(Sink { name: name.to_string(), kind, queue })
 }
 

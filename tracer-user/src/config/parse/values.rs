@@ -22,6 +22,9 @@ pub(super) const CACHE: RangeInclusive<Duration> = Duration::ZERO..=Duration::fr
 pub(super) const KEEP: RangeInclusive<Duration> =
     Duration::from_secs(3600)..=Duration::from_secs(3650 * 24 * 3600);
 
+/// How long attempts may be gathered.
+pub(super) const GATHER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+
 /// How long changes may wait for others.
 pub(super) const GROUP: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 

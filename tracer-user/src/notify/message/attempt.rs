@@ -11,7 +11,7 @@ const LIST_CHARS: usize = 200;
 
 /// Who tried what from where, and why it came to nothing. Names that are no accounts of the host are not told: people
 /// type passwords there.
-pub(super) fn attempted(attempt: &Attempt, untold: u64, zone: &TimeZone) -> Message {
+pub(super) fn attempted(attempt: &Attempt, zone: &TimeZone) -> Message {
     let host = name(Some(&attempt.host), "unknown host");
     let known: Vec<_> = known_users(attempt).collect();
     let user = match (known.is_empty(), attempt.tried.users.is_empty()) {
@@ -29,11 +29,6 @@ pub(super) fn attempted(attempt: &Attempt, untold: u64, zone: &TimeZone) -> Mess
     ];
     if !attempt.tried.methods.is_empty() {
         lines.push(line(Label::Method, sanitize::text(&attempt.tried.methods.join(", "), LIST_CHARS)));
-    }
-    if untold > 0 {
-        let count = if untold == 1 { "1 attempt".to_owned() } else { format!("{untold} attempts") };
-        lines
-            .push(line(Label::Untold, format!("{count} before this one, which login-tracer attempts lists")));
     }
     let summary = format!("SSH attempt: {user} on {host} from {address} ({reason})");
     Message { summary, level: None, lines, is_reworded: false }

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Subject;
 use crate::assess::Level;
+use crate::notify::storm::Storm;
+use crate::notify::summary::Summary;
 use crate::session::{Attempt, End, Escalation, ForeignSshd};
 
 /// A change that is told, with what the message needs to know of its session.
@@ -44,8 +46,14 @@ pub enum Event {
     /// A connection ended without a session.
     Attempted {
         attempt: Box<Attempt>,
-        /// So many before it were not told.
-        untold: u64,
+    },
+    /// Connections that ended without a session, told together because there were so many.
+    Stormed {
+        host: String,
+        /// When the first of them ended, and the last.
+        at: Timestamp,
+        until: Timestamp,
+        storm: Box<Storm>,
     },
     /// A sink is gone; its messages wait.
     SinkSuspended {
@@ -63,6 +71,12 @@ pub enum Event {
         expired: u64,
         /// Too many.
         dropped: u64,
+    },
+    /// What happened in a day or a week.
+    Summary {
+        /// `day` or `week`; empty where somebody asked for it.
+        every: String,
+        summary: Box<Summary>,
     },
     /// Several changes, told together.
     Group {
@@ -87,6 +101,8 @@ impl Event {
             | Self::SinkSuspended { .. }
             | Self::MessagesLost { .. }
             | Self::Attempted { .. }
+            | Self::Stormed { .. }
+            | Self::Summary { .. }
             | Self::Group { .. } => None,
         }
     }
@@ -102,8 +118,11 @@ impl Event {
             | Self::EventsLost { at, .. }
             | Self::SinkSuspended { at, .. }
             | Self::MessagesLost { at, .. }
+            | Self::Stormed { at, .. }
             | Self::Group { at, .. } => *at,
-            Self::Attempted { attempt, .. } => attempt.ended_at,
+            Self::Attempted { attempt } => attempt.ended_at,
+            // What it covers ends there.
+            Self::Summary { summary, .. } => summary.until,
         }
     }
 
@@ -119,6 +138,8 @@ impl Event {
             | Self::SinkSuspended { .. }
             | Self::MessagesLost { .. }
             | Self::Attempted { .. }
+            | Self::Stormed { .. }
+            | Self::Summary { .. }
             | Self::Group { .. } => self,
         }
     }

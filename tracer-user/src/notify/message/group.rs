@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 
-use super::{Event, Label, Message, line, name, time};
+use super::{Counts, Event, Label, Message, counted, line, name, span};
 use crate::assess::Level;
 
 /// How many users and addresses are named; the others are counted.
@@ -19,11 +19,15 @@ pub fn group(changes: &[(Event, Message)], zone: &TimeZone) -> (Event, Message) 
     let from = events().map(Event::at).min().unwrap_or_default();
     let until = events().map(Event::at).max().unwrap_or_default();
     let kinds = kinds(events());
-    let what =
-        kinds.iter().map(|(one, many, count)| counted(*count, one, many)).collect::<Vec<_>>().join(", ");
-    let users = most_common(subjects().map(super::user));
-    let addresses =
-        most_common(subjects().filter_map(|subject| subject.peer).map(|peer| peer.ip().to_string()));
+    let what = kinds
+        .iter()
+        .map(|(one, many, count)| counted(u64::from(*count), one, many))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let (mut users, mut addresses) = (Counts::default(), Counts::default());
+    subjects().for_each(|subject| users.add(&super::user_of(subject)));
+    subjects().filter_map(|subject| subject.peer).for_each(|peer| addresses.add(&peer.ip().to_string()));
+    let (users, addresses) = (users.ranking(NAMED).to_string(), addresses.ranking(NAMED).to_string());
     let worst = changes.iter().map(|(_, message)| message).max_by_key(|message| badness(message.level));
     let level = worst.and_then(|message| message.level);
     let risk = worst.and_then(|message| message.get(Label::Risk));
@@ -36,7 +40,7 @@ pub fn group(changes: &[(Event, Message)], zone: &TimeZone) -> (Event, Message) 
     let mut lines = vec![
         line(Label::Host, host.clone()),
         line(Label::Changes, what),
-        line(Label::Time, format!("{} to {}", time(from, zone), time(until, zone))),
+        line(Label::Time, span(from, until, zone)),
         line(Label::Users, users),
     ];
     if !addresses.is_empty() {
@@ -75,11 +79,12 @@ fn kinds<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<(&'static str, &'st
             Event::Closed { .. } => 2,
             Event::Escalated { .. } => 3,
             Event::Raised { .. } => 4,
-            Event::Attempted { .. } => 5,
+            Event::Attempted { .. } | Event::Stormed { .. } => 5,
             Event::ForeignSshd { .. }
             | Event::EventsLost { .. }
             | Event::SinkSuspended { .. }
             | Event::MessagesLost { .. }
+            | Event::Summary { .. }
             | Event::Group { .. } => 6,
         };
         *counts.entry(kind).or_default() += 1;
@@ -88,26 +93,4 @@ fn kinds<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<(&'static str, &'st
         .into_iter()
         .filter_map(|(kind, count)| WORDS.get(kind).map(|(one, many)| (*one, *many, count)))
         .collect()
-}
-
-fn counted(count: u32, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
-/// `backup (200), alice (3) and 4 others`
-fn most_common(names: impl Iterator<Item = String>) -> String {
-    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-    for name in names {
-        *counts.entry(name).or_default() += 1;
-    }
-    let mut counts: Vec<_> = counts.into_iter().collect();
-    counts.sort_by(|(one, few), (other, many)| many.cmp(few).then(one.cmp(other)));
-    let others = counts.len().saturating_sub(NAMED);
-    let named: Vec<_> = counts.iter().take(NAMED).map(|(name, count)| format!("{name} ({count})")).collect();
-    let named = named.join(", ");
-    match others {
-        0 => named,
-        1 => format!("{named} and 1 other"),
-        _ => format!("{named} and {others} others"),
-    }
 }

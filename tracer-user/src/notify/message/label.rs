@@ -24,8 +24,10 @@ pub enum Label {
     Lost,
     Doubt,
     Refused,
-    Untold,
-    /// Whatever a template says that is about nothing else.
+    /// How many attempts are told together.
+    Attempts,
+    /// Whatever a template says that is about nothing else; an earlier version said here what it had not told.
+    #[serde(alias = "untold")]
     Note,
     Sink,
     Remedy,
@@ -34,16 +36,31 @@ pub enum Label {
     Addresses,
     Worst,
     Before,
+    Logins,
+    /// Logins that somebody should look at.
+    Riskiest,
+    /// Sessions that are open.
+    Open,
+    /// Escalations, counted.
+    Escalations,
+    /// Sshds that are not this host's, counted.
+    Findings,
+    /// What became of messages, counted.
+    Messages,
+    /// Logins by time.
+    Chart,
 }
 
 impl Label {
-    pub const ALL: [Self; 21] = [
+    /// Those that templates know; the others are of messages that no template rewords.
+    pub const ALL: [Self; 24] = [
         Self::User,
         Self::Host,
         Self::Time,
         Self::Opened,
         Self::Ended,
         Self::Duration,
+        Self::Through,
         Self::Gained,
         Self::Program,
         Self::Address,
@@ -54,10 +71,12 @@ impl Label {
         Self::Lost,
         Self::Doubt,
         Self::Refused,
-        Self::Untold,
         Self::Sink,
         Self::Remedy,
         Self::Before,
+        Self::Attempts,
+        Self::Users,
+        Self::Addresses,
         Self::Note,
     ];
 
@@ -85,11 +104,18 @@ impl Label {
             Self::Addresses => "Addresses",
             Self::Worst => "Worst risk",
             Self::Refused => "Refused",
-            Self::Untold => "Not told",
+            Self::Attempts => "Attempts",
             Self::Note => "Note",
             Self::Sink => "Sink",
             Self::Remedy => "What to do",
             Self::Before => "Before",
+            Self::Logins => "Logins",
+            Self::Riskiest => "Look at",
+            Self::Open => "Open now",
+            Self::Escalations => "Gained ids",
+            Self::Findings => "Findings",
+            Self::Messages => "Messages",
+            Self::Chart => "By time",
         }
     }
 }

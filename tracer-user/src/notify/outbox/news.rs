@@ -18,16 +18,19 @@ pub enum NewsKind {
     SinkSuspended,
     /// Messages were given up.
     MessagesLost,
+    /// What happened in a day or a week.
+    Summary,
 }
 
 impl NewsKind {
-    const ALL: [Self; 2] = [Self::SinkSuspended, Self::MessagesLost];
+    const ALL: [Self; 3] = [Self::SinkSuspended, Self::MessagesLost, Self::Summary];
 
     /// The word in the database and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SinkSuspended => "sink_suspended",
             Self::MessagesLost => "messages_lost",
+            Self::Summary => "summary",
         }
     }
 

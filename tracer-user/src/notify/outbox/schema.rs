@@ -4,7 +4,8 @@
 
 use crate::store::schema::Schema;
 
-pub(super) const DELIVERIES: Schema = Schema { steps: &[FIRST, RECEIPTS, ROUTES, QUEUES, GROUPS, TEMPLATES] };
+pub(super) const DELIVERIES: Schema =
+    Schema { steps: &[FIRST, RECEIPTS, ROUTES, QUEUES, GROUPS, TEMPLATES, SUMMARIES] };
 
 const FIRST: &str = "
     -- How far each sessions.db was read. Row numbers of another store mean something else.
@@ -140,6 +141,12 @@ const TEMPLATES: &str = "
     -- When it was decided that an announcement goes nowhere: nothing else says when it may be forgotten.
     ALTER TABLE announcements ADD COLUMN nowhere_us INTEGER;
     CREATE INDEX announcements_nowhere ON announcements (nowhere_us) WHERE nowhere_us IS NOT NULL;
+";
+
+/// Attempts that are told together, and summaries: `told_us` is the end of what the last one of its schedule covers.
+const SUMMARIES: &str = "
+    ALTER TABLE cursors ADD COLUMN untold_after INTEGER;
+    CREATE TABLE summaries (schedule TEXT PRIMARY KEY, told_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
 #[cfg(test)]

@@ -47,6 +47,8 @@ pub struct TakenIn {
     pub announcements: Vec<NewAnnouncement>,
     /// Sessions that became better known; for their messages that are not written yet.
     pub better_known: Vec<(SessionKey, Subject)>,
+    /// Attempts of changes after this one, up to the cursor, are still to be told, together.
+    pub untold_after: Option<i64>,
 }
 
 /// A change that is to be told.
@@ -128,6 +130,17 @@ impl Outbox {
         read().map_err(|source| self.error(source))
     }
 
+    /// Where attempts begin that were taken in and are not told yet, see [`TakenIn::untold_after`].
+    pub fn untold_after(&self, store_id: Uuid) -> Result<Option<i64>, StoreError> {
+        let read = || {
+            let query = "SELECT untold_after FROM cursors WHERE store_id = ?1";
+            let found =
+                self.connection.prepare_cached(query)?.query_row([store_id], |row| row.get(0)).optional()?;
+            Ok(found.flatten())
+        };
+        read().map_err(|source| self.error(source))
+    }
+
     /// Writes a batch and the cursor in one transaction and makes it durable. What was taken in before (from another
     /// store that knew the same sessions) is not taken in again.
     pub fn take_in(&mut self, batch: &TakenIn, now: Timestamp) -> Result<(), StoreError> {
@@ -146,10 +159,11 @@ impl Outbox {
             }
             connection
                 .prepare_cached(
-                    "INSERT INTO cursors (store_id, change_id) VALUES (?1, ?2)
-                     ON CONFLICT (store_id) DO UPDATE SET change_id = excluded.change_id",
+                    "INSERT INTO cursors (store_id, change_id, untold_after) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (store_id) DO UPDATE SET
+                         change_id = excluded.change_id, untold_after = excluded.untold_after",
                 )?
-                .execute(params![batch.store_id, batch.cursor])
+                .execute(params![batch.store_id, batch.cursor, batch.untold_after])
                 .map(drop)
         })
     }

@@ -42,6 +42,8 @@ pub enum Why {
     Allowed,
     /// Attempts are told only where a route asks for them.
     NotAsked,
+    /// A summary, to the sinks of its schedule.
+    Scheduled,
 }
 
 /// A route that was looked at.

@@ -95,12 +95,20 @@ pub fn line(message: &Message, colour: bool) -> String {
         parts.push(paint("2", time));
     }
     // What is not about one session says it all in its summary.
-    let others = [(Label::Sink, "SINK"), (Label::Changes, "GROUP")];
+    let others = [
+        (Label::Sink, "SINK"),
+        (Label::Changes, "GROUP"),
+        (Label::Logins, "SUMMARY"),
+        (Label::Attempts, "STORM"),
+    ];
     if let Some((_, what)) = others.into_iter().find(|(label, _)| get(*label).is_some()) {
         parts.push(paint(style(message.level), &format!("{what:<6}")));
         parts.push(message.summary.clone());
         parts.extend(
-            [Label::Doubt, Label::Lost, Label::Remedy].into_iter().filter_map(get).map(str::to_owned),
+            [Label::Riskiest, Label::Doubt, Label::Lost, Label::Remedy, Label::Refused]
+                .into_iter()
+                .filter_map(get)
+                .map(str::to_owned),
         );
         return parts.join("  ") + "\n";
     }
@@ -141,9 +149,6 @@ pub fn line(message: &Message, colour: bool) -> String {
     }
     if let Some(refused) = get(Label::Refused) {
         parts.push(refused.to_owned());
-    }
-    if let Some(untold) = get(Label::Untold) {
-        parts.push(format!("not told: {untold}"));
     }
     if let Some(lost) = get(Label::Lost) {
         parts.push(lost.to_owned());

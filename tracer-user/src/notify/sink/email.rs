@@ -5,6 +5,8 @@
 //! session answers the one about its beginning. One mail goes to all recipients; it counts as delivered when the
 //! server has taken it for every one of them.
 
+mod chart;
+
 use std::error::Error as _;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -25,7 +27,7 @@ use super::process::{Job, run};
 use super::redaction::Redaction;
 use super::{Exchange, Report, Sending, Sink, Urgency, colour};
 use crate::config::{self, MailRelay, Smtp, SmtpTls};
-use crate::notify::message::Message;
+use crate::notify::message::{Event, Label, Message};
 use crate::notify::outbox::Delivery;
 use crate::notify::outcome::Outcome;
 use crate::sanitize;
@@ -96,7 +98,9 @@ impl Email {
             MultiPart::alternative()
                 .boundary(boundary)
                 .singlepart(SinglePart::plain(format!("{}\n\n{}\n", message.title(), message.text())))
-                .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(page(message))),
+                .singlepart(
+                    SinglePart::builder().header(ContentType::TEXT_HTML).body(page(message, &delivery.event)),
+                ),
         )
     }
 
@@ -247,16 +251,20 @@ fn raw(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }
 
-/// The message as HTML: a coloured bar, the summary, the details. Nothing in it is a link or loads anything.
-fn page(message: &Message) -> String {
+/// The message as HTML: a coloured bar, the summary, the details, and for a summary the logins as a chart. Nothing in it
+/// is a link or loads anything.
+fn page(message: &Message, event: &Event) -> String {
     let text = |text: &str| html(&sanitize::unlinked(text));
+    let drawn =
+        if let Event::Summary { summary, .. } = event { chart::chart(&summary.bars) } else { String::new() };
     let mut page = format!(
         "<!doctype html>\n<html>\n<body>\n<div style=\"border-left:6px solid #{:06x};padding:4px 0 4px 14px;\
-         font-family:sans-serif\">\n<p style=\"font-size:16px\"><b>{}</b></p>\n<table style=\"font-size:14px\">\n",
+         font-family:sans-serif\">\n<p style=\"font-size:16px\"><b>{}</b></p>\n{}<table style=\"font-size:14px\">\n",
         colour(message.level),
-        text(&message.summary)
+        text(&message.summary),
+        drawn
     );
-    for line in &message.lines {
+    for line in message.lines.iter().filter(|line| drawn.is_empty() || line.label != Label::Chart) {
         page.push_str(&format!(
             "<tr><td style=\"color:#666666;padding-right:14px;vertical-align:top\">{}</td><td>{}</td></tr>\n",
             line.label.as_str(),

@@ -12,6 +12,7 @@ use crate::enrich::{Facts, Why};
 use crate::event::Doubt;
 use crate::notify::message::{self, Event, Message, Subject};
 use crate::notify::route::kind_of;
+use crate::notify::storm::Tally;
 use crate::session::{
     self, Attempt, AttemptKey, Auth, End, Escalation, ForeignSshd, Identity, Service, Tried, TriedUser,
 };
@@ -57,7 +58,10 @@ pub(super) fn all() -> Vec<(Kind, Message, Option<u8>)> {
     }
     events.push(Event::ForeignSshd { host: host(), at, foreign });
     events.push(Event::EventsLost { host: host(), at, count: 1 });
-    events.push(Event::Attempted { attempt: Box::new(attempt), untold: 1 });
+    let mut tally = Tally::default();
+    tally.add(&attempt);
+    events.push(Event::Attempted { attempt: Box::new(attempt) });
+    events.push(Event::Stormed { host: host(), at, until: at, storm: Box::new(tally.storm()) });
     events.iter().map(example).collect()
 }
 

@@ -14,7 +14,7 @@ use crate::sanitize;
 
 /// Which end of hours a time is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(in crate::config::parse) enum Part {
     From,
     /// May be `24:00`.
     To,
@@ -105,7 +105,7 @@ pub(super) fn fingerprint(text: &str) -> Result<String, String> {
 }
 
 /// Minutes after midnight.
-pub(super) fn clock(text: &str, part: Part) -> Result<u16, String> {
+pub(in crate::config::parse) fn clock(text: &str, part: Part) -> Result<u16, String> {
     let wrong = || format!("{} is no time of day; write it as \"07:30\"", quoted(text));
     let (hour, minute) = text.split_once(':').ok_or_else(wrong)?;
     let number = |digits: &str| {
@@ -117,6 +117,14 @@ pub(super) fn clock(text: &str, part: Part) -> Result<u16, String> {
         (0, 0, Part::To) | (24, 0, Part::To) => Ok(24 * 60),
         (0..24, 0..60, _) => Ok(hour * 60 + minute),
         _ => Err(wrong()),
+    }
+}
+
+/// One day of the week.
+pub(in crate::config::parse) fn weekday(text: &str) -> Result<Weekday, String> {
+    match weekdays(text)?.as_slice() {
+        [day] => Ok(*day),
+        _ => Err("must be one day; write \"mon\"".to_owned()),
     }
 }
 
