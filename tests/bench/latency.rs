@@ -5,6 +5,7 @@
 //! an address each, by which rows and requests are told apart.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -26,6 +27,7 @@ use crate::measurement::Target;
 use crate::report::Row;
 use crate::server::Server;
 use crate::slack::Slack;
+use crate::throughput::sync_page;
 use crate::tracer::{Setup, Tracer, used};
 use crate::{processes, visitor};
 
@@ -38,7 +40,7 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
     let port = visitor::port(&server);
     let slack = promptly(Slack::start)?;
     let state_dir = bench.disk.join("latency");
-    let tracer = Tracer::start(bench, &Setup { state_dir: &state_dir, webhook: Some(&slack.url()) })?;
+    let tracer = Tracer::start(bench, &Setup { webhook: Some(&slack.url()), ..Setup::plain(&state_dir) })?;
     let mut visitors = 0..;
     let mut next = || visitor::address(visitors.next().expect("numbers do not end"));
     let scene = Scene { slack, state_dir, tracer };
@@ -56,6 +58,7 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
         scene.wait_for_requests(&[*from])?;
     }
     scene.report(row, "one by one", &one_by_one, watch.end()?)?;
+    limits(bench, row)?;
 
     let watch = promptly(|| Watch::start(&scene.state_dir))??;
     let [_, trace, notify] = scene.tracer.processes()?;
@@ -85,6 +88,37 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What neither can be quicker than: a row waits for the disk once, and for a CPU wherever one process wakes another.
+fn limits(bench: &Bench, row: &Row) -> anyhow::Result<()> {
+    let file = File::create(bench.disk.join("limits")).context("cannot create a file")?;
+    let syncs = (0..100).map(|page| timed(|| sync_page(&file, page))).collect::<anyhow::Result<_>>()?;
+    row.distribution("4 KiB written and synced, for comparison", "ms", syncs, None)?;
+    let ((ours, theirs), (here, there)) = (std::io::pipe()?, std::io::pipe()?);
+    let echo = thread::spawn(move || {
+        let mut byte = [0];
+        while rustix::io::read(&ours, &mut byte).is_ok_and(|length| length == 1) {
+            rustix::io::write(&there, &byte)?;
+        }
+        anyhow::Ok(())
+    });
+    let back_and_forth = || {
+        rustix::io::write(&theirs, b"x")?;
+        ensure!(rustix::io::read(&here, &mut [0])? == 1, "the other thread is gone");
+        Ok(())
+    };
+    let wakes = (0..1000).map(|_| timed(back_and_forth)).collect::<anyhow::Result<_>>()?;
+    drop(theirs);
+    echo.join().map_err(|_| anyhow::anyhow!("the other thread broke off"))??;
+    row.distribution("another thread woken, and woken by it, for comparison", "ms", wakes, None)
+}
+
+/// Milliseconds.
+fn timed(once: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    let started = Instant::now();
+    once()?;
+    Ok(started.elapsed().as_secs_f64() * 1e3)
 }
 
 struct Scene {

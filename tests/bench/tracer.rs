@@ -16,6 +16,7 @@ use rustix::process::Signal;
 
 use crate::Bench;
 use crate::accounts::write;
+use crate::hooks::Hooks;
 use crate::lines::{LIMIT, Lines};
 use crate::processes::{self, command};
 use crate::sandbox::ROOM;
@@ -35,28 +36,40 @@ pub struct Setup<'a> {
     pub state_dir: &'a Path,
     /// A webhook to post to; without one, messages go nowhere.
     pub webhook: Option<&'a str>,
+    /// Lines of the section `[trace]`.
+    pub trace: &'a [&'a str],
+}
+
+impl<'a> Setup<'a> {
+    /// As it comes, telling nobody.
+    pub fn plain(state_dir: &'a Path) -> Self {
+        Self { state_dir, webhook: None, trace: &[] }
+    }
 }
 
 impl Tracer {
     /// Starts it with a state directory of this name on the disk, and waits until it is ready.
     pub fn start_in(bench: &Bench, state: &str) -> anyhow::Result<Self> {
-        Self::start(bench, &Setup { state_dir: &bench.disk.join(state), webhook: None })
+        Self::start(bench, &Setup::plain(&bench.disk.join(state)))
     }
 
     /// Starts it and waits until it is ready.
     pub fn start(bench: &Bench, setup: &Setup<'_>) -> anyhow::Result<Self> {
         const WEBHOOK: &str = "BENCH_WEBHOOK";
+        /// How often it is looked whether it has ended instead.
+        const LOOK: Duration = Duration::from_millis(100);
         let config = PathBuf::from(format!("{ROOM}/config.toml"));
         let sink = setup.webhook.map_or("type = \"console\"\n".to_owned(), |_| {
             format!("type = \"slack\"\npace = \"none\"\nwebhook_url_env = \"{WEBHOOK}\"\n")
         });
-        write(&config, &format!("[sinks.bench]\n{sink}"), 0o644)?;
+        let trace = setup.trace.join("\n");
+        write(&config, &format!("[trace]\n{trace}\n[sinks.bench]\n{sink}"), 0o644)?;
         let socket_path = format!("{ROOM}/ready");
         if Path::new(&socket_path).exists() {
             fs::remove_file(&socket_path).context("cannot remove the socket of the last start")?;
         }
         let socket = UnixDatagram::bind(&socket_path).context("cannot listen for readiness")?;
-        socket.set_read_timeout(Some(LIMIT)).context("cannot bound the wait for readiness")?;
+        socket.set_read_timeout(Some(LOOK)).context("cannot bound the wait for readiness")?;
 
         let mut command = command(&bench.tracer);
         command.arg("--config").arg(&config).arg("--state-dir").arg(setup.state_dir).arg("run");
@@ -77,7 +90,10 @@ impl Tracer {
         let mut buffer = [0; 1024];
         loop {
             let Ok(length) = socket.recv(&mut buffer) else {
-                bail!("the tracer did not become ready:\n{}", tracer.messages());
+                if tracer.child.try_wait()?.is_some() || started.elapsed() > LIMIT {
+                    bail!("the tracer did not become ready:\n{}", tracer.messages());
+                }
+                continue;
             };
             if buffer[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
                 tracer.start = started.elapsed();
@@ -119,11 +135,13 @@ impl Tracer {
         Ok(found.into_iter().collect())
     }
 
-    /// Their names, as far as the kernel keeps them (15 bytes).
-    pub fn programs(&self) -> anyhow::Result<Vec<String>> {
+    /// Which hooks it got.
+    pub fn hooks(&self) -> anyhow::Result<Hooks> {
         let ids = self.program_ids()?;
         let ours = loaded_programs().flatten().filter(|program| ids.contains(&program.id().into()));
-        Ok(ours.filter_map(|program| program.name_as_str().map(str::to_owned)).collect())
+        Ok(Hooks::of(
+            &ours.filter_map(|program| program.name_as_str().map(str::to_owned)).collect::<Vec<_>>(),
+        ))
     }
 
     /// The kernel memory that they take.
