@@ -49,17 +49,14 @@ impl fmt::Display for Hooks {
     }
 }
 
-/// The tiers that this kernel offers, and the others with the tracer's own words about why not.
-pub fn offered(bench: &Bench) -> anyhow::Result<(Vec<&'static Tier>, Vec<(&'static Tier, String)>)> {
-    let (mut offered, mut refused) = (Vec::new(), Vec::new());
+/// Tries each tier: `None` where this kernel offers it, else the tracer's own words about why not.
+pub fn tried(bench: &Bench) -> Vec<(&'static Tier, Option<String>)> {
     let state_dir = bench.disk.join("tiers");
-    for tier in &TIERS {
-        match Tracer::start(bench, &Setup { trace: tier.keys, ..Setup::plain(&state_dir) }) {
-            Ok(_) => offered.push(tier),
-            Err(error) => refused.push((tier, last_line(&error.to_string()))),
-        }
-    }
-    Ok((offered, refused))
+    let obstacle = |tier: &Tier| {
+        let started = Tracer::start(bench, &Setup { trace: tier.keys, ..Setup::plain(&state_dir) });
+        started.err().map(|error| last_line(&error.to_string()))
+    };
+    TIERS.iter().map(|tier| (tier, obstacle(tier))).collect()
 }
 
 fn last_line(text: &str) -> String {

@@ -105,9 +105,12 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
 }
 
 fn contenders(bench: &Bench) -> anyhow::Result<Vec<Contender>> {
-    let (mut tiers, refused) = hooks::offered(bench)?;
-    for (tier, why) in refused {
-        report::skipped(&format!("machine, tier {}", tier.name), &why)?;
+    let mut tiers = Vec::new();
+    for (tier, obstacle) in hooks::tried(bench) {
+        match obstacle {
+            None => tiers.push(tier),
+            Some(why) => report::skipped(&format!("machine, tier {}", tier.name), &why)?,
+        }
     }
     if !tiers.iter().any(|tier| ["fentry", "kprobe"].contains(&tier.name)) {
         tiers.push(&NO_CALLS);
