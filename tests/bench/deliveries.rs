@@ -22,7 +22,7 @@ use crate::measurement::Target;
 use crate::processes::{self, command};
 use crate::receiver::Receiver;
 use crate::report::Row;
-use crate::tracer::{resident, used};
+use crate::tracer::{Usage, resident};
 
 /// Where messages go.
 const SINK: &str = "receiver";
@@ -39,6 +39,7 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
     fill(&directory, count)?;
     let receiver = Receiver::start();
     let mut role = Role::start(bench, &directory, &receiver.url())?;
+    let usage = Usage::of(role.0.id())?;
     let mut at = |percent: u32| {
         let begun = Instant::now();
         let enough = (count / 100 * percent) as usize;
@@ -47,7 +48,7 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
             ensure!(begun.elapsed() < LIMIT, "{} of {enough} deliveries arrived", receiver.count());
             thread::sleep(Duration::from_millis(2));
         }
-        Ok((Instant::now(), resident(role.0.id())? as f64 / MIB, used(role.0.id())?.cpu_s))
+        Ok((Instant::now(), resident(role.0.id())? as f64 / MIB, usage.since()?.cpu_s))
     };
     // The first ones find cold caches and a connection that is not there yet.
     let (begun, early, cpu_before) = at(10)?;

@@ -15,12 +15,12 @@ use crate::programs::connect_from;
 use crate::report::Row;
 use crate::sandbox;
 use crate::server::Server;
-use crate::tracer::{Tracer, bpf_objects, resident, used};
+use crate::tracer::{Tracer, Usage, bpf_objects, resident};
 use crate::visitor;
 
 const MIB: f64 = (1 << 20) as f64;
-/// What is left to do after the start.
-const SETTLE: Duration = Duration::from_secs(2);
+/// What is left to do after the start: threads that are no longer needed end after ten seconds.
+const SETTLE: Duration = Duration::from_secs(12);
 
 pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
     let (mut starts, mut firsts) = (Vec::new(), Vec::new());
@@ -33,21 +33,19 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
     std::thread::sleep(SETTLE);
 
     let silence = Duration::from_secs(bench.rounds(15, 60) as u64);
-    let sum = || {
-        let all = [supervisor, trace, notify].map(used).into_iter().collect::<anyhow::Result<Vec<_>>>()?;
-        anyhow::Ok((
-            all.iter().map(|used| used.cpu_s).sum::<f64>(),
-            all.iter().map(|used| used.sleeps).sum::<u64>(),
-        ))
-    };
+    let before = [supervisor, trace, notify].map(Usage::of);
     let began = Instant::now();
-    let (cpu_before, sleeps_before) = sum()?;
     std::thread::sleep(silence);
-    let (cpu, sleeps) = sum()?;
+    let (mut cpu_s, mut sleeps) = (0.0, 0);
+    for before in before {
+        let used = before?.since()?;
+        cpu_s += used.cpu_s;
+        sleeps += used.sleeps;
+    }
     let elapsed = began.elapsed().as_secs_f64();
-    let share = (cpu - cpu_before) / elapsed * 100.0;
+    let share = cpu_s / elapsed * 100.0;
     row.repeated("CPU of all processes in silence", "% of a core", vec![share], Some(Target::AtMost(0.1)))?;
-    let wakeups = (sleeps - sleeps_before) as f64 / elapsed * 60.0;
+    let wakeups = sleeps as f64 / elapsed * 60.0;
     row.repeated("wake-ups of all processes in silence", "/min", vec![wakeups], None)?;
 
     let mib = |pid| anyhow::Ok(resident(pid)? as f64 / MIB);
@@ -69,7 +67,7 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
 /// Somebody knocks all the time: how long after the tracer's start came the first one whom it saw.
 fn first_event(bench: &Bench, state: &str) -> anyhow::Result<Duration> {
     /// Seldom enough to leave the CPUs to the tracer.
-    const PAUSE: Duration = Duration::from_millis(20);
+    const PAUSE: Duration = Duration::from_millis(40);
     let server = Server::start("UsePAM yes\n");
     let to = SocketAddr::from((sandbox::address(), visitor::port(&server)));
     let stop = AtomicBool::new(false);

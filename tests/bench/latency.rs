@@ -28,7 +28,7 @@ use crate::report::Row;
 use crate::server::Server;
 use crate::slack::Slack;
 use crate::throughput::sync_page;
-use crate::tracer::{Setup, Tracer, used};
+use crate::tracer::{Setup, Tracer, Usage};
 use crate::{processes, visitor};
 
 const AT_ONCE: usize = 50;
@@ -62,7 +62,7 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
 
     let watch = promptly(|| Watch::start(&scene.state_dir))??;
     let [_, trace, notify] = scene.tracer.processes()?;
-    let before = [used(trace)?, used(notify)?];
+    let roles = [("trace", Usage::of(trace)?), ("notify", Usage::of(notify)?)];
     let mut crowd = Vec::new();
     for _ in 0..bench.rounds(1, 6) {
         let group: Vec<_> = (0..AT_ONCE).map(|_| next()).collect();
@@ -75,14 +75,11 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
         scene.wait_for_requests(&group)?;
         crowd.extend(group);
     }
-    let after = [used(trace)?, used(notify)?];
+    let used = [roles[0].1.since()?, roles[1].1.since()?];
     scene.report(row, &format!("{AT_ONCE} at once"), &crowd, watch.end()?)?;
     // Fifty ssh clients and servers want the CPUs too; this is the part of it that is ours.
-    for (role, (before, after)) in ["trace", "notify"].into_iter().zip(before.into_iter().zip(after)) {
-        for (what, seconds) in [
-            ("on a CPU", after.cpu_s - before.cpu_s),
-            ("ready, but waiting for a CPU", after.waited_s - before.waited_s),
-        ] {
+    for ((role, _), used) in roles.iter().zip(used) {
+        for (what, seconds) in [("on a CPU", used.cpu_s), ("ready, but waiting for a CPU", used.waited_s)] {
             let each = seconds * 1e3 / crowd.len() as f64;
             row.repeated(&format!("{AT_ONCE} at once: {role} role {what}"), "ms a login", vec![each], None)?;
         }

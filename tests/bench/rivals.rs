@@ -85,7 +85,7 @@ fn beside(
             let installed = way.map(|(_, way)| Installed::new(bench, way, &receiver.url())).transpose()?;
             let waits = *after > LONG && way.is_some_and(|(_, way)| way != Way::Tracer);
             std::thread::sleep(CALM);
-            let milliseconds = login::median(server, if waits { 1 } else { login::LOGINS })?;
+            let milliseconds = login::median(server, if waits { 1 } else { bench.rounds(3, login::LOGINS) })?;
             drop(installed);
             match way {
                 Some((at, _)) => with[at] = milliseconds,

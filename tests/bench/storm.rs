@@ -27,6 +27,7 @@ use crate::server::Server;
 use crate::tracer::Tracer;
 use crate::{processes, visitor};
 
+/// As many as the table says.
 const CONNECTIONS: usize = 1_000;
 /// Those of them that are logins with a key.
 const LOGINS: usize = 50;
@@ -51,7 +52,7 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
         drop(tracer);
     }
     let each = |pick: fn(&Burst) -> f64| results.iter().map(pick).collect::<Vec<_>>();
-    let how = format!("{CONNECTIONS} connections at once, {LOGINS} of them logins");
+    let how = format!("1,000 connections at once, {LOGINS} of them logins");
     row.repeated(&format!("{how}: lost"), "connections", each(|burst| burst.lost), Some(NONE))?;
     row.repeated(&format!("{how}: told twice"), "connections", each(|burst| burst.twice), Some(NONE))?;
     row.repeated("kernel events lost", "events", each(|burst| burst.events_lost), Some(NONE))?;

@@ -1,6 +1,7 @@
 //! `login-tracer run` at work, and what its processes use.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -168,7 +169,7 @@ impl Drop for Tracer {
     }
 }
 
-/// What a process has used since it began.
+/// What a process has used.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Used {
     /// Time on a CPU, in seconds.
@@ -179,20 +180,50 @@ pub struct Used {
     pub sleeps: u64,
 }
 
-/// Sums up all threads of a process.
-pub fn used(pid: u32) -> anyhow::Result<Used> {
-    let mut sum = Used::default();
-    for thread in fs::read_dir(format!("/proc/{pid}/task")).context("the process is gone")? {
-        let thread = thread?.path();
-        // Nanoseconds on a CPU, and those of waiting for one; `stat` counts in hundredths of a second.
-        let times = fs::read_to_string(thread.join("schedstat")).context("the kernel keeps no schedstat")?;
-        let mut numbers = times.split_whitespace().map(str::parse::<f64>);
-        let mut next = || anyhow::Ok(numbers.next().context("a time is missing in schedstat")?? / 1e9);
-        sum.cpu_s += next()?;
-        sum.waited_s += next()?;
-        sum.sleeps += number_in(&thread.join("status"), "voluntary_ctxt_switches:")?;
+/// What each thread of a process had used at some time.
+#[derive(Debug)]
+pub struct Usage {
+    pid: u32,
+    threads: BTreeMap<OsString, Used>,
+}
+
+impl Usage {
+    /// Until now.
+    pub fn of(pid: u32) -> anyhow::Result<Self> {
+        let mut threads = BTreeMap::new();
+        for thread in fs::read_dir(format!("/proc/{pid}/task")).context("the process is gone")? {
+            let thread = thread?;
+            // One that ended meanwhile has told the kernel what it used, but not by itself.
+            if let Ok(used) = used(&thread.path()) {
+                threads.insert(thread.file_name(), used);
+            }
+        }
+        ensure!(!threads.is_empty(), "the kernel does not say what process {pid} uses");
+        Ok(Self { pid, threads })
     }
-    Ok(sum)
+
+    /// What was used since then, but for threads that have ended.
+    pub fn since(&self) -> anyhow::Result<Used> {
+        let mut sum = Used::default();
+        for (thread, now) in Self::of(self.pid)?.threads {
+            let before = self.threads.get(&thread).copied().unwrap_or_default();
+            sum.cpu_s += now.cpu_s - before.cpu_s;
+            sum.waited_s += now.waited_s - before.waited_s;
+            sum.sleeps += now.sleeps - before.sleeps;
+        }
+        Ok(sum)
+    }
+}
+
+/// Of a thread, by its folder below `/proc`.
+fn used(thread: &Path) -> anyhow::Result<Used> {
+    // Nanoseconds on a CPU, and those of waiting for one; `stat` counts in hundredths of a second.
+    let times = fs::read_to_string(thread.join("schedstat")).context("the kernel keeps no schedstat")?;
+    let mut numbers = times.split_whitespace().map(str::parse::<f64>);
+    let mut next = || anyhow::Ok(numbers.next().context("a time is missing in schedstat")?? / 1e9);
+    let (cpu_s, waited_s) = (next()?, next()?);
+    let sleeps = number_in(&thread.join("status"), "voluntary_ctxt_switches:")?;
+    Ok(Used { cpu_s, waited_s, sleeps })
 }
 
 /// Resident memory in bytes.
@@ -203,7 +234,7 @@ pub fn resident(pid: u32) -> anyhow::Result<u64> {
 /// What a process holds of the kernel's BPF objects, of one kind: `prog_id:` and `map_id:` give the ids, and
 /// `memlock:` the bytes.
 pub fn bpf_objects(pid: u32, kind: &str, value: &str) -> anyhow::Result<Vec<u64>> {
-    let mut found = std::collections::BTreeMap::<u64, u64>::new();
+    let mut found = BTreeMap::<u64, u64>::new();
     for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
         // A descriptor may be closed meanwhile.
         let Ok(info) = fs::read_to_string(entry?.path()) else { continue };
