@@ -67,11 +67,11 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A state directory with so many sessions, and the writer that has it open, as the trace role has.
+/// A state directory with so many sessions, and what has its databases open, as the two roles have.
 struct History {
     directory: PathBuf,
     count: u32,
-    _writer: Writer,
+    _writers: (Writer, Outbox),
 }
 
 impl History {
@@ -90,7 +90,7 @@ impl History {
             writer.commit(&all.collect::<Vec<_>>())?;
             outbox.take_in(&rated(first..count.min(first + BATCH)), Timestamp::UNIX_EPOCH)?;
         }
-        Ok(Self { directory, count, _writer: writer })
+        Ok(Self { directory, count, _writers: (writer, outbox) })
     }
 
     /// Milliseconds for an answer, which must have so many sessions.

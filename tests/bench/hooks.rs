@@ -54,11 +54,14 @@ pub fn tried(bench: &Bench) -> Vec<(&'static Tier, Option<String>)> {
     let state_dir = bench.disk.join("tiers");
     let obstacle = |tier: &Tier| {
         let started = Tracer::start(bench, &Setup { trace: tier.keys, ..Setup::plain(&state_dir) });
-        started.err().map(|error| last_line(&error.to_string()))
+        started.err().map(|error| reason(tier, &error.to_string()))
     };
     TIERS.iter().map(|tier| (tier, obstacle(tier))).collect()
 }
 
-fn last_line(text: &str) -> String {
-    text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default().to_owned()
+/// What the tracer said about a tier, before it said that it cannot work.
+fn reason(tier: &Tier, said: &str) -> String {
+    let word = format!("no {}: ", tier.name);
+    let why = said.lines().find_map(|line| line.find(&word).map(|at| &line[at..]));
+    why.or_else(|| said.lines().rfind(|line| !line.trim().is_empty())).unwrap_or_default().trim().to_owned()
 }

@@ -81,7 +81,7 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
         builds: bench.rounds(1, 2),
     };
     place.turn()?;
-    for round in 0..bench.rounds(10, 40) {
+    for round in 0..bench.rounds(6, 40) {
         // All in turns, and each first as often as the others: a machine that slowly changes its mind favours none.
         let all = contenders.len() + 1;
         let mut without = [0.0; THINGS];
@@ -154,13 +154,12 @@ impl Contender {
         let Self { name, with, way, slows_all_calls, rounds } = self;
         let names = ["without", with];
         for (at, mut rounds) in rounds.into_iter().enumerate() {
-            let (what, unit, is_call) = match LOOPS.get(at) {
-                Some(one) => (one.name, "ns", one.is_call),
-                None => {
-                    rounds.iter_mut().flatten().for_each(|nanoseconds| *nanoseconds /= 1e6);
-                    (Project::NAME, "ms", false)
-                }
+            let (what, (unit, nanoseconds), is_call) = match LOOPS.get(at) {
+                Some(one) if one.is_call => (one.name, ("ns", 1.0), true),
+                Some(one) => (one.name, ("us", 1e3), false),
+                None => (Project::NAME, ("ms", 1e6), false),
             };
+            rounds.iter_mut().flatten().for_each(|time| *time /= nanoseconds);
             let target = match (&way, is_call && slows_all_calls) {
                 (Way::Tracer(_), true) => Some(TARGET_WITH_TRACEPOINT),
                 (Way::Tracer(_), false) => Some(TARGET),
