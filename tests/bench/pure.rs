@@ -24,8 +24,11 @@ mod case;
 /// One real login after the other.
 const RECORDING: &str = include_str!("../tracker/traces/openssh-10.jsonl");
 
-fn recorded() -> Vec<Event> {
-    RECORDING.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+/// A password that was refused.
+const REFUSED: &str = include_str!("../tracker/traces/attempts-wrong_password.jsonl");
+
+fn recorded(recording: &str) -> Vec<Event> {
+    recording.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn played(events: &[Event]) -> usize {
@@ -41,7 +44,7 @@ fn played(events: &[Event]) -> usize {
 }
 
 fn tracker(criterion: &mut Criterion) {
-    let events = recorded();
+    let events = recorded(RECORDING);
     assert!(played(&events) > 0, "nothing is found in the recording");
     let mut group = criterion.benchmark_group("tracker");
     group.throughput(Throughput::Elements(events.len() as u64));
@@ -51,21 +54,25 @@ fn tracker(criterion: &mut Criterion) {
 
 /// As many lines of a connection as attackers can make sshd write, which all are taken apart.
 fn log_lines(criterion: &mut Criterion) {
-    let events = recorded();
-    let is_line = |event: &Event| matches!(event.fact, Fact::LogLine { .. });
-    let first = events.iter().position(is_line).expect("sshd has said something");
+    let events = recorded(REFUSED);
+    let refusal = |event: &Event| match &event.fact {
+        Fact::LogLine { text } if text.contains("Failed password") => Some(text.clone()),
+        _ => None,
+    };
+    let first = events.iter().position(|event| refusal(event).is_some()).expect("a password is refused");
+    let text = refusal(&events[first]).unwrap();
+    let head = text.split_once("]: ").unwrap().0;
+    let origin = text.rsplit_once(" from ").unwrap().1.trim_end_matches(" ssh2");
     let mut tracker = Tracker::default();
     events[..first].iter().for_each(|event| tracker.handle(event));
     let line = |text: &str| {
-        let mut event = events[first].clone();
-        let pid = event.process.pid;
-        event.fact = Fact::LogLine { text: format!("<38>Nov 21 07:12:28 sshd-session[{pid}]: {text}") };
-        event
+        let text = format!("{head}]: {text}");
+        Event { fact: Fact::LogLine { text }, ..events[first].clone() }
     };
     let lines = [
-        line("Invalid user Accepted from 10.0.0.1 port 22 from 192.0.2.7 port 40000"),
-        line("Failed password for invalid user root from 10.0.0.1 from 192.0.2.7 port 40000 ssh2"),
-        line("Connection closed by authenticating user alice 192.0.2.7 port 40000 [preauth]"),
+        line(&format!("Invalid user Accepted from 10.0.0.1 port 22 from {origin}")),
+        line(&format!("Failed password for invalid user root from 10.0.0.1 from {origin} ssh2")),
+        line(&format!("Failed password for alice from {origin} ssh2")),
         line("something that means nothing to us"),
     ];
     let state = serde_json::to_string(&tracker).unwrap();
