@@ -42,11 +42,15 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
         let was = before.get(name).context("a program has appeared")?;
         let (runs, time) = (now.runs - was.runs, now.time - was.time);
         in_all += time;
-        row.repeated(&format!("{name}: verified"), "instructions", vec![f64::from(now.verified)], None)?;
-        row.repeated(&format!("{name}: runs"), "a login", vec![runs as f64 / logins as f64], None)?;
-        if runs > 0 {
-            row.repeated(&format!("{name}: a run"), "ns", vec![time.as_nanos() as f64 / runs as f64], None)?;
-        }
+        let (runs_each, run_ns) = (runs as f64 / logins as f64, time.as_nanos() as f64 / runs.max(1) as f64);
+        row.several(
+            name,
+            &[
+                (f64::from(now.verified), "instructions verified"),
+                (runs_each, "runs a login"),
+                (run_ns, "ns a run"),
+            ],
+        )?;
     }
     let each = in_all.as_secs_f64() * 1e6 / logins as f64;
     row.repeated("all programs", "us a login, with all that ran meanwhile", vec![each], None)

@@ -1,13 +1,18 @@
 //! How long lists take when many sessions have been seen: the whole command, from its start to its end.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
+use login_tracer::assess::{Assessment, Level, Reason};
+use login_tracer::enrich::{Facts, Why};
+use login_tracer::notify::outbox::{self, Outbox, TakenIn};
 use login_tracer::session::{Closed, End, Opening, SessionKey, Sshd, Update};
 use login_tracer::store::{FILE_NAME, Writer};
+use uuid::Uuid;
 
 use crate::Bench;
 use crate::measurement::Target;
@@ -22,15 +27,19 @@ const MOST: Size = (1_000_000, "1,000,000");
 const TARGET_MS: f64 = 50.0;
 
 /// What is asked for, and how many sessions the answer must have.
-const QUESTIONS: [(&str, &[&str], usize); 8] = [
+const QUESTIONS: [(&str, &[&str], usize); 12] = [
     ("newest 50", &[], 50),
     ("--active", &["--active"], 10),
     ("--user, many match", &["--user", "alice"], 50),
     ("--user, none matches", &["--user", "nobody-has-this-name"], 0),
     ("--address of one", &["--address", "10.0.0.7"], 50),
     ("--address of a network", &["--address", "10.0.0.0/8"], 50),
-    ("--since, few match", &["--since", "2026-01-01 00:00"], 0),
+    ("--since, none matches", &["--since", "2026-01-01 00:00"], 0),
     ("--since, all match", &["--since", "2020-01-01 00:00"], 50),
+    ("--service, all match", &["--service", "ssh"], 50),
+    ("--service, none matches", &["--service", "dropbear"], 0),
+    ("--level, one in twenty matches", &["--level", "high"], 50),
+    ("--level, none matches", &["--level", "medium"], 0),
 ];
 
 pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
@@ -58,11 +67,11 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A state directory with so many sessions, and the writer that has it open, as the trace role has.
+/// A state directory with so many sessions, and what has its databases open, as the two roles have.
 struct History {
     directory: PathBuf,
     count: u32,
-    _writer: Writer,
+    _writers: (Writer, Outbox),
 }
 
 impl History {
@@ -71,15 +80,17 @@ impl History {
         const OPEN: u32 = 10;
         let directory = bench.disk.join(format!("history-{count}"));
         std::fs::create_dir(&directory).context("cannot create a folder")?;
-        let mut writer = Writer::open(&directory, None)?;
+        std::fs::create_dir(directory.join(outbox::DIRECTORY)).context("cannot create a folder")?;
+        let (mut writer, mut outbox) = (Writer::open(&directory, None)?, Outbox::open(&directory)?);
         for first in (0..count).step_by(BATCH as usize) {
             let all = (first..count.min(first + BATCH)).flat_map(|n| {
                 // The last ones are still there.
                 whole_session(n).into_iter().take(if n + OPEN < count { 3 } else { 2 })
             });
             writer.commit(&all.collect::<Vec<_>>())?;
+            outbox.take_in(&rated(first..count.min(first + BATCH)), Timestamp::UNIX_EPOCH)?;
         }
-        Ok(Self { directory, count, _writer: writer })
+        Ok(Self { directory, count, _writers: (writer, outbox) })
     }
 
     /// Milliseconds for an answer, which must have so many sessions.
@@ -106,6 +117,28 @@ impl History {
     }
 }
 
+/// What the notify role made of these sessions: one in twenty is bad.
+fn rated(sessions: Range<u32>) -> TakenIn {
+    let rating = |n: u32| {
+        let (level, score) = if n.is_multiple_of(20) { (Level::High, 90) } else { (Level::Low, 0) };
+        let reasons = vec![Reason { points: score.into(), text: "Seen in a list".to_owned() }];
+        (key(n), (Assessment { level, score: Some(score), reasons }, Facts::unknown(Why::NotConfigured)))
+    };
+    TakenIn {
+        store_id: Uuid::nil(),
+        cursor: 0,
+        ratings: sessions.map(rating).collect(),
+        reassessed: Vec::new(),
+        announcements: Vec::new(),
+        better_known: Vec::new(),
+        untold_after: None,
+    }
+}
+
+fn key(n: u32) -> SessionKey {
+    SessionKey::new("machine", "boot", n, u64::from(n))
+}
+
 /// Everything that happens to session number `n`.
 pub fn whole_session(n: u32) -> [Update; 3] {
     const USERS: [&str; 5] = ["alice", "bob", "carol", "deploy", "root"];
@@ -114,7 +147,7 @@ pub fn whole_session(n: u32) -> [Update; 3] {
     let at = |seconds: i64| {
         Timestamp::from_second(START + i64::from(n) * 90 + seconds).expect("this century has room for them")
     };
-    let key = SessionKey::new("machine", "boot", n, u64::from(n));
+    let key = key(n);
     let opening = Opening {
         key,
         host: "web-1".to_owned(),

@@ -5,6 +5,7 @@
 //! an address each, by which rows and requests are told apart.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -26,7 +27,8 @@ use crate::measurement::Target;
 use crate::report::Row;
 use crate::server::Server;
 use crate::slack::Slack;
-use crate::tracer::{Setup, Tracer, used};
+use crate::throughput::sync_page;
+use crate::tracer::{Setup, Tracer, Usage};
 use crate::{processes, visitor};
 
 const AT_ONCE: usize = 50;
@@ -38,7 +40,7 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
     let port = visitor::port(&server);
     let slack = promptly(Slack::start)?;
     let state_dir = bench.disk.join("latency");
-    let tracer = Tracer::start(bench, &Setup { state_dir: &state_dir, webhook: Some(&slack.url()) })?;
+    let tracer = Tracer::start(bench, &Setup { webhook: Some(&slack.url()), ..Setup::plain(&state_dir) })?;
     let mut visitors = 0..;
     let mut next = || visitor::address(visitors.next().expect("numbers do not end"));
     let scene = Scene { slack, state_dir, tracer };
@@ -56,10 +58,11 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
         scene.wait_for_requests(&[*from])?;
     }
     scene.report(row, "one by one", &one_by_one, watch.end()?)?;
+    limits(bench, row)?;
 
     let watch = promptly(|| Watch::start(&scene.state_dir))??;
     let [_, trace, notify] = scene.tracer.processes()?;
-    let before = [used(trace)?, used(notify)?];
+    let roles = [("trace", Usage::of(trace)?), ("notify", Usage::of(notify)?)];
     let mut crowd = Vec::new();
     for _ in 0..bench.rounds(1, 6) {
         let group: Vec<_> = (0..AT_ONCE).map(|_| next()).collect();
@@ -72,19 +75,47 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
         scene.wait_for_requests(&group)?;
         crowd.extend(group);
     }
-    let after = [used(trace)?, used(notify)?];
+    let used = [roles[0].1.since()?, roles[1].1.since()?];
     scene.report(row, &format!("{AT_ONCE} at once"), &crowd, watch.end()?)?;
     // Fifty ssh clients and servers want the CPUs too; this is the part of it that is ours.
-    for (role, (before, after)) in ["trace", "notify"].into_iter().zip(before.into_iter().zip(after)) {
-        for (what, seconds) in [
-            ("on a CPU", after.cpu_s - before.cpu_s),
-            ("ready, but waiting for a CPU", after.waited_s - before.waited_s),
-        ] {
+    for ((role, _), used) in roles.iter().zip(used) {
+        for (what, seconds) in [("on a CPU", used.cpu_s), ("ready, but waiting for a CPU", used.waited_s)] {
             let each = seconds * 1e3 / crowd.len() as f64;
             row.repeated(&format!("{AT_ONCE} at once: {role} role {what}"), "ms a login", vec![each], None)?;
         }
     }
     Ok(())
+}
+
+/// What neither can be quicker than: a row waits for the disk once, and for a CPU wherever one process wakes another.
+fn limits(bench: &Bench, row: &Row) -> anyhow::Result<()> {
+    let file = File::create(bench.disk.join("limits")).context("cannot create a file")?;
+    let syncs = (0..100).map(|page| timed(|| sync_page(&file, page))).collect::<anyhow::Result<_>>()?;
+    row.distribution("4 KiB written and synced, for comparison", "ms", syncs, None)?;
+    let ((ours, theirs), (here, there)) = (std::io::pipe()?, std::io::pipe()?);
+    let echo = thread::spawn(move || {
+        let mut byte = [0];
+        while rustix::io::read(&ours, &mut byte).is_ok_and(|length| length == 1) {
+            rustix::io::write(&there, &byte)?;
+        }
+        anyhow::Ok(())
+    });
+    let back_and_forth = || {
+        rustix::io::write(&theirs, b"x")?;
+        ensure!(rustix::io::read(&here, &mut [0])? == 1, "the other thread is gone");
+        Ok(())
+    };
+    let wakes = (0..1000).map(|_| timed(back_and_forth)).collect::<anyhow::Result<_>>()?;
+    drop(theirs);
+    echo.join().map_err(|_| anyhow::anyhow!("the other thread broke off"))??;
+    row.distribution("another thread woken, and woken by it, for comparison", "ms", wakes, None)
+}
+
+/// Milliseconds.
+fn timed(once: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    let started = Instant::now();
+    once()?;
+    Ok(started.elapsed().as_secs_f64() * 1e3)
 }
 
 struct Scene {

@@ -1,10 +1,13 @@
-//! What everything else on the machine pays: system calls and processes, with the tracer and without it.
+//! What everything else on the machine pays: system calls, processes and the building of a small program, without
+//! anything and with the tracer on each tier of hooks that this kernel offers. Beside it an agent as others are built,
+//! which hooks every read, write and open.
 //!
 //! The system calls of one process cost what they cost whether or not somebody logs in; the hooks of fork, exec and
 //! exit look up every process of the machine once.
 
 use std::fs::File;
 use std::hint::black_box;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -12,9 +15,13 @@ use anyhow::{Context as _, ensure};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::Bench;
+use crate::comparison::Agent;
+use crate::hooks::{self, NO_CALLS};
 use crate::measurement::Target;
-use crate::report::Row;
-use crate::tracer::Tracer;
+use crate::project::Project;
+use crate::report::{self, Row};
+use crate::tiers::Tier;
+use crate::tracer::{Setup, Tracer};
 
 /// How often each loop is repeated in a turn. The quickest repetition counts: whatever disturbs one makes it slower.
 const REPETITIONS: usize = 9;
@@ -22,9 +29,7 @@ const REPETITIONS: usize = 9;
 const CALM: Duration = Duration::from_millis(200);
 
 const TARGET: Target = Target::AtMost(1.01);
-/// The program of the last resort: with a tracepoint on any system call, the kernel takes the slow path of every
-/// system call of every process.
-const TRACEPOINT: &str = "exit_setresuid";
+/// With a tracepoint on any system call, the kernel takes the slow path of every system call of every process.
 const TARGET_WITH_TRACEPOINT: Target = Target::AtMost(1.10);
 
 /// One thing that programs do, so many times in a row.
@@ -49,70 +54,158 @@ const LOOPS: [Loop; 6] = [
     Loop { name: "fork, exit, wait", is_call: false, times: 40, once: fork },
     Loop { name: "spawn /bin/true, wait", is_call: false, times: 15, once: spawn },
 ];
+/// All of them, and the building of a program.
+const THINGS: usize = LOOPS.len() + 1;
 
-pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
-    let files =
-        Files { zero: File::open("/dev/zero")?, null: File::options().write(true).open("/dev/null")? };
-    let mut rounds: [Vec<[f64; 2]>; LOOPS.len()] = Default::default();
-    let mut programs = Vec::new();
-    turn(&files)?;
-    for round in 0..bench.rounds(12, 60) {
-        let without = || {
-            std::thread::sleep(CALM);
-            turn(&files)
-        };
-        let mut with = || {
-            let tracer = Tracer::start_in(bench, "machine")?;
-            std::thread::sleep(CALM);
-            let nanoseconds = turn(&files)?;
-            programs = tracer.programs()?;
-            drop(tracer);
-            anyhow::Ok(nanoseconds)
-        };
-        // In turns, and each first every other time: a machine that slowly changes its mind favours none.
-        let (a, b) = if round % 2 == 0 {
-            let a = without()?;
-            (a, with()?)
-        } else {
-            let b = with()?;
-            (without()?, b)
-        };
-        for (rounds, pair) in rounds.iter_mut().zip(a.into_iter().zip(b)) {
-            rounds.push(pair.into());
-        }
-    }
-    let has_tracepoint = programs.iter().any(|name| name == TRACEPOINT);
-    for (one, rounds) in LOOPS.iter().zip(rounds) {
-        let (tier, target) = match (one.is_call, has_tracepoint) {
-            (true, true) => (" (system call tracepoint)", TARGET_WITH_TRACEPOINT),
-            (true, false) | (false, _) => ("", TARGET),
-        };
-        let what = format!("{}{tier}", one.name);
-        row.paired(&what, "ns", ["without", "with"], rounds, Some(target))?;
-    }
-    Ok(())
+/// Something that the machine is measured with.
+struct Contender {
+    name: String,
+    /// In the figure.
+    with: &'static str,
+    way: Way,
+    /// Whether every system call of every process takes the slow path; known once it was there.
+    slows_all_calls: bool,
+    rounds: [Vec<[f64; 2]>; THINGS],
 }
 
-/// Nanoseconds of each thing, on one CPU.
-fn turn(files: &Files) -> anyhow::Result<[f64; LOOPS.len()]> {
-    let everywhere = sched_getaffinity(None).context("cannot ask for the CPUs")?;
-    let last = (0..CpuSet::MAX_CPU).rev().find(|cpu| everywhere.is_set(*cpu)).context("there is no CPU")?;
-    let mut one = CpuSet::new();
-    one.set(last);
-    sched_setaffinity(None, &one).context("cannot stay on one CPU")?;
-    let mut nanoseconds = [f64::INFINITY; LOOPS.len()];
-    // All loops in each repetition, so that a long disturbance does not hit one of them alone.
-    for _ in 0..REPETITIONS {
-        for (one, nanoseconds) in LOOPS.iter().zip(&mut nanoseconds) {
-            let started = Instant::now();
-            for _ in 0..one.times {
-                (one.once)(files)?;
+enum Way {
+    Tracer(&'static Tier),
+    Agent(Vec<u8>),
+}
+
+pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
+    let mut contenders = contenders(bench)?;
+    let place = Place {
+        files: Files { zero: File::open("/dev/zero")?, null: File::options().write(true).open("/dev/null")? },
+        project: Project::write(Path::new("/tmp/project"))?,
+        builds: bench.rounds(1, 2),
+    };
+    place.turn()?;
+    for round in 0..bench.rounds(6, 40) {
+        // All in turns, and each first as often as the others: a machine that slowly changes its mind favours none.
+        let all = contenders.len() + 1;
+        let mut without = [0.0; THINGS];
+        let mut with = vec![[0.0; THINGS]; contenders.len()];
+        for turn in (0..all).map(|turn| (turn + round) % all) {
+            match turn.checked_sub(1) {
+                None => {
+                    std::thread::sleep(CALM);
+                    without = place.turn()?;
+                }
+                Some(at) => with[at] = contenders[at].turn(bench, &place)?,
             }
-            *nanoseconds = nanoseconds.min(started.elapsed().as_nanos() as f64 / f64::from(one.times));
+        }
+        for (contender, with) in contenders.iter_mut().zip(with) {
+            for (rounds, pair) in contender.rounds.iter_mut().zip(without.into_iter().zip(with)) {
+                rounds.push(pair.into());
+            }
         }
     }
-    sched_setaffinity(None, &everywhere).context("cannot go everywhere again")?;
-    Ok(nanoseconds)
+    contenders.into_iter().try_for_each(|contender| contender.report(row))
+}
+
+fn contenders(bench: &Bench) -> anyhow::Result<Vec<Contender>> {
+    let mut tiers = Vec::new();
+    for (tier, obstacle) in hooks::tried(bench) {
+        match obstacle {
+            None => tiers.push(tier),
+            Some(why) => report::skipped(&format!("machine, tier {}", tier.name), &why)?,
+        }
+    }
+    if !tiers.iter().any(|tier| ["fentry", "kprobe"].contains(&tier.name)) {
+        tiers.push(&NO_CALLS);
+    }
+    let contender =
+        |name, with, way| Contender { name, with, way, slows_all_calls: false, rounds: Default::default() };
+    let mut contenders: Vec<Contender> = tiers
+        .into_iter()
+        .map(|tier| contender(format!("tier {}", tier.name), "with", Way::Tracer(tier)))
+        .collect();
+    match &bench.agent {
+        Some(object) => {
+            let name = "others: agent on reads, writes, opens".to_owned();
+            contenders.push(contender(name, "with it", Way::Agent(object.clone())));
+        }
+        None => report::skipped("machine, comparison agent", "`cargo xtask bench` alone builds it")?,
+    }
+    Ok(contenders)
+}
+
+impl Contender {
+    /// What everything costs with it.
+    fn turn(&mut self, bench: &Bench, place: &Place) -> anyhow::Result<[f64; THINGS]> {
+        match &self.way {
+            Way::Tracer(tier) => {
+                let state_dir = bench.disk.join("machine");
+                let tracer = Tracer::start(bench, &Setup { trace: tier.keys, ..Setup::plain(&state_dir) })?;
+                self.slows_all_calls = tracer.hooks()?.slows_all_calls();
+                std::thread::sleep(CALM);
+                place.turn()
+            }
+            Way::Agent(object) => {
+                let _agent = Agent::start(object)?;
+                std::thread::sleep(CALM);
+                place.turn()
+            }
+        }
+    }
+
+    fn report(self, row: &Row) -> anyhow::Result<()> {
+        let Self { name, with, way, slows_all_calls, rounds } = self;
+        let names = ["without", with];
+        for (at, mut rounds) in rounds.into_iter().enumerate() {
+            let (what, (unit, nanoseconds), is_call) = match LOOPS.get(at) {
+                Some(one) if one.is_call => (one.name, ("ns", 1.0), true),
+                Some(one) => (one.name, ("us", 1e3), false),
+                None => (Project::NAME, ("ms", 1e6), false),
+            };
+            rounds.iter_mut().flatten().for_each(|time| *time /= nanoseconds);
+            let target = match (&way, is_call && slows_all_calls) {
+                (Way::Tracer(_), true) => Some(TARGET_WITH_TRACEPOINT),
+                (Way::Tracer(_), false) => Some(TARGET),
+                (Way::Agent(_), _) => None,
+            };
+            row.paired(&format!("{name}: {what}"), unit, names, rounds, target)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is done again and again.
+struct Place {
+    files: Files,
+    project: Project,
+    /// How often the project is built in a turn; the quickest time counts.
+    builds: usize,
+}
+
+impl Place {
+    /// Nanoseconds of each thing, on one CPU.
+    fn turn(&self) -> anyhow::Result<[f64; THINGS]> {
+        let everywhere = sched_getaffinity(None).context("cannot ask for the CPUs")?;
+        let last =
+            (0..CpuSet::MAX_CPU).rev().find(|cpu| everywhere.is_set(*cpu)).context("there is no CPU")?;
+        let mut one = CpuSet::new();
+        one.set(last);
+        sched_setaffinity(None, &one).context("cannot stay on one CPU")?;
+        let mut nanoseconds = [f64::INFINITY; THINGS];
+        // All loops in each repetition, so that a long disturbance does not hit one of them alone.
+        for _ in 0..REPETITIONS {
+            for (one, nanoseconds) in LOOPS.iter().zip(&mut nanoseconds) {
+                let started = Instant::now();
+                for _ in 0..one.times {
+                    (one.once)(&self.files)?;
+                }
+                *nanoseconds = nanoseconds.min(started.elapsed().as_nanos() as f64 / f64::from(one.times));
+            }
+        }
+        for _ in 0..self.builds {
+            let took = self.project.build()?.as_nanos() as f64;
+            nanoseconds[LOOPS.len()] = nanoseconds[LOOPS.len()].min(took);
+        }
+        sched_setaffinity(None, &everywhere).context("cannot go everywhere again")?;
+        Ok(nanoseconds)
+    }
 }
 
 fn getppid(_: &Files) -> anyhow::Result<()> {

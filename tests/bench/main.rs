@@ -11,8 +11,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::Parser;
 
 #[expect(dead_code, reason = "the end-to-end suite needs more of it")]
@@ -51,12 +52,19 @@ mod server;
 #[expect(dead_code, clippy::unwrap_used, reason = "it is made for tests, which need more of it")]
 #[path = "../doubles/slack.rs"]
 mod slack;
+#[expect(dead_code, reason = "the emulated machines look them up by name")]
+#[path = "../../xtask/src/vm/tiers.rs"]
+mod tiers;
 
+mod comparison; // an agent as others are built
+mod hooks; // tiers: offered, and in use
+mod project; // something to build
 mod report; // samples -> stdout
 mod tracer; // login-tracer run, and what it uses
 mod visitor; // the real ssh
 
 mod bpf;
+mod deliveries;
 mod history;
 mod idle;
 mod latency;
@@ -64,9 +72,13 @@ mod login;
 mod machine;
 mod risk;
 mod rivals;
+mod storm;
 mod throughput;
 
+use hooks::Hooks;
+use measurement::{AGENT_VARIABLE, ROWS};
 use report::Row;
+use tracer::Tracer;
 
 #[derive(Parser)]
 struct CommandLine {
@@ -74,6 +86,7 @@ struct CommandLine {
     #[arg(long)]
     quick: bool,
     /// Only these rows
+    #[arg(value_parser = ROWS)]
     rows: Vec<String>,
     /// What cargo calls benchmarks with
     #[arg(long, hide = true)]
@@ -87,6 +100,8 @@ pub struct Bench {
     pub tracer: PathBuf,
     /// A folder of our own on a disk.
     pub disk: PathBuf,
+    /// The object file of the comparison agent, where somebody built it.
+    pub agent: Option<Vec<u8>>,
 }
 
 impl Bench {
@@ -103,14 +118,17 @@ struct Group {
     run: fn(&Bench, &Row) -> anyhow::Result<()>,
 }
 
-const GROUPS: [Group; 8] = [
+const GROUPS: [Group; ROWS.len()] = [
     Group { name: "machine", needs_root: true, run: machine::run },
     Group { name: "login", needs_root: true, run: login::run },
+    Group { name: "rivals", needs_root: true, run: rivals::run },
     Group { name: "latency", needs_root: true, run: latency::run },
     Group { name: "throughput", needs_root: false, run: throughput::run },
+    Group { name: "storm", needs_root: true, run: storm::run },
+    Group { name: "deliveries", needs_root: false, run: deliveries::run },
     Group { name: "idle", needs_root: true, run: idle::run },
-    Group { name: "risk", needs_root: false, run: risk::run },
     Group { name: "history", needs_root: false, run: history::run },
+    Group { name: "risk", needs_root: false, run: risk::run },
     Group { name: "bpf", needs_root: true, run: bpf::run },
 ];
 
@@ -137,19 +155,30 @@ fn main() -> ExitCode {
 /// As root: in the sandbox.
 fn inside(quick: bool, rows: &[String]) -> anyhow::Result<()> {
     let starter = rustix::process::getppid().context("nobody has started this process")?;
+    // Inside it may be hidden.
+    let agent = agent()?;
     sandbox::enter(Some(&Disk::path_for(starter.as_raw_nonzero().get().cast_unsigned())))
         .context("the sandbox could not be set up")?;
-    measure(&Bench { quick, tracer: sandbox::TRACER.into(), disk: sandbox::KEPT.into() }, rows)
+    let bench = Bench { quick, tracer: sandbox::TRACER.into(), disk: sandbox::KEPT.into(), agent };
+    let hooks = Tracer::start_in(&bench, "hooks")?.hooks()?;
+    measure(&bench, rows, Some(hooks))
+}
+
+fn agent() -> anyhow::Result<Option<Vec<u8>>> {
+    let Some(path) = std::env::var_os(AGENT_VARIABLE) else { return Ok(None) };
+    fs::read(path).map(Some).context("cannot read the comparison agent")
 }
 
 /// Without root: what needs none.
 fn outside(quick: bool, rows: &[String]) -> anyhow::Result<()> {
     let disk = Disk::create()?;
-    measure(&Bench { quick, tracer: env!("CARGO_BIN_EXE_login-tracer").into(), disk: disk.0.clone() }, rows)
+    let tracer = env!("CARGO_BIN_EXE_login-tracer").into();
+    measure(&Bench { quick, tracer, disk: disk.0.clone(), agent: None }, rows, None)
 }
 
-fn measure(bench: &Bench, rows: &[String]) -> anyhow::Result<()> {
-    report::host(bench.quick)?;
+fn measure(bench: &Bench, rows: &[String], hooks: Option<Hooks>) -> anyhow::Result<()> {
+    ensure!(GROUPS.map(|group| group.name) == ROWS, "the list of rows is not that of `cargo xtask bench`");
+    report::host(bench.quick, hooks)?;
     for group in &GROUPS {
         if !rows.is_empty() && !rows.iter().any(|row| row == group.name) {
             continue;
@@ -158,8 +187,9 @@ fn measure(bench: &Bench, rows: &[String]) -> anyhow::Result<()> {
             report::skipped(group.name, "it needs root, to load programs into the kernel and to run sshd")?;
             continue;
         }
-        eprintln!("measuring: {}", group.name);
+        let started = Instant::now();
         (group.run)(bench, &Row(group.name)).with_context(|| format!("cannot measure {}", group.name))?;
+        eprintln!("measured: {}, in {:.0} s", group.name, started.elapsed().as_secs_f64());
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::hooks::Hooks;
 use crate::measurement::{Figure, Host, Line, Measurement, Target};
 
 /// A group of rows, by its name.
@@ -42,6 +43,12 @@ impl Row {
         self.measured(what, unit, Figure::Repeated { samples }, target)
     }
 
+    /// Different numbers about one thing, each with its unit.
+    pub fn several(&self, what: &str, numbers: &[(f64, &str)]) -> anyhow::Result<()> {
+        let numbers = numbers.iter().map(|(number, unit)| (*number, (*unit).to_owned())).collect();
+        self.measured(what, "", Figure::Several { numbers }, None)
+    }
+
     fn measured(&self, what: &str, unit: &str, figure: Figure, target: Option<Target>) -> anyhow::Result<()> {
         let (row, what, unit) = (self.0.to_owned(), what.to_owned(), unit.to_owned());
         write(&Line::Measured(Measurement { row, what, unit, figure, target }))
@@ -49,11 +56,14 @@ impl Row {
 }
 
 /// Where this is.
-pub fn host(quick: bool) -> anyhow::Result<()> {
+pub fn host(quick: bool, hooks: Option<Hooks>) -> anyhow::Result<()> {
     let date = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+    let name = rustix::system::uname();
+    let kernel = name.release().to_string_lossy().into_owned();
+    let arch = name.machine().to_string_lossy().into_owned();
     let cpus = std::thread::available_parallelism()?.get();
-    write(&Line::Host(Host { date, kernel, cpus, quick }))
+    let hooks = hooks.map(|hooks| hooks.to_string());
+    write(&Line::Host(Host { date, kernel, arch, cpus, quick, hooks }))
 }
 
 /// A row that cannot be measured here.

@@ -1,6 +1,7 @@
 //! `login-tracer run` at work, and what its processes use.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use rustix::process::Signal;
 
 use crate::Bench;
 use crate::accounts::write;
+use crate::hooks::Hooks;
 use crate::lines::{LIMIT, Lines};
 use crate::processes::{self, command};
 use crate::sandbox::ROOM;
@@ -35,28 +37,40 @@ pub struct Setup<'a> {
     pub state_dir: &'a Path,
     /// A webhook to post to; without one, messages go nowhere.
     pub webhook: Option<&'a str>,
+    /// Lines of the section `[trace]`.
+    pub trace: &'a [&'a str],
+}
+
+impl<'a> Setup<'a> {
+    /// As it comes, telling nobody.
+    pub fn plain(state_dir: &'a Path) -> Self {
+        Self { state_dir, webhook: None, trace: &[] }
+    }
 }
 
 impl Tracer {
     /// Starts it with a state directory of this name on the disk, and waits until it is ready.
     pub fn start_in(bench: &Bench, state: &str) -> anyhow::Result<Self> {
-        Self::start(bench, &Setup { state_dir: &bench.disk.join(state), webhook: None })
+        Self::start(bench, &Setup::plain(&bench.disk.join(state)))
     }
 
     /// Starts it and waits until it is ready.
     pub fn start(bench: &Bench, setup: &Setup<'_>) -> anyhow::Result<Self> {
         const WEBHOOK: &str = "BENCH_WEBHOOK";
+        /// How often it is looked whether it has ended instead.
+        const LOOK: Duration = Duration::from_millis(100);
         let config = PathBuf::from(format!("{ROOM}/config.toml"));
         let sink = setup.webhook.map_or("type = \"console\"\n".to_owned(), |_| {
             format!("type = \"slack\"\npace = \"none\"\nwebhook_url_env = \"{WEBHOOK}\"\n")
         });
-        write(&config, &format!("[sinks.bench]\n{sink}"), 0o644)?;
+        let trace = setup.trace.join("\n");
+        write(&config, &format!("[trace]\n{trace}\n[sinks.bench]\n{sink}"), 0o644)?;
         let socket_path = format!("{ROOM}/ready");
         if Path::new(&socket_path).exists() {
             fs::remove_file(&socket_path).context("cannot remove the socket of the last start")?;
         }
         let socket = UnixDatagram::bind(&socket_path).context("cannot listen for readiness")?;
-        socket.set_read_timeout(Some(LIMIT)).context("cannot bound the wait for readiness")?;
+        socket.set_read_timeout(Some(LOOK)).context("cannot bound the wait for readiness")?;
 
         let mut command = command(&bench.tracer);
         command.arg("--config").arg(&config).arg("--state-dir").arg(setup.state_dir).arg("run");
@@ -77,7 +91,10 @@ impl Tracer {
         let mut buffer = [0; 1024];
         loop {
             let Ok(length) = socket.recv(&mut buffer) else {
-                bail!("the tracer did not become ready:\n{}", tracer.messages());
+                if tracer.child.try_wait()?.is_some() || started.elapsed() > LIMIT {
+                    bail!("the tracer did not become ready:\n{}", tracer.messages());
+                }
+                continue;
             };
             if buffer[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
                 tracer.start = started.elapsed();
@@ -119,11 +136,13 @@ impl Tracer {
         Ok(found.into_iter().collect())
     }
 
-    /// Their names, as far as the kernel keeps them (15 bytes).
-    pub fn programs(&self) -> anyhow::Result<Vec<String>> {
+    /// Which hooks it got.
+    pub fn hooks(&self) -> anyhow::Result<Hooks> {
         let ids = self.program_ids()?;
         let ours = loaded_programs().flatten().filter(|program| ids.contains(&program.id().into()));
-        Ok(ours.filter_map(|program| program.name_as_str().map(str::to_owned)).collect())
+        Ok(Hooks::of(
+            &ours.filter_map(|program| program.name_as_str().map(str::to_owned)).collect::<Vec<_>>(),
+        ))
     }
 
     /// The kernel memory that they take.
@@ -150,7 +169,7 @@ impl Drop for Tracer {
     }
 }
 
-/// What a process has used since it began.
+/// What a process has used.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Used {
     /// Time on a CPU, in seconds.
@@ -161,20 +180,50 @@ pub struct Used {
     pub sleeps: u64,
 }
 
-/// Sums up all threads of a process.
-pub fn used(pid: u32) -> anyhow::Result<Used> {
-    let mut sum = Used::default();
-    for thread in fs::read_dir(format!("/proc/{pid}/task")).context("the process is gone")? {
-        let thread = thread?.path();
-        // Nanoseconds on a CPU, and those of waiting for one; `stat` counts in hundredths of a second.
-        let times = fs::read_to_string(thread.join("schedstat")).context("the kernel keeps no schedstat")?;
-        let mut numbers = times.split_whitespace().map(str::parse::<f64>);
-        let mut next = || anyhow::Ok(numbers.next().context("a time is missing in schedstat")?? / 1e9);
-        sum.cpu_s += next()?;
-        sum.waited_s += next()?;
-        sum.sleeps += number_in(&thread.join("status"), "voluntary_ctxt_switches:")?;
+/// What each thread of a process had used at some time.
+#[derive(Debug)]
+pub struct Usage {
+    pid: u32,
+    threads: BTreeMap<OsString, Used>,
+}
+
+impl Usage {
+    /// Until now.
+    pub fn of(pid: u32) -> anyhow::Result<Self> {
+        let mut threads = BTreeMap::new();
+        for thread in fs::read_dir(format!("/proc/{pid}/task")).context("the process is gone")? {
+            let thread = thread?;
+            // One that ended meanwhile has told the kernel what it used, but not by itself.
+            if let Ok(used) = used(&thread.path()) {
+                threads.insert(thread.file_name(), used);
+            }
+        }
+        ensure!(!threads.is_empty(), "the kernel does not say what process {pid} uses");
+        Ok(Self { pid, threads })
     }
-    Ok(sum)
+
+    /// What was used since then, but for threads that have ended.
+    pub fn since(&self) -> anyhow::Result<Used> {
+        let mut sum = Used::default();
+        for (thread, now) in Self::of(self.pid)?.threads {
+            let before = self.threads.get(&thread).copied().unwrap_or_default();
+            sum.cpu_s += now.cpu_s - before.cpu_s;
+            sum.waited_s += now.waited_s - before.waited_s;
+            sum.sleeps += now.sleeps - before.sleeps;
+        }
+        Ok(sum)
+    }
+}
+
+/// Of a thread, by its folder below `/proc`.
+fn used(thread: &Path) -> anyhow::Result<Used> {
+    // Nanoseconds on a CPU, and those of waiting for one; `stat` counts in hundredths of a second.
+    let times = fs::read_to_string(thread.join("schedstat")).context("the kernel keeps no schedstat")?;
+    let mut numbers = times.split_whitespace().map(str::parse::<f64>);
+    let mut next = || anyhow::Ok(numbers.next().context("a time is missing in schedstat")?? / 1e9);
+    let (cpu_s, waited_s) = (next()?, next()?);
+    let sleeps = number_in(&thread.join("status"), "voluntary_ctxt_switches:")?;
+    Ok(Used { cpu_s, waited_s, sleeps })
 }
 
 /// Resident memory in bytes.
@@ -185,7 +234,7 @@ pub fn resident(pid: u32) -> anyhow::Result<u64> {
 /// What a process holds of the kernel's BPF objects, of one kind: `prog_id:` and `map_id:` give the ids, and
 /// `memlock:` the bytes.
 pub fn bpf_objects(pid: u32, kind: &str, value: &str) -> anyhow::Result<Vec<u64>> {
-    let mut found = std::collections::BTreeMap::<u64, u64>::new();
+    let mut found = BTreeMap::<u64, u64>::new();
     for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
         // A descriptor may be closed meanwhile.
         let Ok(info) = fs::read_to_string(entry?.path()) else { continue };

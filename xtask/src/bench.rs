@@ -9,17 +9,17 @@ mod statistics;
 mod table;
 
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::{env, fs};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 
-use self::measurement::{Host, Line, Measurement};
+use self::measurement::{AGENT_VARIABLE, Host, Line, Measurement};
 use self::statistics::Reduced;
 use crate::{command, ebpf, say, setup, workspace};
 
-/// The groups of rows, as the benchmark program knows them.
-pub(crate) const ROWS: [&str; 7] = ["machine", "login", "latency", "throughput", "idle", "history", "bpf"];
+pub(crate) use self::measurement::ROWS;
 
 /// `target/bench.json`.
 #[derive(Serialize)]
@@ -49,18 +49,19 @@ pub(crate) fn task(quick: bool, rows: &[String]) -> Result<()> {
         say("not root: most rows will be skipped");
     }
     ebpf::build(&tools)?;
-    let measured = measure(quick, rows);
+    let agent = ebpf::build_agent(&tools)?;
+    let measured = measure(quick, rows, &agent);
     workspace::return_to_owner()?;
     measured
 }
 
-fn measure(quick: bool, rows: &[String]) -> Result<()> {
+fn measure(quick: bool, rows: &[String], agent: &Path) -> Result<()> {
     let mut cargo = workspace::cargo();
     cargo.args(["bench", "--package", "tracer-user", "--bench", "measure", "--"]);
     if quick {
         cargo.arg("--quick");
     }
-    cargo.args(rows);
+    cargo.args(rows).env(AGENT_VARIABLE, agent);
     let mut output = Vec::new();
     command::tee(&mut cargo, &mut io::sink(), &mut output)?;
     let (host, measurements, skipped) = read(&String::from_utf8_lossy(&output))?;
@@ -107,7 +108,14 @@ mod tests {
 
     #[test]
     fn what_the_program_writes_is_read_back() {
-        let host = Host { date: "d".into(), kernel: "k".into(), cpus: 2, quick: false };
+        let host = Host {
+            date: "d".into(),
+            kernel: "k".into(),
+            arch: "x86_64".into(),
+            cpus: 2,
+            quick: false,
+            hooks: Some("h".into()),
+        };
         let measurement = Measurement {
             row: "machine".into(),
             what: "getppid".into(),

@@ -3,7 +3,11 @@
 //! They are built by a compiler of their own in a target directory of their own. The object is replaced only when its
 //! bytes change, so that nothing that embeds it is built again for nothing.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -15,6 +19,8 @@ use crate::{
 
 const TARGET: &str = "bpfel-unknown-none";
 const BIN: &str = "tracer-probes";
+/// What `cargo xtask bench` compares the tracer with; no part of what is shipped.
+const AGENT: &str = "comparison-agent";
 
 /// Sets up and builds.
 ///
@@ -40,14 +46,26 @@ pub(crate) fn build(tools: &BpfTools) -> Result<()> {
 pub(crate) fn build_for(arch: &str, tools: &BpfTools) -> Result<()> {
     let mut cargo = Command::new(tools.compiler.sibling("cargo"));
     cargo.arg("build");
-    command::run(with_bpf_target(&mut cargo, arch, tools)?)?;
+    command::run(with_bpf_target(&mut cargo, arch, tools, ["--bin", BIN])?)?;
 
-    let built = target_directory().join(TARGET).join("release").join(BIN);
+    let built = artifacts().join(BIN);
     let object = workspace::bpf_object(arch);
     if replace(&built, &object)? {
         say(format!("new kernel programs in {}", object.display()));
     }
     Ok(())
+}
+
+/// Builds the agent that the tracer is compared with, and says where its object is.
+///
+/// # Errors
+/// It does not compile.
+pub(crate) fn build_agent(tools: &BpfTools) -> Result<PathBuf> {
+    let mut cargo = Command::new(tools.compiler.sibling("cargo"));
+    cargo.arg("build");
+    let arch = &tools.compiler.identity.arch;
+    command::run(with_bpf_target(&mut cargo, arch, tools, ["--example", AGENT])?)?;
+    Ok(artifacts().join("examples").join(AGENT))
 }
 
 /// clippy over the kernel programs; false when their toolchain has none.
@@ -61,21 +79,30 @@ pub(crate) fn clippy(tools: &BpfTools) -> Result<bool> {
     }
     let mut cargo = Command::new(clippy);
     cargo.arg("clippy");
-    let cargo = with_bpf_target(&mut cargo, &tools.compiler.identity.arch, tools)?;
+    let cargo = with_bpf_target(&mut cargo, &tools.compiler.identity.arch, tools, ["--bin", BIN])?;
     // The subcommand asks this variable which cargo it belongs to.
-    cargo.env("CARGO", tools.compiler.sibling("cargo")).args(["--", "-D", "warnings"]);
+    cargo
+        .args(["--example", AGENT])
+        .env("CARGO", tools.compiler.sibling("cargo"))
+        .args(["--", "-D", "warnings"]);
     command::run(cargo)?;
     Ok(true)
 }
 
-fn with_bpf_target<'a>(cargo: &'a mut Command, arch: &str, tools: &BpfTools) -> Result<&'a mut Command> {
+fn with_bpf_target<'a>(
+    cargo: &'a mut Command,
+    arch: &str,
+    tools: &BpfTools,
+    program: [&str; 2],
+) -> Result<&'a mut Command> {
     let identity = &tools.compiler.identity;
     if !matches!(arch, "x86_64" | "aarch64") {
         bail!("the kernel programs know x86_64 and aarch64, not {arch}");
     }
     environment::without_toolchain(cargo)
         .current_dir(workspace::root())
-        .args(["--release", "--package", "tracer-ebpf", "--bin", BIN])
+        .args(["--release", "--package", "tracer-ebpf"])
+        .args(program)
         .args(["-Z", "build-std=core", "--target", TARGET, "--target-dir"])
         .arg(target_directory())
         .env("RUSTC", &tools.compiler.rustc)
@@ -92,8 +119,12 @@ fn with_bpf_target<'a>(cargo: &'a mut Command, arch: &str, tools: &BpfTools) -> 
     Ok(cargo)
 }
 
-fn target_directory() -> std::path::PathBuf {
+fn target_directory() -> PathBuf {
     workspace::root().join("target/bpf-build")
+}
+
+fn artifacts() -> PathBuf {
+    target_directory().join(TARGET).join("release")
 }
 
 /// The compiler's flags, as cargo wants them: separated by the unit separator.

@@ -3,6 +3,24 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The groups of rows, by their names on the command line, in the order of the table.
+pub(crate) const ROWS: [&str; 11] = [
+    "machine",
+    "login",
+    "rivals",
+    "latency",
+    "throughput",
+    "storm",
+    "deliveries",
+    "idle",
+    "history",
+    "risk",
+    "bpf",
+];
+
+/// Where the benchmark program finds the object file of the agent that the tracer is compared with.
+pub(crate) const AGENT_VARIABLE: &str = "LOGIN_TRACER_BENCH_AGENT";
+
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -23,8 +41,12 @@ pub(crate) struct Host {
     /// UTC, RFC 3339.
     pub(crate) date: String,
     pub(crate) kernel: String,
+    /// `x86_64` or `aarch64`.
+    pub(crate) arch: String,
     pub(crate) cpus: usize,
     pub(crate) quick: bool,
+    /// The hooks that the tracer chose here by itself; unknown without root.
+    pub(crate) hooks: Option<String>,
 }
 
 /// One line of the table.
@@ -48,9 +70,11 @@ pub(crate) enum Figure {
     Distribution { samples: Vec<f64> },
     /// The same measured a few times, or once: the median.
     Repeated { samples: Vec<f64> },
+    /// Different numbers about one thing, each with its own unit; those of the measurement are nothing.
+    Several { numbers: Vec<(f64, String)> },
 }
 
-/// What the reduced figure is held against: the ratio, the p99, the median.
+/// What the reduced figure is held against: the ratio, the p99, the median. Several numbers have none.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Target {

@@ -16,9 +16,23 @@ pub(super) struct Spread {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Reduced {
-    Paired { a: Spread, b: Spread, ratio: Spread },
-    Distribution { count: usize, p50: f64, p99: f64, max: f64 },
-    Repeated { count: usize, value: Spread },
+    Paired {
+        a: Spread,
+        b: Spread,
+        ratio: Spread,
+    },
+    Distribution {
+        count: usize,
+        p50: f64,
+        p99: f64,
+        max: f64,
+    },
+    Repeated {
+        count: usize,
+        value: Spread,
+    },
+    /// They stand in the measurement.
+    Several,
 }
 
 /// None without samples, or where one is not a number.
@@ -43,6 +57,10 @@ pub(super) fn reduce(figure: &Figure) -> Option<Reduced> {
         Figure::Repeated { samples } => {
             Some(Reduced::Repeated { count: samples.len(), value: spread(samples)? })
         }
+        Figure::Several { numbers } => {
+            let usable = !numbers.is_empty() && numbers.iter().all(|(number, _)| number.is_finite());
+            usable.then_some(Reduced::Several)
+        }
     }
 }
 
@@ -52,6 +70,7 @@ pub(super) fn meets(reduced: &Reduced, target: Target) -> bool {
         Reduced::Paired { ratio, .. } => ratio.median,
         Reduced::Distribution { p99, .. } => *p99,
         Reduced::Repeated { value, .. } => value.median,
+        Reduced::Several => return false,
     };
     match target {
         Target::AtMost(most) => value <= most,
@@ -118,6 +137,8 @@ mod tests {
         assert_eq!(reduce(&Figure::Repeated { samples: vec![] }), None);
         assert_eq!(reduce(&Figure::Repeated { samples: vec![1.0, f64::NAN] }), None);
         assert_eq!(paired(&[[0.0, 1.0]]), None, "a ratio to nothing");
+        assert_eq!(reduce(&Figure::Several { numbers: vec![] }), None);
+        assert_eq!(reduce(&Figure::Several { numbers: vec![(f64::NAN, "ns".into())] }), None);
     }
 
     #[test]

@@ -8,30 +8,40 @@ use super::statistics::{self, Reduced, Spread};
 /// A measurement with what it comes to; nothing where it has no usable samples.
 pub(super) type Row<'a> = (&'a Measurement, Option<Reduced>);
 
-/// Lays everything out.
+/// Lays everything out: first how it is to be read, then each group of rows by itself.
 pub(super) fn render(host: &Host, rows: &[Row<'_>], skipped: &[(String, String)]) -> String {
-    let Host { date, kernel, cpus, quick } = host;
-    let how = if *quick { ", quick" } else { "" };
-    let mut text = format!("{date}, kernel {kernel}, {cpus} CPUs{how}\n\n");
-    let mut cells = vec![["ROW", "WHAT", "MEASURED", "TARGET", ""].map(str::to_owned)];
-    for (measurement, reduced) in rows {
-        let measured = match reduced {
-            Some(reduced) => measured(measurement, reduced),
-            None => "no samples".to_owned(),
-        };
-        let verdict = match (measurement.target, reduced) {
-            (Some(target), Some(reduced)) if statistics::meets(reduced, target) => "met",
-            (Some(_), _) => "MISSED",
-            (None, _) => "",
-        };
-        let wanted = measurement.target.map(|target| wanted(target, measurement)).unwrap_or_default();
-        cells.push([measurement.row.clone(), measurement.what.clone(), measured, wanted, verdict.to_owned()]);
+    let Host { date, kernel, arch, cpus, quick, hooks } = host;
+    let how = if *quick { ", --quick" } else { "" };
+    let mut text = format!("{date}, Linux {kernel}, {arch}, {cpus} CPUs{how}\n");
+    if let Some(hooks) = hooks {
+        writeln!(text, "hooks: {hooks}").expect("writing to memory");
     }
-    text += &aligned(&cells);
-    for (row, why) in skipped {
-        writeln!(text, "{row}: skipped, {why}").expect("writing to memory");
+    text += "A figure is the median; in brackets the least and the most. \"A ..., B ...: 1.02x\" was measured in turns: \
+             the medians of A and B,\nthen the median of B/A of each turn. It is what a target is held against; of \
+             p50, p99, max it is p99.\n";
+    for of_group in rows.chunk_by(|(one, _), (next, _)| one.row == next.row) {
+        writeln!(text, "\n{}", of_group[0].0.row).expect("writing to memory");
+        text += &aligned(&of_group.iter().map(cells).collect::<Vec<_>>());
+    }
+    if !skipped.is_empty() {
+        text += "\nnot measured\n";
+        text += &aligned(&skipped.iter().map(|(what, why)| [what.clone(), why.clone()]).collect::<Vec<_>>());
     }
     text
+}
+
+fn cells((measurement, reduced): &Row<'_>) -> [String; 4] {
+    let measured = match reduced {
+        Some(reduced) => measured(measurement, reduced),
+        None => "no samples".to_owned(),
+    };
+    let verdict = match (measurement.target, reduced) {
+        (Some(target), Some(reduced)) if statistics::meets(reduced, target) => "met",
+        (Some(_), _) => "MISSED",
+        (None, _) => "",
+    };
+    let wanted = measurement.target.map(|target| wanted(target, measurement)).unwrap_or_default();
+    [measurement.what.clone(), measured, wanted, verdict.to_owned()]
 }
 
 fn measured(measurement: &Measurement, reduced: &Reduced) -> String {
@@ -49,9 +59,15 @@ fn measured(measurement: &Measurement, reduced: &Reduced) -> String {
             format!("p50 {}, p99 {}, max {} {unit} (of {count})", number(*p50), number(*p99), number(*max))
         }
         (Reduced::Repeated { count: 1, value }, _) => format!("{} {unit}", number(value.median)),
+        (Reduced::Several, Figure::Several { numbers }) => {
+            let each = numbers.iter().map(|(value, unit)| format!("{} {unit}", number(*value)));
+            each.collect::<Vec<_>>().join(", ")
+        }
         (Reduced::Repeated { value, .. } | Reduced::Paired { a: value, .. }, _) => {
             format!("{} {unit} ({} to {})", number(value.median), number(value.min), number(value.max))
         }
+        // Of another measurement.
+        (Reduced::Several, _) => String::new(),
     }
 }
 
@@ -63,7 +79,9 @@ fn wanted(target: Target, measurement: &Measurement) -> String {
     match measurement.figure {
         Figure::Paired { .. } => format!("{sign} {value:.2}x"),
         Figure::Distribution { .. } => format!("p99 {sign} {} {}", number(value), measurement.unit),
-        Figure::Repeated { .. } => format!("{sign} {} {}", number(value), measurement.unit),
+        Figure::Repeated { .. } | Figure::Several { .. } => {
+            format!("{sign} {} {}", number(value), measurement.unit)
+        }
     }
 }
 
@@ -100,7 +118,7 @@ fn aligned<const N: usize>(cells: &[[String; N]]) -> String {
     for row in cells {
         let line: Vec<String> =
             row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        text += line.join("  ").trim_end();
+        text += format!("  {}", line.join("  ")).trim_end();
         text.push('\n');
     }
     text
@@ -136,25 +154,48 @@ mod tests {
             ),
             measurement("MiB", Figure::Repeated { samples: vec![9.87] }, None),
             measurement("MiB", Figure::Repeated { samples: vec![] }, Some(Target::AtMost(1.0))),
+            measurement(
+                "",
+                Figure::Several { numbers: vec![(2.0, "runs".into()), (1e3, "ns".into())] },
+                None,
+            ),
         ];
-        let rows: Vec<Row<'_>> = measurements.iter().map(|m| (m, statistics::reduce(&m.figure))).collect();
-        let host = Host { date: "today".into(), kernel: "6.1".into(), cpus: 2, quick: true };
+        let mut last = measurement("", Figure::Repeated { samples: vec![1.0] }, None);
+        last.row = "other".to_owned();
+        let rows: Vec<Row<'_>> =
+            measurements.iter().chain([&last]).map(|m| (m, statistics::reduce(&m.figure))).collect();
+        let host = Host {
+            date: "today".into(),
+            kernel: "6.1".into(),
+            arch: "x86_64".into(),
+            cpus: 2,
+            quick: true,
+            hooks: Some("fentry".into()),
+        };
         let text = render(&host, &rows, &[("login".to_owned(), "needs root".to_owned())]);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "today, kernel 6.1, 2 CPUs, quick");
+        assert_eq!(lines[..2], ["today, Linux 6.1, x86_64, 2 CPUs, --quick", "hooks: fentry"]);
         let squeezed = |line: &str| {
             line.split("  ").map(str::trim).filter(|c| !c.is_empty()).collect::<Vec<_>>().join(" | ")
         };
-        let body: Vec<String> = lines[3..].iter().map(|line| squeezed(line)).collect();
+        let body: Vec<String> = lines[4..].iter().map(|line| squeezed(line)).collect();
         assert_eq!(
             body,
             [
-                "row | what | off 100 ns, on 102 ns: 1.020x (1.010 to 1.030) | <= 1.01x | MISSED",
-                "row | what | p50 2.00, p99 3.00, max 3.00 ms (of 3) | p99 <= 5.00 ms | met",
-                "row | what | 1,234,567 /s (1,000,000 to 2,000,000) | >= 200,000 /s | met",
-                "row | what | 9.87 MiB",
-                "row | what | no samples | <= 1.00 MiB | MISSED",
-                "login: skipped, needs root",
+                "",
+                "row",
+                "what | off 100 ns, on 102 ns: 1.020x (1.010 to 1.030) | <= 1.01x | MISSED",
+                "what | p50 2.00, p99 3.00, max 3.00 ms (of 3) | p99 <= 5.00 ms | met",
+                "what | 1,234,567 /s (1,000,000 to 2,000,000) | >= 200,000 /s | met",
+                "what | 9.87 MiB",
+                "what | no samples | <= 1.00 MiB | MISSED",
+                "what | 2.00 runs, 1,000 ns",
+                "",
+                "other",
+                "what | 1.00",
+                "",
+                "not measured",
+                "login | needs root",
             ]
         );
     }
