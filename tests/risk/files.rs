@@ -13,6 +13,7 @@ use login_tracer::enrich::local::watch::Watch;
 use login_tracer::enrich::local::{Addresses, Local, OLD_DAYS};
 use login_tracer::enrich::{Fact, Facts, Why};
 
+use crate::databases::Value::{Map, Text};
 use crate::databases::{asn, city, database};
 
 const LISTED: &str = "193.146.30.12";
@@ -112,8 +113,10 @@ fn a_list_that_was_never_read_is_said() {
     files.write("missing.txt", b"192.0.2.1\n");
     assert!(run(local.refresh()));
     assert_eq!(facts(&local, LISTED).unreadable, ["city database"]);
-    // A folder, a device.
-    for path in [files.folder.path(), Path::new("/dev/zero")] {
+    // A folder, a device, a pipe that nobody writes to.
+    let pipe = files.path("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    for path in [files.folder.path(), Path::new("/dev/zero"), &pipe] {
         let list = List { name: "odd".to_owned(), path: path.to_owned(), points: None };
         let odd = Local::open(&Databases::default(), &[list]);
         assert_eq!(facts(&odd, LISTED).unreadable, ["list odd"]);
@@ -153,6 +156,32 @@ fn databases_know_places_and_networks() {
     files.write("city.mmdb", &database("GeoLite2-City", now() - old, &[]));
     assert!(run(local.refresh()));
     assert_eq!(local.standings(Timestamp::now())[1].old, Some(OLD_DAYS + 1));
+}
+
+#[test]
+fn a_country_database_serves_where_there_is_no_city() {
+    let files = Files::new();
+    let country = |code| Map(vec![("country", Map(vec![("iso_code", Text(code))]))]);
+    let records = [("193.146.0.0/16", country("ES")), ("8.0.0.0/8", country("US"))];
+    files.write("country.mmdb", &database("GeoLite2-Country", now() + 86_400 * 9, &records));
+    files.write(
+        "city.mmdb",
+        &database("GeoLite2-City", now(), &[("8.0.0.0/8", city("Berlin", "DE", 52.5, 13.4))]),
+    );
+    files.write("asn.mmdb", &database("GeoLite2-ASN", now(), &[("8.0.0.0/8", asn(15169, "GOOGLE"))]));
+    let open = |city: &str, country| {
+        let databases = Databases { city: Some(files.path(city)), country, asn: None };
+        Local::open(&databases, &[])
+    };
+    let code = |local: &Local, address: &str| local.country(address.parse().unwrap());
+    let both = open("city.mmdb", Some(files.path("country.mmdb")));
+    // The better one first, the other one where that knows nothing.
+    assert_eq!(code(&both, "8.8.8.8").as_deref(), Some("DE"));
+    assert_eq!(code(&both, LISTED).as_deref(), Some("ES"));
+    // Of tomorrow's file nobody says that it is minus nine days old.
+    assert_eq!(both.standings(Timestamp::now())[1].in_use.as_deref(), Some("GeoLite2-Country, 0 days old"));
+    // A database of something else has no places.
+    assert_eq!(facts(&open("asn.mmdb", None), "8.8.8.8").place, Fact::unknown(Why::NotConfigured));
 }
 
 #[test]

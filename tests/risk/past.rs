@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use jiff::{SignedDuration, Timestamp};
 use login_tracer::session::{
-    Attempt, AttemptKey, LossCounter, Opening, Reason, SessionKey, Sshd, Tried, TriedUser, Update,
+    Attempt, AttemptKey, Closed, End, LossCounter, Opening, Reason, SessionKey, Sshd, Tried, TriedUser,
+    Update,
 };
 use login_tracer::store::{Question, Reader, Recorded, Writer};
 
@@ -47,6 +48,7 @@ impl Store {
             at: at(minutes),
             recovered: false,
             container: None,
+            account: None,
         };
         self.writer.commit(&[Update::Opened(Box::new(opening))]).unwrap();
     }
@@ -183,6 +185,12 @@ fn failed_attempts_name_their_address_and_its_open_sessions() {
     let from: Vec<_> = changes.iter().map(|change| reader.failed_from(change.id).unwrap()).collect();
     let here: IpAddr = "193.146.30.12".parse().unwrap();
     assert_eq!(from, [None, Some(here), None]);
-    assert_eq!(reader.open_from(here, 5).unwrap(), [1]);
-    assert!(reader.open_from("193.146.30.13".parse().unwrap(), 5).unwrap().is_empty());
+    assert_eq!(reader.open_from(here, at(-10), 5).unwrap(), [1]);
+    assert!(reader.open_from("193.146.30.13".parse().unwrap(), at(-10), 5).unwrap().is_empty());
+    // Whoever is gone since was there then.
+    let closed = Closed { at: at(-5), end: End::Logout };
+    let key = SessionKey::new("machine", "boot", 1, 1);
+    store.writer.commit(&[Update::Closed { key, closed }]).unwrap();
+    assert_eq!(reader.open_from(here, at(-5), 5).unwrap(), [1]);
+    assert!(reader.open_from(here, at(-4), 5).unwrap().is_empty());
 }

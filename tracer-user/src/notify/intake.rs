@@ -10,7 +10,6 @@
 mod pace;
 
 use std::cell::RefCell;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -169,11 +168,10 @@ impl Intake {
         for (change, news) in news {
             self.take(change, news, &source.reader, &mut taken, now)?;
         }
-        let failed = self.failed_from(&changes, source)?;
+        self.reassessment.take(&changes, &source.reader, &mut taken).await?;
         source.cursor = taken.cursor;
         if is_empty(&taken) && taken.cursor - source.written < UNWRITTEN {
             self.pace.replace(pace);
-            self.reassessment.failures_after(&source.reader, &failed).await?;
             return Ok(true);
         }
         self.outbox.borrow_mut().take_in(&taken, now)?;
@@ -184,19 +182,7 @@ impl Intake {
         for wake in &self.wake {
             wake.notify_one();
         }
-        self.reassessment.failures_after(&source.reader, &failed).await?;
         Ok(true)
-    }
-
-    /// The addresses from which somebody failed to log in, each once.
-    fn failed_from(&self, changes: &[Change], source: &Source) -> Result<Vec<IpAddr>, StoreError> {
-        let mut addresses = Vec::new();
-        for change in changes.iter().filter(|change| change.kind == ChangeKind::Attempt) {
-            addresses.extend(source.reader.failed_from(change.id)?);
-        }
-        addresses.sort();
-        addresses.dedup();
-        Ok(addresses)
     }
 
     /// What a change tells, with the session that it is about.
