@@ -96,6 +96,16 @@ fn a_list_is_read_again_when_it_changes_and_never_half() {
             "{standing:?}"
         );
     }
+    // Written over in its place, as long as before.
+    fs::write(files.path("drop.txt"), format!("{LISTED}\n")).unwrap();
+    assert!(run(local.refresh()));
+    // The clock of files has ticks of some milliseconds.
+    std::thread::sleep(Duration::from_millis(20));
+    fs::write(files.path("drop.txt"), "193.146.30.13\n").unwrap();
+    assert!(run(local.refresh()), "only its time says that it changed");
+    assert!(!is_listed());
+    fs::write(files.path("drop.txt"), format!("# all\n{LISTED}\n")).unwrap();
+    assert!(run(local.refresh()));
     fs::remove_file(files.path("drop.txt")).unwrap();
     assert!(!run(local.refresh()));
     assert!(is_listed());
@@ -156,6 +166,16 @@ fn databases_know_places_and_networks() {
     files.write("city.mmdb", &database("GeoLite2-City", now() - old, &[]));
     assert!(run(local.refresh()));
     assert_eq!(local.standings(Timestamp::now())[1].old, Some(OLD_DAYS + 1));
+}
+
+#[test]
+fn a_list_has_points_of_its_own() {
+    let files = Files::new();
+    files.write("drop.txt", b"193.146.30.0/24\n");
+    let list = |name: &str, points| List { name: name.to_owned(), path: files.path("drop.txt"), points };
+    let local = Local::open(&Databases::default(), &[list("mild", Some(20)), list("usual", None)]);
+    let points: Vec<_> = facts(&local, LISTED).listings.iter().map(|listing| listing.points).collect();
+    assert_eq!(points, [Some(20), None]);
 }
 
 #[test]

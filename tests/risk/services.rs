@@ -276,6 +276,21 @@ fn the_quota_is_asked_before_and_answers_are_remembered() {
     }
 }
 
+/// The number of a network is shown even if its name comes too late.
+#[test]
+fn half_of_what_one_service_knows_is_shown() {
+    let kind = &KINDS[0];
+    let server = Server::start(move |request| {
+        let answer = threat_jammer::answer_with(request, KEY);
+        let is_slow = request.path.starts_with("/v1/asn");
+        if is_slow { Reply::Slow(Duration::from_secs(30), Box::new(answer)) } else { answer }
+    });
+    let facts = asked_within(Duration::from_secs(2), kind, &server.url(), KEY, 80);
+    let network = facts.network.known().map(|network| (network.asn, network.name.clone()));
+    assert_eq!(network, Some((15704, None)), "{facts:?}");
+    assert!(facts.reputation.known().is_some() && facts.place.known().is_some(), "{facts:?}");
+}
+
 /// A bad answer is not kept longer than a good one.
 #[test]
 fn nothing_is_kept_longer_than_the_owner_wants() {
