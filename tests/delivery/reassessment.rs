@@ -130,6 +130,24 @@ fn an_address_that_is_listed_later_is_told_once() {
 }
 
 #[test]
+fn a_list_that_can_be_read_at_last_takes_the_doubt_away() {
+    let (slack, service) = (Slack::start(), ThreatJammer::start());
+    let mut world = World::with_slack(&slack);
+    world.setup.threat_jammer = Some(service.server.url());
+    let lists = tempfile::tempdir().unwrap();
+    let list = lists.path().join("drop.txt");
+    world.setup.list = Some(list.clone());
+    let _role = world.start();
+    world.commit(&[opened(1, "alice", PEER)]);
+    world.settled(key(1), DeliveryState::Delivered);
+    assert_eq!(assessed(&world, key(1)).unwrap().level, Level::Unknown);
+    fs::write(&list, "198.51.100.1\n").unwrap();
+    eventually("green", || (assessed(&world, key(1))?.level == Level::Low).then_some(()));
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(told(&slack).len(), 1, "what falls is told nobody");
+}
+
+#[test]
 fn refused_tries_after_the_login_are_told() {
     let (slack, service) = (Slack::start(), ThreatJammer::start());
     let mut world = World::with_slack(&slack);
@@ -222,9 +240,10 @@ fn tries_count_by_when_they_were_made() {
     }
     role.kill();
     drop(role);
-    // The tries were made while nobody listened, and one of the sessions is over since.
+    // The tries were made while nobody listened, and one of the sessions ended among them.
     world.commit(&[refused(1, PEER, 5)]);
     world.commit(&[closed(3)]);
+    world.commit(&[refused(2, PEER, 1)]);
     let _role = world.start();
     world.settled(key(3), DeliveryState::Delivered);
     let raised = || -> Vec<String> {

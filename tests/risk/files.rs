@@ -219,6 +219,15 @@ fn a_damaged_database_does_not_take_the_place_of_a_good_one() {
         assert_eq!(local.country(LISTED.parse().unwrap()).as_deref(), Some("ES"));
         assert!(local.standings(Timestamp::now())[1].refused.is_some());
     }
+    // Whole by its size and its ends, and nothing in it can be read.
+    let mut hollow = database("GeoLite2-City", now(), &[("8.0.0.0/8", city("Berlin", "DE", 52.5, 13.4))]);
+    let data = hollow.windows(6).position(|bytes| bytes == b"Berlin").unwrap();
+    hollow[data - 40..data + 20].fill(0xff);
+    files.write("city.mmdb", &hollow);
+    assert!(!run(local.refresh()));
+    let refused = local.standings(Timestamp::now())[1].refused.clone();
+    assert!(refused.is_some_and(|why| why.starts_with("it is damaged")));
+    assert_eq!(local.country(LISTED.parse().unwrap()).as_deref(), Some("ES"));
     // Whatever is flipped: no panic, and no place that is none.
     for place in 0..good.len() {
         let mut broken = good.clone();

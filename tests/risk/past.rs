@@ -127,6 +127,7 @@ fn only_what_was_stored_before_counts() {
     let second = store.ask(2, "alice", "193.146.30.12", Some(KEY));
     assert_eq!((second.user_logins, second.user_first_at), (1, Some(at(-60))));
     assert_eq!((second.address_seen, second.key_seen, second.visits.len()), (Some(true), Some(true), 1));
+    assert_eq!(second.visitors, [(at(-60), "alice".to_owned())]);
     // What is added later changes no answer.
     store.login(10, "alice", "193.146.30.13", "password");
     assert_eq!(store.ask(2, "alice", "193.146.30.12", Some(KEY)), second);
@@ -152,6 +153,7 @@ fn refused_tries_before_and_after() {
     store.attempt(-1439, "bob", here, Reason::WrongPassword, 3);
     store.attempt(-61, "alice", "198.51.100.1", Reason::TooMany, 6); // more than an hour ago
     store.attempt(-59, "alice", "198.51.100.1", Reason::WrongKey, 0); // counts as one
+    store.attempt(-20, "bob", "198.51.100.1", Reason::WrongPassword, 7); // wanted to be somebody else
     store.attempt(-10, "alice", here, Reason::UnknownUser, 2);
     store.attempt(-10, "alice", here, Reason::NoAuthentication, 0); // tried nothing
     store.attempt(-10, "alice", here, Reason::DroppedPenalty, 9); // was not heard
