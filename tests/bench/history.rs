@@ -165,6 +165,7 @@ pub fn whole_session(n: u32) -> [Update; 3] {
         at: at(0),
         recovered: false,
         container: None,
+        account: None,
     };
     let tty = Some(format!("pts/{}", n % 8));
     [

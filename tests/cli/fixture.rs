@@ -13,8 +13,8 @@ use login_tracer::notify::outbox;
 use login_tracer::output::View;
 use login_tracer::session;
 use login_tracer::session::{
-    Attempt, AttemptKey, Auth, AuthKey, Certificate, Closed, CommandKind, Container, End, Escalation,
-    FirstCommand, Identity, Opening, Service, SessionKey, Sshd, Tried, TriedUser, Update,
+    AccountState, Attempt, AttemptKey, Auth, AuthKey, Certificate, Closed, CommandKind, Container, End,
+    Escalation, FirstCommand, Identity, Opening, Service, SessionKey, Sshd, Tried, TriedUser, Update,
 };
 use login_tracer::store::Writer;
 use tempfile::TempDir;
@@ -149,6 +149,7 @@ pub(crate) fn opening(pid: u32, at: &str) -> Opening {
         at: time(at),
         recovered: false,
         container: None,
+        account: Some(AccountState::Usable),
     }
 }
 

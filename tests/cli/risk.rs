@@ -73,6 +73,24 @@ fn a_list_makes_an_address_red_by_hand_too() {
 }
 
 #[test]
+fn who_it_would_be_counts_by_hand_too() {
+    let state = State::empty();
+    state.write(&[]);
+    let rated = |user: &[&str]| -> Value {
+        let arguments = [&["assess", "10.1.2.3", "--offline", "--json"], user].concat();
+        serde_json::from_str(&state.run(&arguments).stdout()).unwrap()
+    };
+    let gives_root =
+        |record: &Value| record["rules"].as_array().unwrap().iter().any(|rule| rule["rule"] == "root");
+    let (root, nobody_in_particular) = (rated(&["--user", "root"]), rated(&[]));
+    assert!(gives_root(&root) && !gives_root(&nobody_in_particular), "{root:#}");
+    // This host knows its root, and no account that nobody has.
+    assert_eq!(root["facts"]["account"]["known"]["uid"], 0, "{root:#}");
+    let stranger = rated(&["--user", "nobody-has-this-name"]);
+    assert_eq!(stranger["facts"]["account"]["unknown"]["why"], "no_account", "{stranger:#}");
+}
+
+#[test]
 fn what_makes_no_sense_is_said() {
     let state = State::with_examples();
     for (arguments, code) in [

@@ -1,12 +1,15 @@
 //! The look-up service in every mood: the message comes, in its colour, and grey never turns green.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use login_tracer::assess::{Assessment, Level};
 use login_tracer::notify::outbox::{DeliveryState, Reader};
 use login_tracer::session::SessionKey;
 use serde_json::Value;
 
+use crate::databases::{city, database};
 use crate::http::{Reply, Server};
 use crate::slack::Slack;
 use crate::threat_jammer::{ThreatJammer, assessment};
@@ -113,6 +116,41 @@ fn every_failure_is_grey_and_says_why() {
         assert_eq!((stored.level, stored.score), (Level::Unknown, None));
     }
     assert!(elsewhere.requests().is_empty(), "the token went elsewhere");
+}
+
+#[test]
+fn a_database_is_old_then_damaged_then_new() {
+    let slack = Slack::start();
+    let mut world = World::with_slack(&slack);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("city.mmdb");
+    let write = |content: &[u8]| {
+        let beside = folder.path().join("new");
+        fs::write(&beside, content).unwrap();
+        fs::rename(&beside, &path).unwrap();
+    };
+    let of = |name: &'static str, days: u64| {
+        let now = u64::try_from(Timestamp::now().as_second()).unwrap();
+        database("City", now - days * 86_400, &[("193.146.0.0/16", city(name, "ES", 40.4, -3.7))])
+    };
+    write(&of("Madrid", 32));
+    world.setup.city = Some(path.clone());
+    let role = world.start();
+    let logged = |words: &str| eventually(words, || role.log().contains(words).then_some(()));
+    let place = |world: &mut World, number| {
+        world.commit(&[opened(number, "alice", "193.146.30.12")]);
+        world.settled(key(number), DeliveryState::Delivered);
+        shown(slack.shown().last().unwrap())[2].clone()
+    };
+    logged("a database is old");
+    assert_eq!(place(&mut world, 1), "Madrid - Region (ES)");
+    write(b"<html>licence key missing</html>");
+    logged("a file cannot be used");
+    assert_eq!(place(&mut world, 2), "Madrid - Region (ES)");
+    write(&of("Getafe", 1));
+    logged("read again");
+    assert_eq!(place(&mut world, 3), "Getafe - Region (ES)");
+    assert_eq!(role.log().matches("a database is old").count(), 1);
 }
 
 #[test]

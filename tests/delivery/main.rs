@@ -7,6 +7,9 @@
 
 mod backlog;
 mod console;
+#[expect(dead_code, reason = "other tests need more of it")]
+#[path = "../risk/databases.rs"]
+mod databases;
 mod disk;
 mod groups;
 mod holds;

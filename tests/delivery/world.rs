@@ -51,6 +51,9 @@ pub(crate) struct Setup {
     pub(crate) per_minute: u32,
     /// A list of addresses.
     pub(crate) list: Option<PathBuf>,
+    /// A database of places.
+    #[serde(default)]
+    pub(crate) city: Option<PathBuf>,
     /// Routes, quiet hours, allowlist and templates, as in the configuration file.
     pub(crate) rules: String,
     /// Messages, in milliseconds, of sinks that have a pace.
@@ -233,6 +236,7 @@ impl Setup {
         config.enrich.deadline = Duration::from_millis(self.deadline_ms);
         let list = |path: PathBuf| List { name: "drop".to_owned(), path, points: None };
         config.enrich.lists = self.list.clone().map(list).into_iter().collect();
+        config.enrich.databases.city.clone_from(&self.city);
         config.enrich.threat_jammer = self.threat_jammer.clone().map(|base_url| ThreatJammer {
             base_url,
             token: Secret::new(threat_jammer::TOKEN.to_owned()),
@@ -337,6 +341,7 @@ pub(crate) fn opened_at(number: u32, user: &str, peer: &str, at: Timestamp) -> U
         at,
         recovered: false,
         container: None,
+        account: None,
     }))
 }
 

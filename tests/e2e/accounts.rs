@@ -18,13 +18,22 @@ pub struct Account {
     shell: &'static str,
     /// Last day of the account, as `shadow(5)` counts; empty for none.
     expires: &'static str,
+    /// What `login-tracer` says of how it stands.
+    pub state: &'static str,
 }
 
-pub const ROOT: Account = Account { name: "root", uid: 0, home: "/root", shell: "/bin/bash", expires: "" };
-pub const ALICE: Account =
-    Account { name: "alice", uid: 5001, home: "/home/alice", shell: "/bin/bash", expires: "" };
+pub const ROOT: Account =
+    Account { name: "root", uid: 0, home: "/root", shell: "/bin/bash", expires: "", state: "usable" };
+pub const ALICE: Account = Account {
+    name: "alice",
+    uid: 5001,
+    home: "/home/alice",
+    shell: "/bin/bash",
+    expires: "",
+    state: "usable",
+};
 pub const BOB: Account =
-    Account { name: "bob", uid: 5002, home: "/home/bob", shell: "/bin/bash", expires: "" };
+    Account { name: "bob", uid: 5002, home: "/home/bob", shell: "/bin/bash", expires: "", state: "usable" };
 /// May log in, but gets no shell.
 pub const SHELLLESS: Account = Account {
     name: "shellless",
@@ -32,15 +41,31 @@ pub const SHELLLESS: Account = Account {
     home: "/home/shellless",
     shell: "/usr/sbin/nologin",
     expires: "",
+    state: "usable",
 };
 /// Gets sftp below [`JAIL`] and nothing else.
 pub const JAILED: Account =
-    Account { name: "jailed", uid: 5004, home: "/files", shell: "/bin/false", expires: "" };
-pub const EXPIRED: Account =
-    Account { name: "expired", uid: 5005, home: "/home/expired", shell: "/bin/bash", expires: "1" };
+    Account { name: "jailed", uid: 5004, home: "/files", shell: "/bin/false", expires: "", state: "usable" };
+pub const EXPIRED: Account = Account {
+    name: "expired",
+    uid: 5005,
+    home: "/home/expired",
+    shell: "/bin/bash",
+    expires: "1",
+    state: "expired",
+};
+/// Its password is locked, as `usermod -L` does it. With PAM, keys let in still.
+pub const LOCKED: Account = Account {
+    name: "locked",
+    uid: 5006,
+    home: "/home/locked",
+    shell: "/bin/bash",
+    expires: "",
+    state: "locked",
+};
 /// Nobody has this name.
 pub const UNKNOWN: Account =
-    Account { name: "mallory", uid: 5999, home: "/", shell: "/bin/false", expires: "" };
+    Account { name: "mallory", uid: 5999, home: "/", shell: "/bin/false", expires: "", state: "usable" };
 
 /// Somebody who calls themselves this.
 pub const fn nobody_called(name: &'static str) -> Account {
@@ -54,7 +79,7 @@ pub const JAIL: &str = "/home/jail";
 pub const PASSWORD: &str = "let alice in";
 const HASH: &str = "$6$rounds=1000$e2e$hMxBFtnn/iX4od/vjtTMWUzwb.ewCT2eMu2CzAQWYZjCdGiXNBqcuyiR1F7nMAo/WU4NqGVZySAzfZTdxvy9z/";
 
-const PEOPLE: [Account; 6] = [ROOT, ALICE, BOB, SHELLLESS, JAILED, EXPIRED];
+const PEOPLE: [Account; 7] = [ROOT, ALICE, BOB, SHELLLESS, JAILED, EXPIRED, LOCKED];
 
 /// A key pair of the sandbox; its public half has `.pub` behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,9 +153,10 @@ pub fn create() -> anyhow::Result<()> {
     let mut shadow = "sshd:!:19000::::::\nnobody:!:19000::::::\n".to_owned();
     // tty and utmp own terminals and login records on every distribution.
     let mut group = "tty:x:5:\nshadow:x:42:\nutmp:x:43:\nnogroup:x:65534:\n".to_owned();
-    for Account { name, uid, home, shell, expires } in PEOPLE {
+    for Account { name, uid, home, shell, expires, state } in PEOPLE {
         passwd += &format!("{name}:x:{uid}:{uid}::{home}:{shell}\n");
-        shadow += &format!("{name}:{HASH}:19000:0:99999:7::{expires}:\n");
+        let locked = if state == LOCKED.state { "!" } else { "" };
+        shadow += &format!("{name}:{locked}{HASH}:19000:0:99999:7::{expires}:\n");
         group += &format!("{name}:x:{uid}:\n");
     }
     write("/etc/passwd", &passwd, 0o644)?;
@@ -143,7 +169,7 @@ pub fn create() -> anyhow::Result<()> {
         0o440,
     )?;
 
-    for Account { uid, home, .. } in [ALICE, BOB, SHELLLESS, EXPIRED] {
+    for Account { uid, home, .. } in [ALICE, BOB, SHELLLESS, EXPIRED, LOCKED] {
         fs::create_dir_all(home).with_context(|| format!("cannot create {home}"))?;
         chown(home, Some(uid), Some(uid)).with_context(|| format!("cannot give {home} away"))?;
     }

@@ -441,6 +441,9 @@ impl Truth {
         if self.exe.is_some() {
             compare("the executable", format!("{:?}", listed.sshd.exe), format!("{:?}", self.exe));
         }
+        // Accounts of a container are its own business.
+        let account = (!self.in_container).then_some(self.account.state);
+        compare("the account", format!("{:?}", listed.account.as_deref()), format!("{account:?}"));
         compare("in a container", listed.container.is_some().to_string(), self.in_container.to_string());
         compare("tty", format!("{:?}", listed.tty), format!("{:?}", self.tty));
         let state = if self.closed.is_some() { State::Closed } else { State::Open };

@@ -41,6 +41,8 @@ pub struct Session {
     pub end: Option<String>,
     pub escalated_to: Option<u32>,
     pub container: Option<Container>,
+    /// How the account stood.
+    pub account: Option<String>,
 }
 
 /// Where a session's sshd runs, if not among the machine's own processes.

@@ -132,6 +132,14 @@ impl Whole {
         text.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect()
     }
 
+    /// What a command prints for this state directory.
+    pub fn page(&self, arguments: &[&str]) -> String {
+        let output = self.login_tracer().args(arguments).output().expect("it starts");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {error}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
     /// Waits until a session of `sessions --json` is as `is_right` says.
     #[track_caller]
     pub fn expect_session(&self, is_right: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use login_tracer::assess::{Calculation, Login};
 use login_tracer::config::{Risk, Rule};
-use login_tracer::enrich::account::{Account, State};
+use login_tracer::enrich::account::Account;
 use login_tracer::enrich::history::{AddressHistory, History, Known, UserHistory};
 use login_tracer::enrich::{Fact, Facts, Opinion, Reputation, Why};
-use login_tracer::session::{Auth, AuthKey, Escalation, Identity};
+use login_tracer::session::{AccountState, Auth, AuthKey, Escalation, Identity};
 
 pub(crate) const KEY: &str = "SHA256:7L5FXqCp1cnVTcsWCKPhBLXgDd4YNbsk2gHbYYBmYfI";
 
@@ -95,6 +95,11 @@ impl Case {
         self.with(|case| case.login.auth = Some(by("password")))
     }
 
+    /// The same login by a password: there is no key then that could be new.
+    pub(crate) fn by_password_instead(self) -> Self {
+        self.password().user(|user| user.key_seen = None)
+    }
+
     pub(crate) fn user(self, change: impl FnOnce(&mut UserHistory)) -> Self {
         self.past(|history| change(history.user.as_mut().unwrap()))
     }
@@ -117,7 +122,7 @@ impl Case {
         })
     }
 
-    pub(crate) fn state(self, state: State) -> Self {
+    pub(crate) fn state(self, state: AccountState) -> Self {
         self.account(|account| account.state = Fact::Known(state))
     }
 

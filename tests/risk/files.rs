@@ -13,6 +13,7 @@ use login_tracer::enrich::local::watch::Watch;
 use login_tracer::enrich::local::{Addresses, Local, OLD_DAYS};
 use login_tracer::enrich::{Fact, Facts, Why};
 
+use crate::databases::Value::{Map, Text};
 use crate::databases::{asn, city, database};
 
 const LISTED: &str = "193.146.30.12";
@@ -95,6 +96,16 @@ fn a_list_is_read_again_when_it_changes_and_never_half() {
             "{standing:?}"
         );
     }
+    // Written over in its place, as long as before.
+    fs::write(files.path("drop.txt"), format!("{LISTED}\n")).unwrap();
+    assert!(run(local.refresh()));
+    // The clock of files has ticks of some milliseconds.
+    std::thread::sleep(Duration::from_millis(20));
+    fs::write(files.path("drop.txt"), "193.146.30.13\n").unwrap();
+    assert!(run(local.refresh()), "only its time says that it changed");
+    assert!(!is_listed());
+    fs::write(files.path("drop.txt"), format!("# all\n{LISTED}\n")).unwrap();
+    assert!(run(local.refresh()));
     fs::remove_file(files.path("drop.txt")).unwrap();
     assert!(!run(local.refresh()));
     assert!(is_listed());
@@ -112,8 +123,10 @@ fn a_list_that_was_never_read_is_said() {
     files.write("missing.txt", b"192.0.2.1\n");
     assert!(run(local.refresh()));
     assert_eq!(facts(&local, LISTED).unreadable, ["city database"]);
-    // A folder, a device.
-    for path in [files.folder.path(), Path::new("/dev/zero")] {
+    // A folder, a device, a pipe that nobody writes to.
+    let pipe = files.path("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    for path in [files.folder.path(), Path::new("/dev/zero"), &pipe] {
         let list = List { name: "odd".to_owned(), path: path.to_owned(), points: None };
         let odd = Local::open(&Databases::default(), &[list]);
         assert_eq!(facts(&odd, LISTED).unreadable, ["list odd"]);
@@ -156,6 +169,42 @@ fn databases_know_places_and_networks() {
 }
 
 #[test]
+fn a_list_has_points_of_its_own() {
+    let files = Files::new();
+    files.write("drop.txt", b"193.146.30.0/24\n");
+    let list = |name: &str, points| List { name: name.to_owned(), path: files.path("drop.txt"), points };
+    let local = Local::open(&Databases::default(), &[list("mild", Some(20)), list("usual", None)]);
+    let points: Vec<_> = facts(&local, LISTED).listings.iter().map(|listing| listing.points).collect();
+    assert_eq!(points, [Some(20), None]);
+}
+
+#[test]
+fn a_country_database_serves_where_there_is_no_city() {
+    let files = Files::new();
+    let country = |code| Map(vec![("country", Map(vec![("iso_code", Text(code))]))]);
+    let records = [("193.146.0.0/16", country("ES")), ("8.0.0.0/8", country("US"))];
+    files.write("country.mmdb", &database("GeoLite2-Country", now() + 86_400 * 9, &records));
+    files.write(
+        "city.mmdb",
+        &database("GeoLite2-City", now(), &[("8.0.0.0/8", city("Berlin", "DE", 52.5, 13.4))]),
+    );
+    files.write("asn.mmdb", &database("GeoLite2-ASN", now(), &[("8.0.0.0/8", asn(15169, "GOOGLE"))]));
+    let open = |city: &str, country| {
+        let databases = Databases { city: Some(files.path(city)), country, asn: None };
+        Local::open(&databases, &[])
+    };
+    let code = |local: &Local, address: &str| local.country(address.parse().unwrap());
+    let both = open("city.mmdb", Some(files.path("country.mmdb")));
+    // The better one first, the other one where that knows nothing.
+    assert_eq!(code(&both, "8.8.8.8").as_deref(), Some("DE"));
+    assert_eq!(code(&both, LISTED).as_deref(), Some("ES"));
+    // Of tomorrow's file nobody says that it is minus nine days old.
+    assert_eq!(both.standings(Timestamp::now())[1].in_use.as_deref(), Some("GeoLite2-Country, 0 days old"));
+    // A database of something else has no places.
+    assert_eq!(facts(&open("asn.mmdb", None), "8.8.8.8").place, Fact::unknown(Why::NotConfigured));
+}
+
+#[test]
 fn a_damaged_database_does_not_take_the_place_of_a_good_one() {
     let files = Files::new();
     let good = database("GeoLite2-City", now(), &[("193.146.0.0/16", city("Madrid", "ES", 40.4, -3.7))]);
@@ -170,6 +219,15 @@ fn a_damaged_database_does_not_take_the_place_of_a_good_one() {
         assert_eq!(local.country(LISTED.parse().unwrap()).as_deref(), Some("ES"));
         assert!(local.standings(Timestamp::now())[1].refused.is_some());
     }
+    // Whole by its size and its ends, and nothing in it can be read.
+    let mut hollow = database("GeoLite2-City", now(), &[("8.0.0.0/8", city("Berlin", "DE", 52.5, 13.4))]);
+    let data = hollow.windows(6).position(|bytes| bytes == b"Berlin").unwrap();
+    hollow[data - 40..data + 20].fill(0xff);
+    files.write("city.mmdb", &hollow);
+    assert!(!run(local.refresh()));
+    let refused = local.standings(Timestamp::now())[1].refused.clone();
+    assert!(refused.is_some_and(|why| why.starts_with("it is damaged")));
+    assert_eq!(local.country(LISTED.parse().unwrap()).as_deref(), Some("ES"));
     // Whatever is flipped: no panic, and no place that is none.
     for place in 0..good.len() {
         let mut broken = good.clone();

@@ -17,6 +17,7 @@ mod greynoise;
 #[path = "../doubles/threat_jammer.rs"]
 mod threat_jammer;
 
+mod assessor; // what is put together
 mod case; // a login and its facts, in few words
 mod databases; // files in MaxMind's format, made here
 mod files; // lists and databases that change and break

@@ -1,16 +1,20 @@
 //! What must hold of any login.
 
 use login_tracer::assess::Level;
-use login_tracer::config::Rule;
-use login_tracer::enrich::account::State;
+use login_tracer::config::{Points, Rule};
 use login_tracer::enrich::history::Travel;
+use login_tracer::enrich::reverse_dns::ReverseName;
 use login_tracer::enrich::{Fact, Listing, Why};
+use login_tracer::session::AccountState;
 use proptest::prelude::*;
 
 use crate::case::{Case, KEY};
 
 /// So many ways to be worse.
-const WORSE: usize = 20;
+const WORSE: usize = 24;
+const ROOT: usize = 2;
+const PASSWORD: usize = 3;
+const EXPIRED: usize = 6;
 
 /// Makes a login worse in one way.
 fn worse(case: Case, way: usize) -> Case {
@@ -19,11 +23,11 @@ fn worse(case: Case, way: usize) -> Case {
         1 => case.with(|case| {
             case.facts.listings.push(Listing { list: "l".to_owned(), entry: "e".to_owned(), points: None });
         }),
-        2 => case.root(),
-        3 => case.password(),
+        ROOT => case.root(),
+        PASSWORD => case.by_password_instead(),
         4 => case.account(|account| account.shell = "/bin/false".to_owned()),
         5 => case.account(|account| account.is_service = true),
-        6 => case.state(State::Expired),
+        EXPIRED => case.state(AccountState::Expired),
         7 => case.user(|user| user.address_seen = Some(false)),
         8 => case.user(|user| user.network_seen = Some(false)),
         9 => case.user(|user| user.country_seen = Some(false)),
@@ -36,7 +40,30 @@ fn worse(case: Case, way: usize) -> Case {
         16 => case.address(|address| address.other_users += 10),
         17 => case.became(1000, 0, "/usr/bin/sudo"),
         18 => case.became(1000, 0, "/tmp/x"),
-        _ => case.past(|past| past.events_lost += 1),
+        19 => case.past(|past| past.events_lost += 1),
+        20 => case.address(|address| address.failures_after += 100),
+        21 => case.user(|user| user.other_addresses += 10),
+        22 => case.with(|case| {
+            let name = ReverseName { name: "bank.example".to_owned(), confirmed: false };
+            case.facts.reverse_name = Fact::Known(name);
+        }),
+        // One that has expired is worse already.
+        _ => case.account(|account| {
+            if account.state.known() != Some(&AccountState::Expired) {
+                account.state = Fact::Known(AccountState::Locked);
+            }
+        }),
+    }
+}
+
+/// The rules whose finding a step takes the place of: they speak of what is not there any more. A password leaves no key that
+/// could be new, and whether it is right to use it is another rule's; that root's password is locked means nothing; of an
+/// account that has expired no other state matters.
+fn replaced(way: usize) -> &'static [Rule] {
+    match way {
+        PASSWORD => &[Rule::NewKey, Rule::LockedAccount],
+        ROOT | EXPIRED => &[Rule::LockedAccount],
+        _ => &[],
     }
 }
 
@@ -81,15 +108,35 @@ proptest! {
 
     #[test]
     fn what_is_worse_never_lowers_the_score(case in case(), way in 0..WORSE) {
-        // A key that is not there any more gives no trust, and none is new: these are other logins.
-        prop_assume!(way != 3);
+        let before = case.calculation();
+        let after = worse(case, way).calculation();
+        let replaced: i32 = before
+            .items
+            .iter()
+            .filter(|item| replaced(way).contains(&item.rule))
+            .map(|item| i32::from(item.points))
+            .sum();
+        prop_assert!(
+            i32::from(after.score) + replaced >= i32::from(before.score),
+            "{:#?}\n{:#?}", before, after
+        );
+        // What was green may become grey: nobody vouches for it any more.
+        if before.level > Level::Low && replaced == 0 {
+            prop_assert!(after.level >= before.level, "{:#?}\n{:#?}", before, after);
+        }
+    }
+
+    /// With the points as they are shipped, only a new key weighs more than what takes its place.
+    #[test]
+    fn as_shipped_only_a_password_for_a_new_key_weighs_less(case in case(), way in 0..WORSE) {
+        let case = case.with(|case| case.risk.points = Points::default());
+        let has_new_key = case.points(Rule::NewKey).is_some();
+        let is_locked = case.points(Rule::LockedAccount).is_some();
+        let is_exempt = way == PASSWORD && has_new_key || way == ROOT && is_locked;
+        prop_assume!(!is_exempt);
         let before = case.calculation();
         let after = worse(case, way).calculation();
         prop_assert!(after.score >= before.score, "{:#?}\n{:#?}", before, after);
-        // What was green may become grey: nobody vouches for it any more.
-        if before.level > Level::Low {
-            prop_assert!(after.level >= before.level, "{:#?}\n{:#?}", before, after);
-        }
     }
 
     #[test]

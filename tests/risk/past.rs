@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use jiff::{SignedDuration, Timestamp};
 use login_tracer::session::{
-    Attempt, AttemptKey, LossCounter, Opening, Reason, SessionKey, Sshd, Tried, TriedUser, Update,
+    Attempt, AttemptKey, Closed, End, LossCounter, Opening, Reason, SessionKey, Sshd, Tried, TriedUser,
+    Update,
 };
 use login_tracer::store::{Question, Reader, Recorded, Writer};
 
@@ -47,6 +48,7 @@ impl Store {
             at: at(minutes),
             recovered: false,
             container: None,
+            account: None,
         };
         self.writer.commit(&[Update::Opened(Box::new(opening))]).unwrap();
     }
@@ -125,6 +127,7 @@ fn only_what_was_stored_before_counts() {
     let second = store.ask(2, "alice", "193.146.30.12", Some(KEY));
     assert_eq!((second.user_logins, second.user_first_at), (1, Some(at(-60))));
     assert_eq!((second.address_seen, second.key_seen, second.visits.len()), (Some(true), Some(true), 1));
+    assert_eq!(second.visitors, [(at(-60), "alice".to_owned())]);
     // What is added later changes no answer.
     store.login(10, "alice", "193.146.30.13", "password");
     assert_eq!(store.ask(2, "alice", "193.146.30.12", Some(KEY)), second);
@@ -150,6 +153,7 @@ fn refused_tries_before_and_after() {
     store.attempt(-1439, "bob", here, Reason::WrongPassword, 3);
     store.attempt(-61, "alice", "198.51.100.1", Reason::TooMany, 6); // more than an hour ago
     store.attempt(-59, "alice", "198.51.100.1", Reason::WrongKey, 0); // counts as one
+    store.attempt(-20, "bob", "198.51.100.1", Reason::WrongPassword, 7); // wanted to be somebody else
     store.attempt(-10, "alice", here, Reason::UnknownUser, 2);
     store.attempt(-10, "alice", here, Reason::NoAuthentication, 0); // tried nothing
     store.attempt(-10, "alice", here, Reason::DroppedPenalty, 9); // was not heard
@@ -183,6 +187,12 @@ fn failed_attempts_name_their_address_and_its_open_sessions() {
     let from: Vec<_> = changes.iter().map(|change| reader.failed_from(change.id).unwrap()).collect();
     let here: IpAddr = "193.146.30.12".parse().unwrap();
     assert_eq!(from, [None, Some(here), None]);
-    assert_eq!(reader.open_from(here, 5).unwrap(), [1]);
-    assert!(reader.open_from("193.146.30.13".parse().unwrap(), 5).unwrap().is_empty());
+    assert_eq!(reader.open_from(here, at(-10), 5).unwrap(), [1]);
+    assert!(reader.open_from("193.146.30.13".parse().unwrap(), at(-10), 5).unwrap().is_empty());
+    // Whoever is gone since was there then.
+    let closed = Closed { at: at(-5), end: End::Logout };
+    let key = SessionKey::new("machine", "boot", 1, 1);
+    store.writer.commit(&[Update::Closed { key, closed }]).unwrap();
+    assert_eq!(reader.open_from(here, at(-5), 5).unwrap(), [1]);
+    assert!(reader.open_from(here, at(-4), 5).unwrap().is_empty());
 }

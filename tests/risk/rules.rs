@@ -2,11 +2,11 @@
 
 use login_tracer::assess::Level;
 use login_tracer::config::Rule;
-use login_tracer::enrich::account::State;
 use login_tracer::enrich::address::Scope;
 use login_tracer::enrich::history::{Known, Travel};
 use login_tracer::enrich::reverse_dns::ReverseName;
 use login_tracer::enrich::{Fact, Listing, Why};
+use login_tracer::session::AccountState;
 use login_tracer::session::{AuthKey, Certificate};
 
 use crate::case::{Case, KEY, by};
@@ -31,7 +31,7 @@ fn a_plain_login_is_green_and_has_no_points() {
 fn reputation() {
     assert_eq!(Case::plain().offline().points(Rule::Reputation), None);
     for (score, percent, points) in
-        [(0, 100, 0), (34, 100, 34), (99, 100, 99), (35, 50, 18), (1, 1, 1), (90, 0, 0)]
+        [(0, 100, 0), (34, 100, 34), (99, 100, 99), (35, 50, 18), (1, 1, 1), (90, 0, 0), (250, 50, 50)]
     {
         let case =
             Case::plain().reputation(score).with(|case| case.risk.points.set(Rule::Reputation, percent));
@@ -114,12 +114,46 @@ fn shells_that_let_nobody_in() {
 #[test]
 fn accounts_of_services_and_disabled_ones() {
     boundary(Rule::ServiceAccount, Case::plain(), Case::plain().account(|account| account.is_service = true));
-    boundary(Rule::DisabledAccount, Case::plain().state(State::Usable), Case::plain().state(State::Expired));
-    boundary(
-        Rule::DisabledAccount,
-        Case::plain().state(State::Locked),
-        Case::plain().state(State::Locked).password(),
-    );
+    let stands = |state| Case::plain().state(state);
+    boundary(Rule::DisabledAccount, stands(AccountState::Usable), stands(AccountState::Expired));
+    for state in [AccountState::Locked, AccountState::NoPassword] {
+        boundary(Rule::DisabledAccount, stands(state), stands(state).password());
+    }
+    assert_eq!(stands(AccountState::Usable).password().points(Rule::DisabledAccount), None);
+}
+
+#[test]
+fn locked_accounts() {
+    let stands = |state| Case::plain().state(state);
+    boundary(Rule::LockedAccount, stands(AccountState::NoPassword), stands(AccountState::Locked));
+    for other in [AccountState::Usable, AccountState::Expired] {
+        assert_eq!(stands(other).points(Rule::LockedAccount), None);
+    }
+    // A password that did is judged by another rule, and root's is locked by intention.
+    assert_eq!(stands(AccountState::Locked).password().points(Rule::LockedAccount), None);
+    assert_eq!(stands(AccountState::Locked).root().points(Rule::LockedAccount), None);
+    // It is yellow by itself.
+    assert_eq!(stands(AccountState::Locked).calculation().level, Level::Medium);
+}
+
+/// What is not known of an account is held against nobody.
+#[test]
+fn an_account_that_is_not_known_gives_nothing() {
+    let unknown = Case::plain().with(|case| case.facts.account = Fact::unknown(Why::NoAccount));
+    assert_eq!(unknown.calculation().sum, 0);
+    assert_eq!(Case::plain().password().calculation().sum, i32::from(Rule::Password.default_points()));
+}
+
+/// A password leaves nothing of the key behind: neither that it is new nor that it is trusted. Where the key was new, that
+/// is the one step for the worse that may give fewer points, by those of the new key at most.
+#[test]
+fn a_password_takes_the_place_of_a_new_key() {
+    let new_key = Case::plain().user(|user| user.key_seen = Some(false));
+    assert_eq!(new_key.calculation().sum, 15);
+    assert_eq!(new_key.clone().by_password_instead().calculation().sum, 10);
+    let trusted = new_key.with(|case| case.risk.trusted.keys = vec![KEY.to_owned()]);
+    assert_eq!(trusted.calculation().sum, 0);
+    assert_eq!(trusted.by_password_instead().calculation().sum, 10);
 }
 
 #[test]
@@ -249,6 +283,23 @@ fn trust_takes_away_what_there_is() {
     assert_eq!(taken(&elsewhere.with(listed)), [1, 1, 1]);
 }
 
+/// A host that listens on IPv6 alone sees IPv4 in it.
+#[test]
+fn trusted_networks_hold_addresses_mapped_into_ipv6() {
+    let mapped = Case::plain().with(|case| {
+        case.login.address = Some("::ffff:193.146.30.12".parse().unwrap());
+        case.risk.trusted.networks = vec!["193.146.0.0/16".parse().unwrap()];
+    });
+    assert_eq!(mapped.clone().reputation(50).points(Rule::TrustedNetwork), Some(-40));
+    // And it vouches for a stranger there.
+    let stranger = mapped.offline().user(|user| user.network_seen = Some(false));
+    assert_eq!(stranger.calculation().level, Level::Low);
+    let vouched_by = stranger.calculation().vouched_by;
+    assert_eq!(vouched_by.as_deref(), Some("its network or its key is trusted"));
+    let elsewhere = stranger.with(|case| case.login.address = Some("193.147.0.1".parse().unwrap()));
+    assert_eq!(elsewhere.calculation().level, Level::Unknown);
+}
+
 #[test]
 fn an_authority_can_be_trusted() {
     let ca = AuthKey { kind: "RSA".to_owned(), fingerprint: KEY.to_owned() };
@@ -343,6 +394,11 @@ fn whoever_was_asked_and_failed_keeps_it_from_being_green() {
     assert_eq!(unread.calculation().level, Level::Unknown);
     let forgetful = Case::plain().with(|case| case.facts.history = Fact::unknown(Why::Unreadable));
     assert_eq!(forgetful.calculation().level, Level::Unknown);
+    assert_eq!(forgetful.calculation().remarks, ["history: it cannot be read"]);
+    // Facts as earlier versions stored them name no services.
+    let earlier = Case::plain().offline().with(|case| case.facts.reputation = Fact::unknown(Why::Deadline));
+    assert_eq!(earlier.calculation().level, Level::Unknown);
+    assert_eq!(earlier.calculation().failed, ["the look-up did not answer in time"]);
     // To know nothing of an address is no failure, and no reason either.
     let no_data = Case::plain().opinion("Example", Fact::unknown(Why::NoData));
     assert_eq!(no_data.calculation().level, Level::Low);

@@ -95,6 +95,7 @@ fn client() -> reqwest::Client {
 #[derive(Default)]
 struct Memory {
     answers: RefCell<HashMap<(String, String), String>>,
+    kept_until: RefCell<Vec<Timestamp>>,
     spent: RefCell<u32>,
     refuses: Option<Refusal>,
 }
@@ -104,8 +105,9 @@ impl Ledger for Memory {
         self.answers.borrow().get(&(source.to_owned(), subject.to_owned())).cloned()
     }
 
-    fn remember(&self, source: &str, subject: &str, answer: &str, _expires: Timestamp) {
+    fn remember(&self, source: &str, subject: &str, answer: &str, expires: Timestamp) {
         assert!(!answer.contains("hush"));
+        self.kept_until.borrow_mut().push(expires);
         self.answers.borrow_mut().insert((source.to_owned(), subject.to_owned()), answer.to_owned());
     }
 
@@ -134,10 +136,13 @@ fn address(last: u8) -> IpAddr {
     IpAddr::from([193, 146, 30, last])
 }
 
-/// The facts that one service gives, asked as the role asks.
+/// The facts that one service gives, asked as the role asks; with time enough on any machine.
 fn asked(kind: &Kind, url: &str, key: &str, last: u8) -> Facts {
-    run(enricher(vec![(kind.open)(url, key, Rc::new(Memory::default()))], Duration::from_secs(1))
-        .ask(address(last)))
+    asked_within(Duration::from_secs(9), kind, url, key, last)
+}
+
+fn asked_within(deadline: Duration, kind: &Kind, url: &str, key: &str, last: u8) -> Facts {
+    run(enricher(vec![(kind.open)(url, key, Rc::new(Memory::default()))], deadline).ask(address(last)))
 }
 
 fn level(facts: &Facts) -> Level {
@@ -189,7 +194,8 @@ fn every_failure_is_grey_and_none_is_green() {
     for (mood, why) in moods {
         for kind in &KINDS {
             let server = double(kind.answer, Some(mood.clone()));
-            let facts = asked(kind, &server.url(), KEY, 80);
+            let deadline = Duration::from_secs(if why == Why::Deadline { 1 } else { 9 });
+            let facts = asked_within(deadline, kind, &server.url(), KEY, 80);
             assert_eq!(facts.reputation, Fact::unknown(why), "{}: {mood:?}", kind.name);
             assert_eq!(level(&facts), Level::Unknown, "{}: {mood:?}", kind.name);
         }
@@ -267,6 +273,43 @@ fn the_quota_is_asked_before_and_answers_are_remembered() {
         assert_eq!(run(once.ask(address(80))), first);
         assert_eq!(once.at_hand(Some(address(80)), Timestamp::now()), Some(first));
         assert_eq!(server.requests().len(), asked, "{}", kind.name);
+    }
+}
+
+/// The number of a network is shown even if its name comes too late.
+#[test]
+fn half_of_what_one_service_knows_is_shown() {
+    let kind = &KINDS[0];
+    let server = Server::start(move |request| {
+        let answer = threat_jammer::answer_with(request, KEY);
+        let is_slow = request.path.starts_with("/v1/asn");
+        if is_slow { Reply::Slow(Duration::from_secs(30), Box::new(answer)) } else { answer }
+    });
+    let facts = asked_within(Duration::from_secs(2), kind, &server.url(), KEY, 80);
+    let network = facts.network.known().map(|network| (network.asn, network.name.clone()));
+    assert_eq!(network, Some((15704, None)), "{facts:?}");
+    assert!(facts.reputation.known().is_some() && facts.place.known().is_some(), "{facts:?}");
+}
+
+/// A bad answer is not kept longer than a good one.
+#[test]
+fn nothing_is_kept_longer_than_the_owner_wants() {
+    for (mood, seconds) in [
+        (None, 30),
+        (Some(Reply::new(422, "{}")), 30),
+        (Some(Reply::new(200, "<html>")), 30),
+        (Some(Reply::new(429, "{}")), 0),
+    ] {
+        let server = double(abuseipdb::answer, mood.clone());
+        let config = KeyedService { cache_ttl: Duration::from_secs(30), ..keyed(&server.url(), KEY) };
+        let ledger = Rc::new(Memory::default());
+        let source: Rc<dyn Source> =
+            Rc::new(AbuseIpdb::new(config, client(), Rc::clone(&ledger) as Rc<dyn Ledger>));
+        let before = Timestamp::now();
+        run(enricher(vec![source], Duration::from_secs(9)).ask(address(80)));
+        let kept = ledger.kept_until.borrow();
+        let longest = kept.iter().map(|until| until.duration_since(before).as_secs()).max().unwrap_or(0);
+        assert!((seconds..=seconds + 10).contains(&longest), "{mood:?}: {longest}");
     }
 }
 

@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 
 use expect_test::expect_file;
+use jiff::tz::TimeZone;
 use login_tracer::config::Rule;
-use login_tracer::enrich::account::State;
 use login_tracer::enrich::address::Scope;
 use login_tracer::enrich::history::{History, Known, Travel, UserHistory};
 use login_tracer::enrich::{Fact, Listing, Place, Reputation, Why};
+use login_tracer::output::{View, calculation};
+use login_tracer::session::AccountState;
 use login_tracer::session::Identity;
 
 use crate::case::{Case, KEY};
@@ -27,6 +29,41 @@ fn logins_from_real_life() {
     }
     expect_file![format!("{}/../tests/goldens/risk-stories.txt", env!("CARGO_MANIFEST_DIR"))]
         .assert_eq(&text);
+}
+
+/// Without a database of places nothing is held against anybody, and the page says what is not known.
+#[test]
+fn what_cannot_be_known_is_explained_as_unknown() {
+    let page = |case: &Case| {
+        let view = View { now: case.login.at, zone: TimeZone::UTC, has_colour: false };
+        let mut page = Vec::new();
+        calculation::write(&case.calculation(), &case.facts, case.risk.thresholds, &view, &mut page).unwrap();
+        String::from_utf8(page).unwrap()
+    };
+    let line = |case: &Case, name: &str| {
+        let start = format!("  {name:<14} ");
+        page(case).lines().find_map(|line| Some(line.strip_prefix(&start)?.to_owned())).unwrap()
+    };
+    let known = Case::plain().user(|user| user.travel = Some(Travel { km: 7, minutes: 90 }));
+    assert_eq!(
+        line(&known, "User"),
+        "200 logins in 100 days, last 1 days before, address known, network known, country known, key known, \
+         hour known, 7 km in 90 min"
+    );
+    let unknown = Case::plain().user(|user| {
+        (user.country_seen, user.key_seen, user.hour_seen) = (None, None, None);
+    });
+    assert_eq!(
+        line(&unknown, "User"),
+        "200 logins in 100 days, last 1 days before, address known, network known, country unknown, no key, \
+         hours not learned yet, journey unknown"
+    );
+    assert_eq!(unknown.calculation().sum, 0);
+    assert_eq!(line(&unknown, "Place"), "unknown - no look-up is configured");
+    let account = |case: &Case| line(case, "Account");
+    assert!(account(&unknown).ends_with("; locked, expired or neither, which only /etc/shadow says"));
+    let locked = Case::plain().state(AccountState::Locked);
+    assert!(account(&locked).ends_with("; locked: its password lets nobody in"));
 }
 
 fn stories() -> Vec<(&'static str, Case)> {
@@ -94,8 +131,13 @@ fn stories() -> Vec<(&'static str, Case)> {
         ),
         (
             "Somebody who left the company a year ago",
-            Case::plain().state(State::Expired).user(|user| user.days_away = Some(370)),
+            Case::plain().state(AccountState::Expired).user(|user| user.days_away = Some(370)),
         ),
+        (
+            "Somebody who was locked out a week ago, by the key that was forgotten",
+            Case::plain().state(AccountState::Locked).user(|user| user.days_away = Some(8)),
+        ),
+        ("A colleague without a password, by key as always", Case::plain().state(AccountState::NoPassword)),
         ("An administrator who uses sudo", Case::plain().offline().became(1000, 0, "/usr/bin/sudo")),
         (
             "Alice becomes root by no program that is there for it",

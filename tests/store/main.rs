@@ -26,6 +26,7 @@ fn opening(pid: u32) -> Opening {
         at: at(0),
         recovered: false,
         container: None,
+        account: None,
     }
 }
 

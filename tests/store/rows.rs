@@ -2,8 +2,8 @@
 
 use login_tracer::event::Doubt;
 use login_tracer::session::{
-    Auth, ChangeKind, CommandKind, Container, Escalation, FirstCommand, ForeignSshd, Identity, Opening,
-    Service, Update,
+    AccountState, Auth, ChangeKind, CommandKind, Container, Escalation, FirstCommand, ForeignSshd, Identity,
+    Opening, Service, Update,
 };
 use login_tracer::store::{Filter, Reader, StoreError, Writer};
 use tempfile::tempdir;
@@ -235,6 +235,28 @@ fn a_session_that_was_found_open_says_so() {
     assert!(session.recovered && session.tty.as_deref() == Some("pts/0"));
     assert_eq!(reader.changes_of(1).expect("read")[0].kind, ChangeKind::Recovered);
     assert_eq!(writer.live_sessions().expect("read"), [recovered]);
+}
+
+#[test]
+fn how_the_account_stood_is_learned_once() {
+    let directory = tempdir().expect("a folder");
+    let mut writer = Writer::open(directory.path(), None).expect("a writer");
+    let known = Opening { account: Some(AccountState::Locked), ..opening(1) };
+    writer.commit(&[opened(&known), opened(&opening(2))]).expect("written");
+    let reader = Reader::open(directory.path()).expect("a reader");
+    let account = |id| reader.session(id).expect("read").expect("there").account;
+    assert_eq!((account(1), account(2)), (Some(AccountState::Locked), None));
+    assert_eq!(writer.live_sessions().expect("read")[0], known);
+    let learned = |opening: &Opening, account| Update::Account { key: opening.key, at: at(5), account };
+    for state in [AccountState::Expired, AccountState::Usable] {
+        writer.commit(&[learned(&known, state), learned(&opening(2), state)]).expect("written");
+    }
+    assert_eq!((account(1), account(2)), (Some(AccountState::Locked), Some(AccountState::Expired)));
+    // Only what is new is a change.
+    let kinds =
+        |id| -> Vec<_> { reader.changes_of(id).expect("read").iter().map(|change| change.kind).collect() };
+    assert_eq!(kinds(1), [ChangeKind::Opened]);
+    assert_eq!(kinds(2), [ChangeKind::Opened, ChangeKind::Identified]);
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! The vocabulary of what the kernel reports: facts about processes of the doors through which users come in, checked and with real types.
 
+mod account;
+
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::account::AccountState;
 
 /// Nanoseconds since boot, suspended time included (`CLOCK_BOOTTIME`): the clock of all kernel events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ pub(crate) mod pins;
 mod probes;
 mod prove;
 mod ring;
+mod shadow;
 mod survey;
 mod tier;
 mod tracefs;
@@ -25,6 +26,7 @@ pub use self::identity::{Identity, IdentityError};
 pub use self::passwd::{name_of, uid_of};
 pub use self::pins::Pins;
 pub use self::probes::{Earlier, Probes};
+pub use self::shadow::account_state;
 pub use self::survey::{Requirement, RequirementState, Survey, survey};
 
 use tracer_ebpf::Door;

@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub use self::attempt::{Attempt, AttemptKey, Reason, Tried, TriedUser};
 pub use self::auth::{Auth, AuthKey, Certificate, CommandKind, FirstCommand};
 use crate::event::Doubt;
-pub use crate::event::{Container, Service};
+pub use crate::event::{AccountState, Container, Service};
 
 /// The identity of a session on this host and boot, the same after every restart of the tracer.
 ///
@@ -91,6 +91,9 @@ pub struct Session {
     pub escalated_to: Option<u32>,
     /// Where its sshd runs, if not among the host's own processes.
     pub container: Option<Container>,
+    /// How the account stood when the session opened, or was found; `None` where that could not be read: in containers, and
+    /// of accounts that are not in the host's own files.
+    pub account: Option<AccountState>,
 }
 
 impl Session {
@@ -213,7 +216,7 @@ pub enum ChangeKind {
     Opened,
     /// A session was found open that nobody saw begin.
     Recovered,
-    /// More became known about a session: uid, tty.
+    /// More became known about a session: who it is, how they came in, the terminal, what ran first.
     Identified,
     /// A session ended.
     Closed,
@@ -274,6 +277,8 @@ pub enum Update {
     Authenticated { key: SessionKey, at: Timestamp, user: Option<String>, auth: Box<Auth> },
     /// It became known what was executed first. Ignored if it was known.
     Began { key: SessionKey, at: Timestamp, first: Box<FirstCommand> },
+    /// It became known how the account stands. Ignored if it was known.
+    Account { key: SessionKey, at: Timestamp, account: AccountState },
     /// A connection ended without a session. Ignored if the key is known.
     Attempt(Box<Attempt>),
     /// A session ended. Ignored by the store if it is closed already.
@@ -334,6 +339,9 @@ pub struct Opening {
     pub recovered: bool,
     /// See [`Session::container`].
     pub container: Option<Container>,
+    /// See [`Session::account`].
+    #[serde(default)]
+    pub account: Option<AccountState>,
 }
 
 #[cfg(test)]

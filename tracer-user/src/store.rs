@@ -254,9 +254,10 @@ impl Reader {
         history::recorded(&self.connection, question).map_err(|source| self.error(source))
     }
 
-    /// The row numbers of the open sessions from an address, newest first, at most `limit`.
-    pub fn open_from(&self, address: IpAddr, limit: u32) -> Result<Vec<i64>, StoreError> {
-        history::open_from(&self.connection, address, limit).map_err(|source| self.error(source))
+    /// The row numbers of the sessions from an address that were not over at a time, newest first; of the last `limit` from
+    /// there.
+    pub fn open_from(&self, address: IpAddr, at: Timestamp, limit: u32) -> Result<Vec<i64>, StoreError> {
+        history::open_from(&self.connection, address, at, limit).map_err(|source| self.error(source))
     }
 
     /// The address from which somebody failed to log in, if that is what the change of this id tells.

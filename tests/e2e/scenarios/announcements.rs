@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Scenario;
 use super::inside::SUDO;
-use crate::accounts::{ALICE, Account, BOB, ROOT};
+use crate::accounts::{ALICE, Account, BOB, LOCKED, ROOT, SHELLLESS};
 use crate::client::{Client, Use};
 use crate::lines::LIMIT;
 use crate::processes;
@@ -23,6 +23,7 @@ pub fn scenarios() -> Vec<Scenario> {
         "announcements",
         risk_has_its_colour,
         a_list_makes_a_session_red,
+        accounts_that_should_have_no_logins,
         gained_user_ids_are_told: "/usr/bin/sudo",
         killed_roles_come_back,
         roles_end_with_their_supervisor,
@@ -101,6 +102,42 @@ fn a_list_makes_a_session_red(scene: &mut Scene<'_>) {
     let [ended] = whole.expect_messages(&format!("SSH session ended: {place}"), 1).try_into().expect("one");
     assert!(ended.ends_with("risk 70 (HIGH)"), "{ended}");
     whole.expect_messages("riskier", 1);
+}
+
+/// The role that sends cannot read how accounts stand, and says it nevertheless: the other one has found it out.
+fn accounts_that_should_have_no_logins(scene: &mut Scene<'_>) {
+    let whole = Whole::start();
+    for (account, risk, reason) in [
+        (LOCKED, "35 (MEDIUM)", "the account is locked, which keeps only passwords out"),
+        (SHELLLESS, "45 (MEDIUM)", "the account's shell is /usr/sbin/nologin"),
+        (ALICE, "0 (LOW)", "loopback address, not looked up"),
+    ] {
+        let mut client = scene.site.pam.login(account).to(Use::Nothing).start();
+        let open = scene.opened(&client);
+        let place = format!("{} on {HOST} from {}", account.name, client.login.peer.ip());
+        let [opened] = whole.expect_messages(&format!("SSH login: {place}"), 1).try_into().expect("one");
+        assert!(opened.ends_with(&format!("risk {risk}")), "{opened}");
+        let message = shown(&whole, &format!("SSH login: {place}")).remove(0);
+        assert!(message.to_string().contains(&format!("{risk} - {reason}")), "{message:#}");
+        let session = whole.expect_session(|session| session["user"] == account.name);
+        assert_eq!(session["account"], account.state);
+        let explained = whole.page(&["explain", &session["id"].to_string()]);
+        assert!(
+            explained.contains(if account == LOCKED { "locked: its password" } else { "usable" }),
+            "{explained}"
+        );
+        let page = whole.page(&["show", &session["id"].to_string()]);
+        assert!(
+            page.contains(if account == LOCKED {
+                "Account   locked: its password"
+            } else {
+                "Account   usable"
+            }),
+            "{page}"
+        );
+        client.leave();
+        scene.closed(open, &client, "logout");
+    }
 }
 
 /// Who became whom by which program, once; also in a session that was open before the trace role.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Scenario;
 use super::inside::SUDO;
-use crate::accounts::{ALICE, BOB, JAILED, Key, ROOT, SHELLLESS, write};
+use crate::accounts::{ALICE, BOB, JAILED, Key, LOCKED, ROOT, SHELLLESS, write};
 use crate::client::{GOOD, Proof, Use, over_master};
 use crate::processes;
 use crate::sandbox::ROOM;
@@ -38,6 +38,7 @@ pub fn scenarios() -> Vec<Scenario> {
         three_channels_are_one_session,
         ten_at_once,
         account_without_shell,
+        locked_account_with_key,
         forced_command_of_root,
         key_from_a_command,
         sshd_that_does_not_run_itself_again,
@@ -168,6 +169,11 @@ fn account_without_shell(scene: &mut Scene<'_>) {
     assert!(!client.wait().success(), "nologin refuses");
     scene.came_and_went(&client);
     scene.follow(scene.site.pam.login(SHELLLESS).to(Use::Nothing).start());
+}
+
+/// Whoever locks an account often forgets its keys.
+fn locked_account_with_key(scene: &mut Scene<'_>) {
+    scene.follow(scene.site.pam.login(LOCKED).start());
 }
 
 fn forced_command_of_root(scene: &mut Scene<'_>) {

@@ -8,6 +8,10 @@
 //! - its network or its key is trusted.
 //!
 //! Otherwise a low score is *unknown*. Medium and high are never hidden: what is known suffices for them.
+//!
+//! Whatever is added against a login never lowers its score (`tests/risk/monotony.rs`). Two steps take something away as well:
+//! a password in the place of a new key leaves no key that could be new, and root in the place of a locked user is judged as
+//! root; there the score may fall, by the points of those two rules at most.
 
 use super::rules::{self, Case, is_learned};
 use super::{Assessment, Level, Login, Reason, level};

@@ -34,7 +34,10 @@ pub const fn sentence(rule: Rule) -> &'static str {
         Rule::RootPassword => "root, and by a password: on top of both",
         Rule::NoLoginShell => "the shell of the account is one that lets nobody in, such as nologin",
         Rule::ServiceAccount => "the account is one for services, by its user id",
-        Rule::DisabledAccount => "the account is past its last day, or locked and a password did",
+        Rule::DisabledAccount => "the account is past its last day, or no password fits it and one did",
+        Rule::LockedAccount => {
+            "the account's password was locked (usermod -L, passwd -l), and a key did; not root's"
+        }
         Rule::NewUser => "the first login of this user on a host that is known for longer",
         Rule::NewAddress => "the first login of this user from this address",
         Rule::NewNetwork => "the first login of this user from this network (/24, or /48 of IPv6)",
@@ -74,6 +77,7 @@ pub(super) fn judge(rule: Rule, case: &Case<'_>) -> Option<Finding> {
         Rule::NoLoginShell => account::no_login_shell(case),
         Rule::ServiceAccount => account::service(case),
         Rule::DisabledAccount => account::disabled(case),
+        Rule::LockedAccount => account::locked(case),
         Rule::NewUser => past::new_user(case),
         Rule::NewAddress => past::new_address(case),
         Rule::NewNetwork => past::new_network(case),

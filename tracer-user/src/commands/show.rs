@@ -13,7 +13,7 @@ use crate::cli::{SessionRef, ShowArgs};
 use crate::notify::outbox::{DeliveryRow, DeliveryState};
 use crate::notify::route::Allowed;
 use crate::output::json::{self, ChangeRecord, DeliveryRecord, SessionRecord};
-use crate::output::session::{auth, duration, known, lasted, risk, time};
+use crate::output::session::{account_state, auth, duration, known, lasted, risk, time};
 use crate::output::{self, Style, View, verdict};
 use crate::sanitize;
 use crate::session::{Change, Identity, Service, Session};
@@ -144,6 +144,7 @@ impl Everything {
         let rows = [
             ("User", user),
             ("User id", session.uid.map_or_else(|| "-".to_owned(), |uid| uid.to_string())),
+            ("Account", session.account.map_or("-", account_state).to_owned()),
             ("By", by),
             ("From", endpoint(session.peer)),
             ("To", endpoint(session.local)),

@@ -96,6 +96,7 @@ rules! {
     NoLoginShell "no_login_shell" 45,
     ServiceAccount "service_account" 30,
     DisabledAccount "disabled_account" 50,
+    LockedAccount "locked_account" 35,
     NewUser "new_user" 15,
     NewAddress "new_address" 10,
     NewNetwork "new_network" 10,

@@ -2,7 +2,8 @@
 //!
 //! Read anew for every login: the files are small, and an account that was made a minute ago is the one to look at. No
 //! name service is asked, so that nobody's network can hold up a message; users that come from one are said to be unknown.
-//! The unprivileged notify role may not read `/etc/shadow` and `/etc/sudoers`: what only they tell is unknown there.
+//! The unprivileged notify role may not read `/etc/shadow` and `/etc/sudoers`: what only they tell is unknown there, apart from
+//! what the trace role found in the first when the session opened.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Fact, Why};
+use crate::session::AccountState;
 
 /// More than any such file has; a wrong one must not fill the memory.
 const MAX_BYTES: u64 = 16 << 20;
@@ -36,18 +38,8 @@ pub struct Account {
     pub is_service: bool,
     /// Whether a group of it may use sudo; not known where only `/etc/sudoers` would tell.
     pub may_use_sudo: Fact<bool>,
-    pub state: Fact<State>,
-}
-
-/// What `/etc/shadow` says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    Usable,
-    /// No password fits. Keys may do still, and do by intention on many hosts.
-    Locked,
-    /// Its last day has passed.
-    Expired,
+    /// What `/etc/shadow` says.
+    pub state: Fact<AccountState>,
 }
 
 impl Account {
@@ -130,18 +122,12 @@ impl Accounts {
         words.find_map(|rest| rest.trim().parse().ok()).unwrap_or(UID_MIN)
     }
 
-    fn state(&self, name: &str, now: Timestamp) -> Fact<State> {
+    fn state(&self, name: &str, now: Timestamp) -> Fact<AccountState> {
         let Some(shadow) = self.read("shadow") else { return Fact::unknown(Why::Unreadable) };
-        let line = shadow.lines().find(|line| line.split(':').next() == Some(name));
-        let Some(line) = line else { return Fact::unknown(Why::NoAccount) };
-        let fields: Vec<&str> = line.split(':').collect();
-        let last_day = fields.get(7).and_then(|days| days.parse::<i64>().ok());
-        let is_locked = fields.get(1).is_some_and(|password| password.starts_with(['!', '*']));
-        Fact::Known(match last_day {
-            Some(day) if now.as_second() / DAY_S >= day => State::Expired,
-            _ if is_locked => State::Locked,
-            _ => State::Usable,
-        })
+        let today = now.as_second().div_euclid(DAY_S);
+        let mut lines = shadow.lines();
+        let state = lines.find_map(|line| AccountState::of_shadow_line(line.as_bytes(), name, today));
+        state.map_or(Fact::unknown(Why::NoAccount), Fact::Known)
     }
 
     fn read(&self, name: &str) -> Option<String> {
@@ -206,9 +192,23 @@ mod tests {
         assert_eq!(service.may_use_sudo, Fact::unknown(Why::Unreadable));
         assert_eq!(find("bare").known().unwrap().shell, "/bin/sh");
         assert_eq!(find("bare").known().unwrap().groups, ["1001"]);
-        assert!(!find("root").known().unwrap().is_service);
+        let root = find("root");
+        let root = root.known().unwrap();
+        assert_eq!((root.is_service, root.may_use_sudo.known()), (false, Some(&true)));
         assert_eq!(find("nobody-here"), Fact::unknown(Why::NoAccount));
         assert_eq!(find("short"), Fact::unknown(Why::NoAccount));
+    }
+
+    #[test]
+    fn files_and_groups_have_a_limit() {
+        let groups: String = (0..100).map(|gid| format!("g{gid}:x:{}:alice\n", 2000 + gid)).collect();
+        let mut passwd = "x".repeat(MAX_BYTES as usize);
+        passwd.insert_str(0, "alice:x:1000:1000::/:/bin/sh\n");
+        passwd.push_str("\nbeyond:x:1001:1001::/:/bin/sh\n");
+        let (_folder, host) = host(&[("passwd", &passwd), ("group", &groups)]);
+        let find = |user| host.find(Some(user), None, Timestamp::UNIX_EPOCH);
+        assert_eq!(find("alice").known().unwrap().groups.len(), MAX_GROUPS);
+        assert_eq!(find("beyond"), Fact::unknown(Why::NoAccount));
     }
 
     #[test]
@@ -232,24 +232,22 @@ mod tests {
 
     #[test]
     fn states_of_accounts() {
-        let shadow = "ok:$y$x:19000:0:99999:7:::\nkeys:!:19000:0:99999:7:::\nstar:*:19000::::::\n\
-            gone:$y$x:19000:0:99999:7::20000:\nbroken\n";
-        let passwd: String = ["ok", "keys", "star", "gone", "broken"]
+        let shadow = "ok:$y$x:19000:0:99999:7:::\nkeys:!:19000:0:99999:7:::\nshut:!$y$x:19000::::::\n\
+            gone:$y$x:19000:0:99999:7::20000:\n";
+        let passwd: String = ["ok", "keys", "shut", "gone", "elsewhere"]
             .map(|name| format!("{name}:x:1000:1000::/:/bin/sh\n"))
             .concat();
         let (_folder, host) = host(&[("passwd", &passwd), ("shadow", shadow)]);
         let state = |user, day: i64| {
             let now = Timestamp::from_second(day * DAY_S).unwrap();
-            host.find(Some(user), None, now).known().unwrap().state.known().copied()
+            host.find(Some(user), None, now).known().unwrap().state.clone()
         };
-        assert_eq!(state("ok", 30_000), Some(State::Usable));
-        assert_eq!(state("keys", 30_000), Some(State::Locked));
-        assert_eq!(state("star", 30_000), Some(State::Locked));
-        assert_eq!(
-            (state("gone", 19_999), state("gone", 20_000)),
-            (Some(State::Usable), Some(State::Expired))
-        );
-        assert_eq!(state("broken", 1), Some(State::Usable));
+        assert_eq!(state("ok", 30_000), Fact::Known(AccountState::Usable));
+        assert_eq!(state("keys", 30_000), Fact::Known(AccountState::NoPassword));
+        assert_eq!(state("shut", 30_000), Fact::Known(AccountState::Locked));
+        assert_eq!(state("gone", 19_999), Fact::Known(AccountState::Usable));
+        assert_eq!(state("gone", 20_000), Fact::Known(AccountState::Expired));
+        assert_eq!(state("elsewhere", 1), Fact::unknown(Why::NoAccount));
     }
 
     #[test]

@@ -105,25 +105,19 @@ impl Enricher {
         let now: Vec<Found> = found.iter().map(|found| found.borrow().clone()).collect();
         if is_late {
             tracing::info!(%address, "look-ups did not answer within the deadline");
-            self.go_on(address, asking, found, now.clone());
+            self.go_on(address, asking, found);
         }
         self.facts(address, &now)
     }
 
     /// Lets what is late come in, in its own time.
-    fn go_on(
-        &self,
-        address: IpAddr,
-        mut asking: JoinSet<()>,
-        found: Vec<Rc<RefCell<Found>>>,
-        before: Vec<Found>,
-    ) {
+    fn go_on(&self, address: IpAddr, mut asking: JoinSet<()>, found: Vec<Rc<RefCell<Found>>>) {
         let late = self.late.borrow().clone();
         let (local, sources) = (Rc::clone(&self.local), self.sources.clone());
         tokio::task::spawn_local(async move {
             while asking.join_next().await.is_some() {}
             let found: Vec<Found> = found.iter().map(|found| found.borrow().clone()).collect();
-            if let Some(late) = late.filter(|_| found != before) {
+            if let Some(late) = late {
                 late(address, facts(&local, &sources, address, &found));
             }
         });
@@ -176,4 +170,50 @@ fn worst(opinions: &[Opinion], nobody: Why) -> Fact<Reputation> {
     });
     let failure = whys.clone().find(|why| why.is_failure());
     Fact::unknown(failure.or_else(|| whys.next()).unwrap_or(nobody))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opinion(answer: Fact<Reputation>) -> Opinion {
+        Opinion { source: "Example".to_owned(), answer }
+    }
+
+    fn known(score: u8, reason: &str) -> Fact<Reputation> {
+        Fact::Known(Reputation { score, reason: Some(reason.to_owned()), asn: None })
+    }
+
+    #[test]
+    fn the_worst_is_believed() {
+        let of = |answers: &[Fact<Reputation>]| {
+            worst(&answers.iter().cloned().map(opinion).collect::<Vec<_>>(), Why::NotConfigured)
+        };
+        let (good, bad, silent) = (known(10, "a"), known(80, "b"), Fact::unknown(Why::Deadline));
+        for answers in [[&good, &bad, &silent], [&bad, &silent, &good], [&silent, &good, &bad]] {
+            assert_eq!(of(&answers.map(Clone::clone)), bad);
+        }
+        assert_eq!(of(&[bad.clone(), known(80, "c")]), bad, "the first of equals");
+        let no_data = Fact::unknown(Why::NoData);
+        assert_eq!(of(&[no_data.clone(), silent.clone()]), silent, "a failure is said before ignorance");
+        assert_eq!(of(&[no_data.clone(), Fact::unknown(Why::NotAsked)]), no_data);
+        assert_eq!(of(&[]), Fact::unknown(Why::NotConfigured));
+    }
+
+    #[test]
+    fn what_is_known_is_better() {
+        let joined = |first: Fact<u8>, second: Option<Fact<u8>>| {
+            let mut fact = first;
+            better(&mut fact, second, Why::NotConfigured);
+            fact
+        };
+        let (nobody, late) = (Fact::unknown(Why::NotConfigured), Fact::unknown(Why::Deadline));
+        assert_eq!(joined(nobody.clone(), Some(Fact::Known(1))), Fact::Known(1));
+        assert_eq!(joined(late.clone(), Some(Fact::Known(1))), Fact::Known(1));
+        assert_eq!(joined(Fact::Known(1), Some(Fact::Known(2))), Fact::Known(1));
+        assert_eq!(joined(Fact::Known(1), Some(late.clone())), Fact::Known(1));
+        assert_eq!(joined(nobody.clone(), Some(late.clone())), late);
+        assert_eq!(joined(late.clone(), Some(Fact::unknown(Why::NoData))), late);
+        assert_eq!(joined(nobody.clone(), None), nobody);
+    }
 }

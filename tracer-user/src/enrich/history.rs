@@ -268,6 +268,24 @@ mod tests {
     }
 
     #[test]
+    fn a_day_is_whole_and_no_longer() {
+        let visits = vec![visit("2026-11-20T10:00:00Z", "1.0.0.2"), visit("2026-11-20T09:59:59Z", "1.0.0.3")];
+        let visitors = [
+            ("2026-11-20T10:00:00Z", "bob"),
+            ("2026-11-20T09:59:59Z", "carol"),
+            ("2026-11-21T09:00:00Z", "alice"),
+        ];
+        let visitors = visitors.map(|(time, user)| (at(time), user.to_owned())).to_vec();
+        let recorded = Recorded { visits, visitors, user_logins: 2, host_logins: 7, ..Recorded::default() };
+        let address = Some("1.0.0.1".parse().unwrap());
+        let now = Now { user: Some("alice"), address, at: at("2026-11-21T10:00:00Z") };
+        let history = History::of(&recorded, now, &Map, &TimeZone::UTC);
+        let user = history.user.unwrap();
+        assert_eq!((user.other_addresses, history.address.unwrap().other_users), (1, 1));
+        assert_eq!((user.known.logins, history.host.logins), (2, 7));
+    }
+
+    #[test]
     fn a_clock_that_was_set_back_harms_nothing() {
         let recorded = Recorded {
             visits: vec![visit("2026-11-22T09:00:00Z", "1.0.0.1")],

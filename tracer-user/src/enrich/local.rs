@@ -72,12 +72,14 @@ impl Local {
             points: list.points,
             file: Kept::open(format!("list {}", list.name), list.path.clone()),
         });
-        Self {
+        let local = Self {
             lists: lists.collect(),
             city: database(&databases.city, "city database"),
             country: database(&databases.country, "country database"),
             asn: database(&databases.asn, "network database"),
-        }
+        };
+        local.warn_of_old();
+        local
     }
 
     /// No file at all.
@@ -100,7 +102,18 @@ impl Local {
         for database in self.databases() {
             is_new |= database.refresh().await;
         }
+        if is_new {
+            self.warn_of_old();
+        }
         is_new
+    }
+
+    fn warn_of_old(&self) {
+        for file in self.standings(Timestamp::now()) {
+            if let Some(days) = file.old {
+                tracing::warn!(file = %file.name, path = %file.path.display(), days, "a database is old");
+            }
+        }
     }
 
     /// How each file stands.

@@ -232,3 +232,98 @@ pub(super) fn score(value: f64) -> Option<u8> {
 fn later(now: Timestamp, by: Duration) -> Timestamp {
     SignedDuration::try_from(by).ok().and_then(|by| now.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enrich::quota::{Period, Refusal};
+
+    struct Nothing;
+
+    impl Ledger for Nothing {
+        fn answer(&self, _source: &str, _subject: &str, _now: Timestamp) -> Option<String> {
+            None
+        }
+
+        fn remember(&self, _source: &str, _subject: &str, _answer: &str, _expires: Timestamp) {}
+
+        fn spend(&self, _source: &str, _limits: Limits, _now: Timestamp) -> Result<(), Refusal> {
+            Ok(())
+        }
+    }
+
+    fn remote(cache_ttl: Duration) -> Remote {
+        let service = Service {
+            name: "Example",
+            ledger_name: "example",
+            base_url: "http://192.0.2.1".to_owned(),
+            header: (ACCEPT, ""),
+            key: Secret::new("key".to_owned()),
+            cache_ttl,
+            limits: Limits { per_minute: 1, per_period: 1, period: Period::Day },
+        };
+        Remote::new(service, reqwest::Client::new(), Rc::new(Nothing))
+    }
+
+    #[test]
+    fn pauses_are_as_long_as_the_service_says_and_no_longer_than_an_hour() {
+        for (status, header, seconds) in [
+            (429, Some("30"), 30),
+            (429, None, 60),
+            (429, Some("soon"), 60),
+            (429, Some("99999"), 3600),
+            (401, Some("30"), 300),
+            (403, None, 300),
+        ] {
+            let remote = remote(Duration::from_secs(3600));
+            let status = StatusCode::from_u16(status).unwrap();
+            let before = Timestamp::now();
+            let why = remote.refused("/", status, header);
+            let (until, paused) = remote.pause.get().unwrap();
+            assert_eq!(paused, why);
+            let pause = until.duration_since(before).as_secs();
+            assert!((seconds..=seconds + 5).contains(&pause), "{status} {header:?}: {pause}");
+        }
+        let other = remote(Duration::from_secs(3600));
+        assert_eq!(other.refused("/", StatusCode::UNPROCESSABLE_ENTITY, Some("30")), Why::Status(422));
+        assert_eq!(other.pause.get(), None);
+    }
+
+    #[test]
+    fn answers_are_kept_as_long_as_they_are_worth() {
+        let kept = remote(Duration::from_secs(7200));
+        let seconds = |fact: Fact<u8>| kept.keep_for(&fact).map(|keep| keep.as_secs());
+        assert_eq!(seconds(Fact::Known(1)), Some(7200));
+        for (why, expected) in [
+            (Why::NoData, Some(600)),
+            (Why::Garbled, Some(600)),
+            (Why::Status(400), Some(600)),
+            (Why::Status(499), Some(600)),
+            (Why::Status(399), Some(60)),
+            (Why::Status(500), Some(60)),
+            (Why::Unreachable, Some(60)),
+            (Why::Denied, None),
+            (Why::Throttled, None),
+            (Why::Quota(Refusal::Day), None),
+            (Why::Deadline, None),
+        ] {
+            assert_eq!(seconds(Fact::unknown(why)), expected, "{why:?}");
+        }
+    }
+
+    #[test]
+    fn scores_and_texts() {
+        for (value, expected) in [
+            (0.0, Some(0)),
+            (12.1, Some(13)),
+            (100.0, Some(100)),
+            (100.1, None),
+            (-0.1, None),
+            (f64::NAN, None),
+        ] {
+            assert_eq!(score(value), expected, "{value}");
+        }
+        assert_eq!(text(Some(" \n".to_owned())), None);
+        assert_eq!(text(Some("x".repeat(999))).map(|text| text.len()), Some(MAX_TEXT_CHARS));
+    }
+}

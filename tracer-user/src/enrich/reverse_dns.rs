@@ -116,10 +116,13 @@ fn resolve(address: IpAddr) -> Fact<ReverseName> {
         Ok(None) => return Fact::unknown(Why::NoData),
         Err(()) => return Fact::unknown(Why::Unreachable),
     };
-    let confirmed = (name.as_str(), 0)
-        .to_socket_addrs()
-        .is_ok_and(|mut found| found.any(|found| found.ip().to_canonical() == address));
+    let confirmed = (name.as_str(), 0).to_socket_addrs().is_ok_and(|found| is_among(found, address));
     Fact::Known(ReverseName { name, confirmed })
+}
+
+/// Whether a name has the address that is called by it.
+fn is_among(mut found: impl Iterator<Item = SocketAddr>, address: IpAddr) -> bool {
+    found.any(|found| found.ip().to_canonical() == address)
 }
 
 /// The name of an address by getnameinfo(3); `None` if it has none.
@@ -151,9 +154,47 @@ fn name_of(address: IpAddr) -> Result<Option<String>, ()> {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use tokio::task::LocalSet;
+
     use super::*;
+
+    fn named(name: &str) -> Fact<ReverseName> {
+        Fact::Known(ReverseName { name: name.to_owned(), confirmed: true })
+    }
+
+    #[test]
+    fn a_name_is_confirmed_by_the_address_that_it_has() {
+        let found = |addresses: &[&str]| -> Vec<SocketAddr> {
+            addresses.iter().map(|address| SocketAddr::new(address.parse().unwrap(), 0)).collect()
+        };
+        let address = "192.0.2.7".parse().unwrap();
+        assert!(is_among(found(&["2001:db8::1", "192.0.2.7"]).into_iter(), address));
+        assert!(is_among(found(&["::ffff:192.0.2.7"]).into_iter(), address));
+        assert!(!is_among(found(&["192.0.2.8", "2001:db8::1"]).into_iter(), address));
+        assert!(!is_among(found(&[]).into_iter(), address));
+    }
+
+    #[test]
+    fn answers_are_forgotten() {
+        let resolver = ReverseDns::with(Arc::new(|_| named("x")));
+        let now = Timestamp::UNIX_EPOCH;
+        let address = |number: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(number));
+        for number in 0..=u32::try_from(REMEMBERED).unwrap() {
+            resolver.remember(address(number), named("x"));
+            assert!(resolver.at_hand(address(number), now).is_some());
+            assert!(resolver.answers.borrow().len() <= REMEMBERED);
+        }
+        let over = Instant::now() - Duration::from_millis(1);
+        resolver.answers.borrow_mut().insert(address(7), (over, named("x")));
+        assert_eq!(resolver.at_hand(address(7), now), None);
+        // Where there was no answer, it is asked again sooner.
+        resolver.remember(address(8), Fact::unknown(Why::Unreachable));
+        let until = resolver.answers.borrow()[&address(8)].0;
+        assert!(until <= Instant::now() + BAD_FOR);
+    }
 
     #[test]
     fn this_host_knows_itself() {
@@ -178,13 +219,19 @@ mod tests {
             now.fetch_sub(1, Ordering::SeqCst);
             Fact::Known(ReverseName { name: "host.example.org".to_owned(), confirmed: true })
         }));
-        let cells: Vec<_> = (0..12).map(|_| RefCell::new(resolver.promise())).collect();
-        let asked =
-            cells.iter().zip(1..).map(|(cell, last)| resolver.ask(IpAddr::from([192, 0, 2, last]), cell));
-        let mut asked: Vec<_> = asked.collect();
-        for one in &mut asked {
-            one.await;
+        let resolver = Rc::new(resolver);
+        let ask = |last: u8| {
+            let resolver = Rc::clone(&resolver);
+            async move {
+                let cell = RefCell::new(resolver.promise());
+                resolver.ask(IpAddr::from([192, 0, 2, last]), &cell).await;
+            }
+        };
+        let asking = LocalSet::new();
+        for last in 1..=12 {
+            asking.spawn_local(ask(last));
         }
+        asking.await;
         assert!(most.load(Ordering::SeqCst) <= AT_ONCE);
         assert_eq!(all.load(Ordering::SeqCst), 12);
         for last in 1..=12 {

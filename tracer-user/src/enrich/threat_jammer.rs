@@ -223,6 +223,15 @@ mod tests {
     }
 
     #[test]
+    fn a_place_that_is_nowhere_is_none() {
+        let place = |body: &str| read_answer::<Geo>(body.as_bytes());
+        assert_eq!(place("{}"), Fact::unknown(Why::NoData));
+        assert_eq!(place(r#"{"city_name":" ","country_iso_code":""}"#), Fact::unknown(Why::NoData));
+        let country = place(r#"{"country_iso_code":"ES"}"#);
+        assert_eq!(country.known().and_then(|place| place.country_code.as_deref()), Some("ES"));
+    }
+
+    #[test]
     fn an_autonomous_system_without_sense_is_none() {
         for asn in [r#""/v1/asn/""#, r#""/v1/asn/x""#, r#""/v1/asn/99999999999""#, "null", r#""""#] {
             let body = format!(r#"{{"score":1,"asn":{asn}}}"#);

@@ -12,10 +12,10 @@ use jiff::tz::TimeZone;
 use super::outbox::Rating;
 use crate::assess::{Login, assess};
 use crate::config::Risk;
-use crate::enrich::account::Accounts;
+use crate::enrich::account::{Account, Accounts};
 use crate::enrich::history::{Atlas, History, Now};
 use crate::enrich::{Enricher, Fact, Facts, Why};
-use crate::session::{Session, SessionKey};
+use crate::session::{AccountState, Session, SessionKey};
 use crate::store::{Question, Reader, StoreError};
 
 /// Rates sessions of one state directory.
@@ -66,7 +66,10 @@ impl Assessor {
         let history = self.history(reader, session.id, &login);
         let account = match &session.container {
             Some(_) => Fact::unknown(Why::InContainer),
-            None => self.accounts.find(session.user.as_deref(), session.uid, session.opened_at),
+            None => with_state(
+                self.accounts.find(session.user.as_deref(), session.uid, session.opened_at),
+                session.account,
+            ),
         };
         let facts = Facts { history, account, ..facts };
         (assess(&login, &facts, &self.risk), facts)
@@ -132,5 +135,13 @@ impl Assessor {
             None => slot.insert(Reader::open(&self.state_dir)?),
         };
         read(reader)
+    }
+}
+
+/// What the trace role found of an account when the session opened comes before what can be read now.
+fn with_state(account: Fact<Account>, state: Option<AccountState>) -> Fact<Account> {
+    match (account, state) {
+        (Fact::Known(account), Some(state)) => Fact::Known(Account { state: Fact::Known(state), ..account }),
+        (account, _) => account,
     }
 }

@@ -11,7 +11,6 @@ mod pace;
 mod storm;
 
 use std::cell::RefCell;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -179,12 +178,11 @@ impl Intake {
         for (change, news) in news {
             self.take(change, news, &source.reader, &mut taken, now)?;
         }
-        let failed = self.failed_from(&changes, source)?;
+        self.reassessment.take(&changes, &source.reader, &mut taken).await?;
         source.cursor = taken.cursor;
         let is_written = is_empty(&taken) && taken.untold_after == source.untold_after;
         if is_written && taken.cursor - source.written < UNWRITTEN {
             self.pace.replace(pace);
-            self.reassessment.failures_after(&source.reader, &failed).await?;
             return Ok(true);
         }
         self.outbox.borrow_mut().take_in(&taken, now)?;
@@ -192,7 +190,6 @@ impl Intake {
         (source.written, source.untold_after) = (taken.cursor, taken.untold_after);
         tracing::debug!(changes = changes.len(), cursor = source.cursor, "changes taken in");
         self.taken();
-        self.reassessment.failures_after(&source.reader, &failed).await?;
         Ok(true)
     }
 
@@ -202,17 +199,6 @@ impl Intake {
         for wake in &self.wake {
             wake.notify_one();
         }
-    }
-
-    /// The addresses from which somebody failed to log in, each once.
-    fn failed_from(&self, changes: &[Change], source: &Source) -> Result<Vec<IpAddr>, StoreError> {
-        let mut addresses = Vec::new();
-        for change in changes.iter().filter(|change| change.kind == ChangeKind::Attempt) {
-            addresses.extend(source.reader.failed_from(change.id)?);
-        }
-        addresses.sort();
-        addresses.dedup();
-        Ok(addresses)
     }
 
     /// What a change tells, with the session that it is about.

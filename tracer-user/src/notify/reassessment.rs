@@ -1,12 +1,16 @@
 //! Rates sessions again when more becomes known: what a service says after the deadline, a list that changes, refused tries
-//! after the login. (A user id that is gained inside is told anyway, and rated again with that: see [`super::intake`].)
+//! after the login, how somebody came in where that was not known at once. (A user id that is gained inside is told anyway,
+//! and rated again with that: see [`super::intake`].)
 //!
 //! Promises:
 //! - The newest rating is the one that is shown. A session whose level rises to medium or high is announced again,
 //!   at most once for each of the two, whatever happens and however often: the announcement is named by session and level.
 //! - What falls is not announced.
+//! - What follows from changes of `sessions.db` is written with the position after them: a role that dies in between does
+//!   both again.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -16,12 +20,12 @@ use tokio::sync::Notify;
 use super::announce::{Announcer, Name};
 use super::assessor::Assessor;
 use super::message::{Event, Subject};
-use super::outbox::{NewAnnouncement, Rating};
+use super::outbox::{NewAnnouncement, Rating, TakenIn};
 use super::{SharedOutbox, groups};
 use crate::assess::Level;
 use crate::enrich::Facts;
 use crate::enrich::local::watch::Watch;
-use crate::session::{ChangeKind, Session};
+use crate::session::{Change, ChangeKind, Session};
 use crate::store::{Filter, Reader, StoreError};
 
 /// How long after a login what comes in late is about it.
@@ -120,22 +124,30 @@ impl Reassessment {
         .await
     }
 
-    /// Somebody failed to log in from where sessions are.
-    pub(super) async fn failures_after(
+    /// Adds to a batch what follows from its changes for sessions that were rated before it.
+    pub(super) async fn take(
         &self,
+        changes: &[Change],
         reader: &Reader,
-        addresses: &[IpAddr],
+        taken: &mut TakenIn,
     ) -> Result<(), StoreError> {
-        let now = Timestamp::now();
-        let mut sessions = Vec::new();
-        for address in addresses {
-            for id in reader.open_from(*address, AT_MOST)? {
-                sessions.extend(
-                    reader.session(id)?.filter(|session| now.duration_since(session.opened_at) <= AFTER),
-                );
+        for (_, session) in better_known(changes, reader)?.into_iter().chain(tried_again(changes, reader)?) {
+            // What this batch has rated was rated with all that is known.
+            let mut rated = taken.ratings.iter().chain(&taken.reassessed);
+            if rated.any(|(key, _)| *key == session.key) {
+                continue;
             }
+            let stored = self.outbox.borrow().rating(session.key)?;
+            let Some(old) = stored else { continue };
+            let new = self.assessor.rate(reader, &session, old.1.clone());
+            if new != old {
+                taken.announcements.extend(self.rise(&session, &old, &new).await?);
+                taken.reassessed.push((session.key, new));
+            }
+            // Those who send get their turn.
+            tokio::task::yield_now().await;
         }
-        self.again(sessions, |_, facts| facts).await
+        Ok(())
     }
 
     /// Rates sessions again with facts made from those that they were rated with.
@@ -160,27 +172,64 @@ impl Reassessment {
     }
 
     async fn settle(&self, session: &Session, old: &Rating, new: &Rating) -> Result<(), StoreError> {
-        let now = Timestamp::now();
-        let announcement = if rises(old.0.level, new.0.level) {
-            tracing::info!(session = %session.key, from = %old.0.level, to = %new.0.level, "the risk of a session rose");
-            let event = Event::Raised { subject: Subject::of(session), at: now, from: old.0.level };
-            let users = groups::user_of(&event).map(str::to_owned);
-            self.announcer.directory.ask(users).await;
-            let subject = session.key.to_string();
-            let (kind, seq) = (ChangeKind::Raised, number_of(new.0.level));
-            let beginning = self.outbox.borrow().beginning(session.key)?;
-            let name = Name { subject: &subject, kind, seq };
-            let finished = Some(self.announcer.finish(name, &event, Some(new), &beginning, now));
-            Some(NewAnnouncement { session: Some(session.key), subject, kind, seq, event, finished })
-        } else {
-            None
-        };
-        self.outbox.borrow_mut().reassess(session.key, new, announcement.as_ref(), now)?;
+        let announcement = self.rise(session, old, new).await?;
+        self.outbox.borrow_mut().reassess(session.key, new, announcement.as_ref(), Timestamp::now())?;
         for worker in &self.wake_workers {
             worker.notify_one();
         }
         Ok(())
     }
+
+    /// The announcement of a level that rose.
+    async fn rise(
+        &self,
+        session: &Session,
+        old: &Rating,
+        new: &Rating,
+    ) -> Result<Option<NewAnnouncement>, StoreError> {
+        if !rises(old.0.level, new.0.level) {
+            return Ok(None);
+        }
+        let now = Timestamp::now();
+        tracing::info!(session = %session.key, from = %old.0.level, to = %new.0.level, "the risk of a session rose");
+        let event = Event::Raised { subject: Subject::of(session), at: now, from: old.0.level };
+        let users = groups::user_of(&event).map(str::to_owned);
+        self.announcer.directory.ask(users).await;
+        let subject = session.key.to_string();
+        let (kind, seq) = (ChangeKind::Raised, number_of(new.0.level));
+        let beginning = self.outbox.borrow().beginning(session.key)?;
+        let name = Name { subject: &subject, kind, seq };
+        let finished = Some(self.announcer.finish(name, &event, Some(new), &beginning, now));
+        Ok(Some(NewAnnouncement { session: Some(session.key), subject, kind, seq, event, finished }))
+    }
+}
+
+/// The sessions of which the changes say more.
+fn better_known(changes: &[Change], reader: &Reader) -> Result<BTreeMap<i64, Session>, StoreError> {
+    let mut sessions = BTreeMap::new();
+    for change in changes.iter().filter(|change| change.kind == ChangeKind::Identified) {
+        let Some(id) = change.session_id.filter(|id| !sessions.contains_key(id)) else { continue };
+        sessions.extend(reader.session(id)?.map(|session| (id, session)));
+    }
+    Ok(sessions)
+}
+
+/// The sessions from whose address somebody failed to log in while they were open, and in the first hour.
+fn tried_again(changes: &[Change], reader: &Reader) -> Result<BTreeMap<i64, Session>, StoreError> {
+    let mut first: BTreeMap<IpAddr, Timestamp> = BTreeMap::new();
+    for change in changes.iter().filter(|change| change.kind == ChangeKind::Attempt) {
+        if let Some(address) = reader.failed_from(change.id)? {
+            first.entry(address).and_modify(|at| *at = change.at.min(*at)).or_insert(change.at);
+        }
+    }
+    let mut sessions = BTreeMap::new();
+    for (address, at) in first {
+        for id in reader.open_from(address, at, AT_MOST)? {
+            let session = reader.session(id)?.filter(|session| at.duration_since(session.opened_at) <= AFTER);
+            sessions.extend(session.map(|session| (id, session)));
+        }
+    }
+    Ok(sessions)
 }
 
 /// Whether a session that was told as one level must be told again.

@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::session::{NONE, known};
+use super::session::{NONE, account_state, known};
 use super::{Style, View};
 use crate::assess::{Calculation, Level};
 use crate::config::Thresholds;
-use crate::enrich::account::{Account, State};
+use crate::enrich::account::Account;
 use crate::enrich::history::Known;
 use crate::enrich::{Fact, Facts, Network, Opinion, Place, Why};
 use crate::sanitize;
@@ -127,19 +127,22 @@ fn rows(facts: &Facts) -> Vec<(&'static str, String)> {
     let host = logins(&history.host);
     rows.push(("Host", host));
     if let Some(user) = &history.user {
-        let seen = |what: &str, seen: Option<bool>| match seen {
+        let seen = |what: &str, seen: Option<bool>, unknown: &str| match seen {
             Some(true) => format!(", {what} known"),
             Some(false) => format!(", {what} new"),
-            None => String::new(),
+            None => unknown.to_owned(),
         };
         let mut text = logins(&user.known);
         text.extend(user.days_away.map(|days| format!(", last {days} days before")));
-        text += &seen("address", user.address_seen);
-        text += &seen("network", user.network_seen);
-        text += &seen("country", user.country_seen);
-        text += &seen("key", user.key_seen);
-        text += &seen("hour", user.hour_seen);
-        text.extend(user.travel.map(|way| format!(", {} km in {} min", way.km, way.minutes)));
+        text += &seen("address", user.address_seen, "");
+        text += &seen("network", user.network_seen, "");
+        text += &seen("country", user.country_seen, ", country unknown");
+        text += &seen("key", user.key_seen, ", no key");
+        text += &seen("hour", user.hour_seen, ", hours not learned yet");
+        text += &user.travel.map_or_else(
+            || ", journey unknown".to_owned(),
+            |way| format!(", {} km in {} min", way.km, way.minutes),
+        );
         rows.push(("User", text));
         let text = format!(
             "{} other addresses that day, {} refused tries that hour",
@@ -187,10 +190,8 @@ fn account(account: &Account) -> String {
         None => "may use sudo or not, which only /etc/sudoers says",
     };
     let state = match account.state.known() {
-        Some(State::Usable) => "usable",
-        Some(State::Locked) => "locked",
-        Some(State::Expired) => "expired",
-        None => "locked or not, which only /etc/shadow says",
+        Some(state) => account_state(*state),
+        None => "locked, expired or neither, which only /etc/shadow says",
     };
     let groups = if account.groups.is_empty() { NONE.to_owned() } else { account.groups.join(", ") };
     format!(

@@ -13,7 +13,7 @@ use crate::assess::Assessment;
 use crate::notify::outbox::DeliveryRow;
 use crate::notify::route::Allowed;
 use crate::sanitize::HarmlessJson;
-use crate::session::{Auth, Change, Container, Escalation, FirstCommand, Identity, Session};
+use crate::session::{AccountState, Auth, Change, Container, Escalation, FirstCommand, Identity, Session};
 
 /// A session in the order of its fields.
 #[derive(Debug, Serialize)]
@@ -42,6 +42,8 @@ pub struct SessionRecord<'a> {
     escalated_to: Option<u32>,
     /// Where sshd runs, if not among the host's own processes.
     container: Option<&'a Container>,
+    /// How the account stood: "usable", "no password", "locked" or "expired".
+    account: Option<&'static str>,
     assessment: Option<&'a Assessment>,
     /// The entry of the allowlist that keeps its beginning and end from being told.
     allowed: Option<&'a Allowed>,
@@ -75,6 +77,7 @@ impl<'a> SessionRecord<'a> {
             end: session.closed.map(|closed| closed.end.as_str()),
             escalated_to: session.escalated_to,
             container: session.container.as_ref(),
+            account: session.account.map(AccountState::as_str),
             assessment,
             allowed,
         }

@@ -8,7 +8,7 @@ use super::table::{Align, Cell, Table};
 use super::{Style, View};
 use crate::assess::Assessment;
 use crate::sanitize;
-use crate::session::{Auth, Certificate, Service, Session};
+use crate::session::{AccountState, Auth, Certificate, Service, Session};
 
 /// Characters shown of an account name; with everything else at its usual width a row fits into 100 columns.
 const USER_CHARS: usize = 20;
@@ -72,6 +72,16 @@ pub fn known(text: Option<&str>, max_chars: usize) -> String {
     match text {
         Some(text) if !text.is_empty() => sanitize::text(text, max_chars),
         Some(_) | None => NONE.to_owned(),
+    }
+}
+
+/// How an account stands, for people.
+pub const fn account_state(state: AccountState) -> &'static str {
+    match state {
+        AccountState::Usable => "usable",
+        AccountState::NoPassword => "no password fits it",
+        AccountState::Locked => "locked: its password lets nobody in",
+        AccountState::Expired => "expired",
     }
 }
 

@@ -230,13 +230,19 @@ fn network_of(address: IpAddr) -> ([u8; 16], [u8; 16]) {
     (first, last)
 }
 
-/// The open sessions from an address, newest first, at most `limit`.
-pub(super) fn open_from(connection: &Connection, address: IpAddr, limit: u32) -> rusqlite::Result<Vec<i64>> {
-    // By the index of open sessions, which are few; an address may have had any number.
+/// The sessions from an address that were not over at a time, newest first; of the last `limit` from there.
+pub(super) fn open_from(
+    connection: &Connection,
+    address: IpAddr,
+    at: Timestamp,
+    limit: u32,
+) -> rusqlite::Result<Vec<i64>> {
     let mut statement = connection.prepare_cached(
-        "SELECT id FROM sessions WHERE closed_us IS NULL AND +peer_address = ?1 ORDER BY id DESC LIMIT ?2",
+        "SELECT id FROM (SELECT id, closed_us FROM sessions WHERE peer_address = ?1 ORDER BY id DESC LIMIT ?2)
+         WHERE closed_us IS NULL OR closed_us >= ?3 ORDER BY id DESC",
     )?;
-    statement.query_map(params![address_bytes(address), limit], |row| row.get(0))?.collect()
+    let values = params![address_bytes(address), limit, at.as_microsecond()];
+    statement.query_map(values, |row| row.get(0))?.collect()
 }
 
 /// The address of the attempt that a change tells of, if it was kept and somebody tried to get in.

@@ -6,7 +6,17 @@
 use super::schema::Schema;
 
 pub(super) const SESSIONS: Schema = Schema {
-    steps: &[FIRST, RECOVERED, ESCALATIONS, FOREIGN, AUTH_AND_ATTEMPTS, CONTAINERS, HISTORY, SERVICES],
+    steps: &[
+        FIRST,
+        RECOVERED,
+        ESCALATIONS,
+        FOREIGN,
+        AUTH_AND_ATTEMPTS,
+        CONTAINERS,
+        HISTORY,
+        SERVICES,
+        ACCOUNTS,
+    ],
 };
 
 const FIRST: &str = "
@@ -128,3 +138,6 @@ const SERVICES: &str = "
     ALTER TABLE sessions ADD COLUMN by_user TEXT;
     CREATE INDEX sessions_by_service ON sessions (service, id) WHERE service <> 'ssh';
 ";
+
+/// How the account of a session stood, in a word; NULL where that is not known.
+const ACCOUNTS: &str = "ALTER TABLE sessions ADD COLUMN account TEXT;";

@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use super::{attempts, changes, escalations, foreign};
 use crate::session::{
-    ChangeKind, Closed, Container, End, Identity, Opening, Service, Session, SessionKey, Sshd, Update,
+    AccountState, ChangeKind, Closed, Container, End, Identity, Opening, Service, Session, SessionKey, Sshd,
+    Update,
 };
 
 /// Which sessions to list. `Filter::default()` is all of them.
@@ -39,7 +40,7 @@ pub struct Filter {
 
 const COLUMNS: &str = "SELECT id, key, host, boot_id, user, uid, peer_address, peer_port, local_address, local_port, \
                        sshd_pid, sshd_start_boot_ns, sshd_exe, tty, auth, first_command, opened_us, recovered, \
-                       closed_us, end, escalated_to, pid_namespace, cgroup, service, by_uid, by_user FROM sessions";
+                       closed_us, end, escalated_to, pid_namespace, cgroup, service, by_uid, by_user, account FROM sessions";
 
 pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Result<()> {
     match update {
@@ -71,6 +72,14 @@ pub(super) fn apply(connection: &Connection, update: &Update) -> rusqlite::Resul
             let row = statement.query_row(params![key.0, json(first)?], id_and_seq).optional()?;
             record(connection, row, ChangeKind::Identified, *at)
         }
+        Update::Account { key, at, account } => {
+            let mut statement = connection.prepare_cached(
+                "UPDATE sessions SET account = ?2, last_seq = last_seq + 1
+                 WHERE key = ?1 AND account IS NULL RETURNING id, last_seq",
+            )?;
+            let row = statement.query_row(params![key.0, account.as_str()], id_and_seq).optional()?;
+            record(connection, row, ChangeKind::Identified, *at)
+        }
         Update::Attempt(attempt) => attempts::insert(connection, attempt),
         Update::Closed { key, closed } => {
             let mut statement = connection.prepare_cached(
@@ -99,8 +108,9 @@ fn open(connection: &Connection, opening: &Opening) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO sessions (key, host, boot_id, user, uid, peer_address, peer_port, local_address, local_port,
              sshd_pid, sshd_start_boot_ns, sshd_exe, opened_us, tty, recovered, auth, pid_namespace,
-             cgroup, service, by_uid, by_user, last_seq)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, 1)
+             cgroup, service, by_uid, by_user, account, last_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+             ?22, 1)
          ON CONFLICT (key) DO NOTHING RETURNING id, last_seq",
     )?;
     let values = params![
@@ -125,6 +135,7 @@ fn open(connection: &Connection, opening: &Opening) -> rusqlite::Result<()> {
         opening.service.as_str(),
         opening.by.as_ref().map(|by| by.uid),
         opening.by.as_ref().and_then(|by| by.user.as_deref()),
+        opening.account.map(AccountState::as_str),
     ];
     let row = statement.query_row(values, id_and_seq).optional()?;
     let kind = if opening.recovered { ChangeKind::Recovered } else { ChangeKind::Opened };
@@ -275,6 +286,7 @@ pub(super) fn live(connection: &Connection) -> rusqlite::Result<Vec<Opening>> {
             at: session.opened_at,
             recovered: session.recovered,
             container: session.container,
+            account: session.account,
         };
         Ok(opening)
     })?;
@@ -308,6 +320,7 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Session> {
         closed,
         escalated_to: row.get("escalated_to")?,
         container: container(row)?,
+        account: account(row)?,
     })
 }
 
@@ -315,6 +328,12 @@ fn container(row: &Row<'_>) -> rusqlite::Result<Option<Container>> {
     let number: Option<i64> = row.get("pid_namespace")?;
     let Some(number) = number else { return Ok(None) };
     Ok(Some(Container { pid_namespace: number.cast_unsigned(), cgroup: row.get("cgroup")? }))
+}
+
+/// A word of a newer version is none.
+fn account(row: &Row<'_>) -> rusqlite::Result<Option<AccountState>> {
+    let word: Option<String> = row.get("account")?;
+    Ok(word.as_deref().and_then(AccountState::parse))
 }
 
 fn service(row: &Row<'_>) -> rusqlite::Result<Service> {

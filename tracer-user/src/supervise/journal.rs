@@ -14,8 +14,8 @@ use tracer_ebpf::NAME_LEN;
 use crate::event::{Escalated, Process, Service};
 use crate::kernel::{self, Clock};
 use crate::session::{
-    Attempt, AttemptKey, Closed, End, Escalation, ForeignSshd, Identity, LossCounter, Opening, SessionKey,
-    Sshd, Update,
+    AccountState, Attempt, AttemptKey, Closed, End, Escalation, ForeignSshd, Identity, LossCounter, Opening,
+    SessionKey, Sshd, Update,
 };
 use crate::store::{self, StoreError, WAL_WARN_BYTES, Writer};
 use crate::tracker::{self, Connection, Finding};
@@ -111,21 +111,15 @@ impl Journal {
 
     /// Takes a finding of the tracker.
     pub(super) fn add(&mut self, finding: Finding, clock: Clock) {
+        let mut learned = None;
         let update = match finding {
             Finding::Opened { monitor, at, service, user, uid, by, tty, connection, auth, exe } => {
                 let uid = uid.or_else(|| kernel::uid_of(user.as_deref()?, monitor.pid));
                 let user = user.or_else(|| kernel::name_of(uid?, monitor.pid));
                 let at = clock.timestamp(at);
                 let auth = auth.map(|auth| *auth);
-                let opening = Opening {
-                    user,
-                    uid,
-                    auth,
-                    tty,
-                    at,
-                    ..self.opening(monitor, service, by, connection, exe)
-                };
-                self.begin(monitor, opening)
+                let opening = self.opening(monitor, service, by, connection, exe);
+                self.begin(monitor, Opening { user, uid, auth, tty, at, ..opening })
             }
             Finding::Recovered { monitor, at: _, service, by, user, uid, tty, connection, exe } => {
                 let user = user.or_else(|| kernel::name_of(uid?, monitor.pid));
@@ -144,14 +138,24 @@ impl Journal {
                         opening.user.clone_from(&user);
                     }
                 }
-                Update::Identified { key: self.key(monitor), at: clock.timestamp(at), user, uid, tty }
+                let at = clock.timestamp(at);
+                if user.is_some() {
+                    learned = self.learn_account(monitor, at);
+                }
+                Update::Identified { key: self.key(monitor), at, user, uid, tty }
             }
             Finding::Authenticated { monitor, at, user, auth } => {
+                let at = clock.timestamp(at);
+                let mut is_new = false;
                 if let Some(opening) = self.open.get_mut(&monitor) {
+                    is_new = opening.user.is_none() && user.is_some();
                     opening.user = opening.user.take().or_else(|| user.clone());
                     opening.auth = Some((*auth).clone());
                 }
-                Update::Authenticated { key: self.key(monitor), at: clock.timestamp(at), user, auth }
+                if is_new {
+                    learned = self.learn_account(monitor, at);
+                }
+                Update::Authenticated { key: self.key(monitor), at, user, auth }
             }
             Finding::Began { monitor, at, first } => {
                 Update::Began { key: self.key(monitor), at: clock.timestamp(at), first }
@@ -198,9 +202,18 @@ impl Journal {
             }
         };
         self.pending.push(update);
+        self.pending.extend(learned);
     }
 
-    fn begin(&mut self, monitor: Process, opening: Opening) -> Update {
+    /// How the account stands of a session whose user became known only now.
+    fn learn_account(&mut self, monitor: Process, at: Timestamp) -> Option<Update> {
+        let opening = self.open.get_mut(&monitor).filter(|opening| opening.account.is_none())?;
+        opening.account = account_of(monitor, opening, Timestamp::now());
+        Some(Update::Account { key: opening.key, at, account: opening.account? })
+    }
+
+    fn begin(&mut self, monitor: Process, mut opening: Opening) -> Update {
+        opening.account = account_of(monitor, &opening, Timestamp::now());
         log_opened(&opening);
         self.open.insert(monitor, opening.clone());
         Update::Opened(Box::new(opening))
@@ -232,6 +245,7 @@ impl Journal {
             at: Timestamp::UNIX_EPOCH,
             recovered: false,
             container: kernel::container_of(monitor.pid),
+            account: None,
         }
     }
 
@@ -359,6 +373,12 @@ fn responsible_executable(pid: u32, how: &Escalated) -> String {
     };
     let running = executable(pid).filter(has_name);
     running.or_else(|| how.path.clone().filter(has_name)).unwrap_or_else(|| how.name.clone())
+}
+
+/// How the account stands. Accounts of a container are its own business.
+fn account_of(monitor: Process, opening: &Opening, now: Timestamp) -> Option<AccountState> {
+    let user = opening.user.as_deref().filter(|_| opening.container.is_none())?;
+    kernel::account_state(user, monitor.pid, now)
 }
 
 fn log_opened(opening: &Opening) {

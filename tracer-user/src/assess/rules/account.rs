@@ -1,7 +1,7 @@
 //! Who logged in, and how.
 
 use super::Case;
-use crate::enrich::account::State;
+use crate::session::AccountState;
 
 pub(super) fn root(case: &Case<'_>) -> Option<String> {
     case.login.is_root().then(|| "root".to_owned())
@@ -26,12 +26,18 @@ pub(super) fn service(case: &Case<'_>) -> Option<String> {
 }
 
 pub(super) fn disabled(case: &Case<'_>) -> Option<String> {
+    let by_password = |text: &str| case.login.is_by_password().then(|| text.to_owned());
     match case.facts.account.known()?.state.known()? {
-        State::Usable => None,
-        State::Expired => Some("the account has expired".to_owned()),
-        // Many hosts lock the passwords of all who have keys.
-        State::Locked => {
-            case.login.is_by_password().then(|| "the account is locked, and a password did".to_owned())
-        }
+        AccountState::Usable => None,
+        AccountState::Expired => Some("the account has expired".to_owned()),
+        AccountState::NoPassword => by_password("no password fits the account, and one did"),
+        AccountState::Locked => by_password("the account is locked, and a password did"),
     }
+}
+
+/// Not root's: to lock its password and let it in by key is what handbooks advise.
+pub(super) fn locked(case: &Case<'_>) -> Option<String> {
+    let is_locked = case.facts.account.known()?.state.known() == Some(&AccountState::Locked);
+    (is_locked && !case.login.is_root() && !case.login.is_by_password())
+        .then(|| "the account is locked, which keeps only passwords out".to_owned())
 }

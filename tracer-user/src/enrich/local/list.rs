@@ -94,7 +94,7 @@ impl Content for Addresses {
 fn parse(entry: &str) -> Option<IpNet> {
     match entry.parse::<IpAddr>() {
         Ok(address) => Some(IpNet::from(address.to_canonical())),
-        Err(_) => entry.parse::<IpNet>().ok().map(|network| network.trunc()),
+        Err(_) => entry.parse::<IpNet>().ok(),
     }
 }
 
@@ -134,6 +134,12 @@ mod tests {
         assert_eq!(found(&list, "2001:db9::"), None);
         assert_eq!(found(&list, "::ffff:192.0.2.7").as_deref(), Some("192.0.2.7/32"));
         assert_eq!(found(&list, "10.255.0.1").as_deref(), Some("10.0.0.0/8"));
+    }
+
+    #[test]
+    fn an_entry_that_stands_twice_is_one() {
+        let list = Addresses::read("1.2.3.4\n1.2.3.4/32\n::ffff:1.2.3.4\n10.0.0.0/8\n10.1.2.3/8\n").unwrap();
+        assert_eq!(list.len(), 2);
     }
 
     #[test]
