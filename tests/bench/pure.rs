@@ -55,9 +55,9 @@ fn tracker(criterion: &mut Criterion) {
 /// As many lines of a connection as attackers can make sshd write, which all are taken apart.
 fn log_lines(criterion: &mut Criterion) {
     let events = recorded(REFUSED);
-    let refusal = |event: &Event| match &event.fact {
-        Fact::LogLine { text } if text.contains("Failed password") => Some(text.clone()),
-        _ => None,
+    let refusal = |event: &Event| {
+        let Fact::LogLine { text } = &event.fact else { return None };
+        text.contains("Failed password").then(|| text.clone())
     };
     let first = events.iter().position(|event| refusal(event).is_some()).expect("a password is refused");
     let text = refusal(&events[first]).unwrap();
