@@ -1,8 +1,8 @@
 //! What tells of many things at once: storms of attempts, and summaries.
 
 use login_tracer::assess::Level;
-use login_tracer::notify::message::{Counts, Event, Ranking, compose};
-use login_tracer::notify::storm::{Storm, Tally};
+use login_tracer::notify::message::{Counts, Event, compose};
+use login_tracer::notify::storm::Tally;
 use login_tracer::notify::summary::schedule::bars;
 use login_tracer::notify::summary::{Bar, Levels, Messages, Risky, Summary};
 use login_tracer::session::{self, Attempt, AttemptKey, Tried, TriedUser};
@@ -60,17 +60,8 @@ pub(crate) fn quiet_day() -> Summary {
         host: "web-1".to_owned(),
         from,
         until,
-        logins: Levels::default(),
-        users: Ranking::default(),
-        addresses: Ranking::default(),
-        riskiest: Vec::new(),
-        open: 0,
-        gained: 0,
-        findings: 0,
-        events_lost: 0,
-        attempts: Storm::default(),
-        messages: Messages::default(),
         bars: bars(from, until, &zone()).into_iter().map(bar).collect(),
+        ..Summary::default()
     }
 }
 

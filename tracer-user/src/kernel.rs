@@ -1,5 +1,6 @@
 //! From the running kernel to events: resolve offsets, load and attach the programs, decode what they report.
 
+mod account_file;
 mod attach;
 mod clock;
 mod container;

@@ -1,17 +1,15 @@
 //! The user id of an account name, and the name of a user id, without asking a name service: the trace role has no network.
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use super::account_file::{find, own, seen_by};
 
-/// Accounts are looked for in so much of the file; a hundred thousand of them fit.
-const READ_AT_MOST: u64 = 16 << 20;
+const FILE: &str = "passwd";
 
 /// Looks `name` up in the `/etc/passwd` that process `pid` sees: a container's sshd has its own.
 ///
 /// `None` where it is not listed: the account comes from a directory service, and the kernel will tell its id. Of a
 /// process that is gone already only root's is known, which has the same one everywhere.
 pub fn uid_of(name: &str, pid: u32) -> Option<u32> {
-    let Ok(file) = File::open(format!("/proc/{pid}/root/etc/passwd")) else {
+    let Some(file) = seen_by(pid, FILE) else {
         return (name == "root").then_some(0);
     };
     find(file, |line| uid_in_line(line, name))
@@ -20,23 +18,8 @@ pub fn uid_of(name: &str, pid: u32) -> Option<u32> {
 /// The first account with this user id in the `/etc/passwd` that process `pid` sees, or, if the process is gone, that
 /// this process sees.
 pub fn name_of(uid: u32, pid: u32) -> Option<String> {
-    let file = File::open(format!("/proc/{pid}/root/etc/passwd")).or_else(|_| File::open("/etc/passwd"));
-    find(file.ok()?, |line| name_in_line(line, uid))
-}
-
-/// What is found in the first line in which anything is.
-fn find<T>(file: File, look: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
-    let mut lines = BufReader::new(file.take(READ_AT_MOST));
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if lines.read_until(b'\n', &mut line).ok()? == 0 {
-            return None;
-        }
-        if let Some(found) = look(&line) {
-            return Some(found);
-        }
-    }
+    let file = seen_by(pid, FILE).or_else(|| own(FILE))?;
+    find(file, |line| name_in_line(line, uid))
 }
 
 fn name_in_line(line: &[u8], uid: u32) -> Option<String> {

@@ -20,7 +20,7 @@ use super::storm::Storm;
 use crate::assess::Level;
 
 /// What happened within a time. It is stored: fields may be added, never renamed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     pub host: String,
     pub from: Timestamp,
@@ -133,7 +133,7 @@ mod tests {
             (levels(9, 1, 0, 9), Level::Medium, Level::Medium),
             (levels(9, 9, 1, 9), Level::High, Level::High),
         ] {
-            let summary = Summary { logins, ..empty() };
+            let summary = Summary { logins, ..Summary::default() };
             assert_eq!(summary.level(), worst);
             let lost = Messages { given_up: 1, ..Messages::default() };
             for summary in [
@@ -143,25 +143,6 @@ mod tests {
             ] {
                 assert_eq!(summary.level(), troubled);
             }
-        }
-    }
-
-    fn empty() -> Summary {
-        Summary {
-            host: String::new(),
-            from: Timestamp::UNIX_EPOCH,
-            until: Timestamp::UNIX_EPOCH,
-            logins: Levels::default(),
-            users: Ranking::default(),
-            addresses: Ranking::default(),
-            riskiest: Vec::new(),
-            open: 0,
-            gained: 0,
-            findings: 0,
-            events_lost: 0,
-            attempts: Storm::default(),
-            messages: Messages::default(),
-            bars: Vec::new(),
         }
     }
 }
