@@ -22,7 +22,7 @@ fn world(slack: &Slack, service: &ThreatJammer) -> World {
 }
 
 fn assessment_of(world: &World, session: SessionKey) -> Assessment {
-    Reader::open(world.path()).unwrap().assessments(&[session]).unwrap().remove(&session).unwrap()
+    Reader::open(world.path()).unwrap().assessment(session).unwrap().unwrap()
 }
 
 /// Colour, network, place and risk of a payload.

@@ -161,7 +161,12 @@ fn nothing_is_sent_before_it_is_rated() {
     let other = (Assessment { level: Level::High, ..assessment.clone() }, Facts::unknown(Why::NoData));
     shelf.outbox.rate(key(1), &other, &[], now).unwrap();
     let reader = Reader::open(shelf.dir.path()).unwrap();
-    assert_eq!(reader.assessments(&[key(1), key(2)]).unwrap(), [(key(1), assessment)].into());
+    assert_eq!([key(1), key(2)].map(|key| reader.assessment(key).unwrap()), [Some(assessment), None]);
+    let few = |level, at_most| reader.few_of_level(level, at_most).unwrap();
+    assert_eq!(
+        (few(Level::Low, 1), few(Level::Low, 0), few(Level::High, 0)),
+        (Some(vec![key(1)]), None, Some(vec![]))
+    );
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::world::{World, ago, closed, eventually, key, opened, opened_at};
 const PEER: &str = "193.146.30.20";
 
 fn assessed(world: &World, session: SessionKey) -> Option<Assessment> {
-    Reader::open(world.path()).ok()?.assessments(&[session]).unwrap().remove(&session)
+    Reader::open(world.path()).ok()?.assessment(session).unwrap()
 }
 
 /// Summary and colour of each message, oldest first.

@@ -335,13 +335,17 @@ fn filters_select_among_many() {
             for (wanted, before) in
                 [(None, None), (Some("alice"), None), (Some("bob"), Some(4_000)), (None, Some(50))]
             {
-                for active in [false, true] {
+                for (active, rare) in [(false, None), (true, None), (false, Some(101)), (true, Some(7))] {
+                    let is_named = |id: &u32| rare.is_none_or(|rare| id.is_multiple_of(rare));
                     let filter = Filter {
                         active,
                         service: None,
                         user: wanted.map(str::to_owned),
                         network: Some(network.parse().expect("a network")),
                         since: Some(at(since)),
+                        // Some of them are of another database.
+                        keys: rare
+                            .map(|_| (1..=COUNT + 999).filter(is_named).map(|id| opening(id).key).collect()),
                         before,
                         limit: Some(60),
                     };
@@ -349,7 +353,7 @@ fn filters_select_among_many() {
                         reader.sessions(&filter).expect("read").iter().map(|s| s.id).collect();
                     let expected: Vec<i64> = (1..=COUNT)
                         .rev()
-                        .filter(|id| third.contains(&(id % 4)) && seconds(*id) >= since)
+                        .filter(|id| third.contains(&(id % 4)) && seconds(*id) >= since && is_named(id))
                         .filter(|id| {
                             wanted.is_none_or(|name| name == user(*id)) && (!active || id.is_multiple_of(2))
                         })

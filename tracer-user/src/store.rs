@@ -38,7 +38,7 @@ use uuid::Uuid;
 pub use self::attempts::AttemptFilter;
 pub use self::history::{Question, Recorded, Visit};
 pub use self::period::Happened;
-pub use self::sessions::Filter;
+pub use self::sessions::{FEW, Filter};
 use crate::config::Trace;
 use crate::session::{Attempt, Change, Opening, Session, SessionKey, Update};
 

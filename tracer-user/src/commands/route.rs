@@ -56,7 +56,7 @@ pub fn write(
     let (decisions, level) = match outbox::Reader::open(state_dir) {
         Ok(reader) => (
             Some(reader.decisions_of(session.key).context("cannot read what was decided")?),
-            reader.assessments(&[session.key]).context("cannot read the assessments")?.remove(&session.key),
+            reader.assessment(session.key).context("cannot read the assessments")?,
         ),
         Err(StoreError::Missing { .. }) => (None, None),
         Err(error) => return Err(error).context("cannot read what was decided"),

@@ -1,6 +1,5 @@
 //! `login-tracer sessions`: the list, newest first, page by page, so that a million sessions need no memory.
 
-use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -14,7 +13,7 @@ use crate::notify::outbox::{self, DeliveryRow};
 use crate::notify::route::Allowed;
 use crate::output::{self, View, json, session, table};
 use crate::session::{Service, Session, SessionKey};
-use crate::store::{Filter, Reader, StoreError};
+use crate::store::{FEW, Filter, Reader, StoreError};
 
 /// Sessions read at once: large enough to be quick, small enough to hold.
 const PAGE: u32 = 500;
@@ -33,13 +32,18 @@ pub fn write(
     output: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let sessions = Reader::open(state_dir).context("cannot list sessions")?;
+    let ratings = Ratings::open(state_dir, args.level.is_some())?;
+    let level = args.level.map(Level::from);
     let mut pages = Pages {
-        filter: filter(args, view)?,
-        level: args.level.map(Level::from),
+        filter: Filter {
+            keys: level.map_or(Ok(None), |level| ratings.few_of(level))?,
+            ..filter(args, view)?
+        },
+        level,
         left: if args.limit == 0 { u64::MAX } else { args.limit },
         has_more: true,
         sessions,
-        ratings: Ratings::open(state_dir, args.level.is_some())?,
+        ratings,
     };
     let mut table = session::table();
     let mut is_empty = true;
@@ -109,8 +113,8 @@ fn filter(args: &SessionsArgs, view: &View) -> anyhow::Result<Filter> {
         user: args.user.clone(),
         network: args.address,
         since,
-        before: None,
         limit: Some(PAGE),
+        ..Filter::default()
     })
 }
 
@@ -143,8 +147,6 @@ impl Pages {
         }
         let page = self.sessions.sessions(&self.filter).context("cannot list sessions")?;
         self.has_more = Some(page.len()) == self.filter.limit.map(|limit| limit as usize);
-        let keys: Vec<_> = page.iter().map(|session| session.key).collect();
-        let mut assessments = self.ratings.of(&keys)?;
         let mut matching = Vec::with_capacity(page.len());
         for session in page {
             if self.left == 0 {
@@ -152,7 +154,7 @@ impl Pages {
                 break;
             }
             self.filter.before = Some(session.id);
-            let assessment = assessments.remove(&session.key);
+            let assessment = self.ratings.of(session.key)?;
             let level = assessment.as_ref().map_or(Level::Unknown, |assessment| assessment.level);
             if self.level.is_none_or(|wanted| wanted == level) {
                 self.left -= 1;
@@ -196,10 +198,21 @@ impl Ratings {
         }
     }
 
-    pub(super) fn of(&self, keys: &[SessionKey]) -> anyhow::Result<HashMap<SessionKey, Assessment>> {
+    pub(super) fn of(&self, key: SessionKey) -> anyhow::Result<Option<Assessment>> {
         match &self.0 {
-            Some(reader) => reader.assessments(keys).context("cannot read the assessments"),
-            None => Ok(HashMap::new()),
+            Some(reader) => reader.assessment(key).context("cannot read the assessments"),
+            None => Ok(None),
+        }
+    }
+
+    /// All sessions of a level, where they are few. A session that was not assessed counts as unknown, and no list has
+    /// those.
+    fn few_of(&self, level: Level) -> anyhow::Result<Option<Vec<SessionKey>>> {
+        match &self.0 {
+            Some(reader) if level != Level::Unknown => {
+                reader.few_of_level(level, FEW).context("cannot read the assessments")
+            }
+            Some(_) | None => Ok(None),
         }
     }
 

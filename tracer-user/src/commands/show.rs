@@ -43,7 +43,7 @@ pub fn write(args: &ShowArgs, state_dir: &Path, view: &View, output: &mut dyn Wr
     let ratings = Ratings::open(state_dir, false)?;
     let everything = Everything {
         changes: reader.changes_of(session.id).context("cannot show the session")?,
-        assessment: ratings.of(&[session.key])?.remove(&session.key),
+        assessment: ratings.of(session.key)?,
         allowed: ratings.allowed(session.key)?,
         deliveries: ratings.deliveries(session.key)?,
         session,

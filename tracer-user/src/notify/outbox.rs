@@ -32,7 +32,6 @@ mod schema;
 mod summaries;
 mod writer;
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -186,15 +185,16 @@ impl Reader {
         Ok(Self { connection, path, verdict_column: if has_verdicts { "verdict" } else { "NULL" } })
     }
 
-    /// The assessments of these sessions; a session without one is not in the answer.
-    pub fn assessments(&self, keys: &[SessionKey]) -> Result<HashMap<SessionKey, Assessment>, StoreError> {
-        let mut found = HashMap::new();
-        for key in keys {
-            if let Some(assessment) = self.assessment(*key)? {
-                found.insert(*key, assessment);
-            }
-        }
-        Ok(found)
+    /// The sessions that were assessed as of this level; `None` if they are more than `at_most`.
+    pub fn few_of_level(&self, level: Level, at_most: u32) -> Result<Option<Vec<SessionKey>>, StoreError> {
+        let read = || {
+            self.connection
+                .prepare_cached("SELECT session_key FROM assessments WHERE level = ?1 LIMIT ?2")?
+                .query_map((level.as_str(), u64::from(at_most) + 1), |row| row.get(0).map(SessionKey))?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let keys = read().map_err(|source| self.error(source))?;
+        Ok((keys.len() as u64 <= u64::from(at_most)).then_some(keys))
     }
 
     /// The assessment of a session, if there is one.

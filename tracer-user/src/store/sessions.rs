@@ -3,6 +3,7 @@
 //! Updates are idempotent: opening a known session or closing a closed one changes nothing, so a batch that is
 //! written again after a crash leaves no second change.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
@@ -32,6 +33,8 @@ pub struct Filter {
     pub network: Option<IpNet>,
     /// Only sessions opened at this time or later.
     pub since: Option<Timestamp>,
+    /// Only these sessions; at most [`FEW`].
+    pub keys: Option<Vec<SessionKey>>,
     /// Only sessions with an id below this one: where the last page ended.
     pub before: Option<i64>,
     /// At most so many.
@@ -201,12 +204,12 @@ pub(super) fn for_each_opened(
 
 /// Up to so many rows of a range of an index are fetched and sorted. Where more match, a page is found sooner by
 /// walking from the newest session.
-const FEW: u32 = 2_000;
+pub const FEW: u32 = 2_000;
 
 /// What a column must be.
 struct Condition {
     column: &'static str,
-    test: &'static str,
+    test: Cow<'static, str>,
     values: Vec<Box<dyn ToSql>>,
     /// Whether rows that match lie together in an index, but not in the order of the list.
     is_range: bool,
@@ -224,8 +227,8 @@ impl Condition {
 
 fn conditions(filter: &Filter) -> Vec<Condition> {
     let mut conditions = Vec::new();
-    let mut add = |column, test, values, is_range| {
-        conditions.push(Condition { column, test, values, is_range });
+    let mut add = |column, test: &'static str, values, is_range| {
+        conditions.push(Condition { column, test: test.into(), values, is_range });
     };
     if let Some(service) = filter.service {
         add("service", "= ?", vec![Box::new(service.as_str()) as Box<dyn ToSql>], false);
@@ -253,6 +256,12 @@ fn conditions(filter: &Filter) -> Vec<Condition> {
     }
     if filter.active {
         add("closed_us", "IS NULL", Vec::new(), false);
+    }
+    if let Some(keys) = &filter.keys {
+        let test = format!("IN ({})", vec!["?"; keys.len()].join(", ")).into();
+        let values = keys.iter().map(|key| Box::new(key.0) as Box<dyn ToSql>).collect();
+        // They may be fewer than what another range leaves: asked first.
+        conditions.insert(0, Condition { column: "key", test, values, is_range: true });
     }
     conditions
 }

@@ -5,7 +5,7 @@
 use crate::store::schema::Schema;
 
 pub(super) const DELIVERIES: Schema =
-    Schema { steps: &[FIRST, RECEIPTS, ROUTES, QUEUES, GROUPS, TEMPLATES, SUMMARIES] };
+    Schema { steps: &[FIRST, RECEIPTS, ROUTES, QUEUES, GROUPS, TEMPLATES, SUMMARIES, LEVELS] };
 
 const FIRST: &str = "
     -- How far each sessions.db was read. Row numbers of another store mean something else.
@@ -148,6 +148,9 @@ const SUMMARIES: &str = "
     ALTER TABLE cursors ADD COLUMN untold_after INTEGER;
     CREATE TABLE summaries (schedule TEXT PRIMARY KEY, told_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
+
+/// Which sessions have a level.
+const LEVELS: &str = "CREATE INDEX assessments_by_level ON assessments (level);";
 
 #[cfg(test)]
 mod tests {
