@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::process;
+use crate::root::is_root_or_skip;
 
 /// Generous: the machine may be busy.
 const SOON: Duration = Duration::from_secs(8);
@@ -92,6 +93,28 @@ async fn it_ends_while_a_role_waits_for_its_next_start() {
     let started = Instant::now();
     kept.end().await.0.unwrap();
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn roles_hear_no_terminal_and_come_first() {
+    let kept = Kept::start("tied", "tied");
+    kept.until(|kept| kept.readies() == 1 && Role::ALL.iter().all(|role| kept.starts(*role) == 1)).await;
+    for role in Role::ALL {
+        let pid = fs::read_to_string(kept.trace(role)).unwrap();
+        let pid = pid.trim();
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        // From the third field on, `proc_pid_stat(5)`: the sixth is the session, the nineteenth what is nice.
+        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        assert_eq!(fields[6 - 3], pid, "a session of its own");
+        if is_root_or_skip("roles_hear_no_terminal_and_come_first, priority") {
+            assert_eq!(fields[19 - 3], "-10");
+            if let Ok(session) = fs::read_to_string(format!("/proc/{pid}/autogroup")) {
+                assert!(session.trim().ends_with(" nice -10"), "{session}");
+            }
+        }
+    }
+    kept.stop(Stop::Gently);
+    kept.end().await.0.unwrap();
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod journal;
 pub mod lock;
+mod priority;
 pub mod privileges;
 pub mod ready;
 pub mod restart;

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::ready::ReadySocket;
 use super::restart::Backoff;
-use super::{Permanent, Role, SUPERVISOR_VARIABLE};
+use super::{Permanent, Role, SUPERVISOR_VARIABLE, priority};
 use crate::commands::Exit;
 
 /// How long a role may take to end.
@@ -136,9 +136,9 @@ fn spawn(start: &Start) -> anyhow::Result<Child> {
         .stdin(Stdio::null())
         .env("NOTIFY_SOCKET", start.socket.path())
         .env(SUPERVISOR_VARIABLE, std::process::id().to_string())
-        // Ctrl-C reaches the supervisor alone, which then ends the roles.
-        .process_group(0)
         .kill_on_drop(true);
+    // Ctrl-C reaches the supervisor alone, which then ends the roles.
+    priority::first(&mut command);
     for name in NOT_FOR_ROLES {
         command.env_remove(name);
     }
