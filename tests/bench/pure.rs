@@ -15,46 +15,31 @@ use login_tracer::event::{Event, Fact, Service};
 use login_tracer::notify::message::{self, Subject};
 use login_tracer::notify::route::{Beginning, Case, Groups, decide};
 use login_tracer::sanitize;
-use login_tracer::tracker::Tracker;
 
 #[expect(dead_code, reason = "the tests of rules need more of it")]
 #[path = "../risk/case.rs"]
 mod case;
+mod replay;
 
-/// One real login after the other.
-const RECORDING: &str = include_str!("../tracker/traces/openssh-10.jsonl");
+use replay::{LOGINS, findings};
 
 /// A password that was refused.
 const REFUSED: &str = include_str!("../tracker/traces/attempts-wrong_password.jsonl");
 
-fn recorded(recording: &str) -> Vec<Event> {
-    recording.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn played(events: &[Event]) -> usize {
-    let mut tracker = Tracker::default();
-    let mut found = 0;
-    for event in events {
-        tracker.handle(event);
-        while tracker.next_finding().is_some() {
-            found += 1;
-        }
-    }
-    found
-}
-
 fn tracker(criterion: &mut Criterion) {
-    let events = recorded(RECORDING);
-    assert!(played(&events) > 0, "nothing is found in the recording");
+    let [_, logins] = LOGINS;
+    let events: Vec<Event> = replay::events(logins).collect();
+    assert!(findings(&events) > 0, "nothing is found in the recording");
     let mut group = criterion.benchmark_group("tracker");
     group.throughput(Throughput::Elements(events.len() as u64));
-    group.bench_function("events of recorded logins", |bencher| bencher.iter(|| played(black_box(&events))));
+    group
+        .bench_function("events of recorded logins", |bencher| bencher.iter(|| findings(black_box(&events))));
     group.finish();
 }
 
 /// As many lines of a connection as attackers can make sshd write, which all are taken apart.
 fn log_lines(criterion: &mut Criterion) {
-    let events = recorded(REFUSED);
+    let events: Vec<Event> = replay::events(REFUSED).collect();
     let refusal = |event: &Event| {
         let Fact::LogLine { text } = &event.fact else { return None };
         text.contains("Failed password").then(|| text.clone())

@@ -8,16 +8,13 @@ use anyhow::{Context as _, ensure};
 use login_tracer::event::{BootTime, Event, Fact, Process};
 use login_tracer::session::Update;
 use login_tracer::store::Writer;
-use login_tracer::tracker::Tracker;
 
 use crate::Bench;
 use crate::history;
 use crate::measurement::Target;
+use crate::replay::{self, LOGINS, findings};
 use crate::report::Row;
 
-/// Recordings of real logins.
-const RECORDINGS: [&str; 2] =
-    [include_str!("../tracker/traces/openssh-9.9.jsonl"), include_str!("../tracker/traces/openssh-10.jsonl")];
 /// How often they are played one after the other in a round, by other processes each time.
 const REPETITIONS: u32 = 500;
 
@@ -27,10 +24,7 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
 }
 
 fn tracker(bench: &Bench, row: &Row) -> anyhow::Result<()> {
-    let mut recorded = Vec::new();
-    for line in RECORDINGS.iter().flat_map(|recording| recording.lines()) {
-        recorded.push(serde_json::from_str::<Event>(line).context("a recording is not one")?);
-    }
+    let recorded: Vec<Event> = LOGINS.iter().flat_map(|recording| replay::events(recording)).collect();
     let expected = findings(&recorded);
     ensure!(expected > 0, "nothing is found in the recordings");
     // Both recordings span less than this, in pids and in nanoseconds.
@@ -47,18 +41,6 @@ fn tracker(bench: &Bench, row: &Row) -> anyhow::Result<()> {
         ensure!(found == expected * REPETITIONS as usize, "{found} findings, not {REPETITIONS} x {expected}");
     }
     row.repeated("kernel events through the tracker", "/s", rates, Some(Target::AtLeast(200_000.0)))
-}
-
-fn findings(events: &[Event]) -> usize {
-    let mut tracker = Tracker::default();
-    let mut found = 0;
-    for event in events {
-        tracker.handle(event);
-        while tracker.next_finding().is_some() {
-            found += 1;
-        }
-    }
-    found
 }
 
 /// The same event about other processes at another time.

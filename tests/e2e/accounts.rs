@@ -22,50 +22,24 @@ pub struct Account {
     pub state: &'static str,
 }
 
-pub const ROOT: Account =
-    Account { name: "root", uid: 0, home: "/root", shell: "/bin/bash", expires: "", state: "usable" };
-pub const ALICE: Account = Account {
-    name: "alice",
-    uid: 5001,
-    home: "/home/alice",
-    shell: "/bin/bash",
-    expires: "",
-    state: "usable",
-};
-pub const BOB: Account =
-    Account { name: "bob", uid: 5002, home: "/home/bob", shell: "/bin/bash", expires: "", state: "usable" };
+pub const ROOT: Account = usable("root", 0, "/root", "/bin/bash");
+pub const ALICE: Account = usable("alice", 5001, "/home/alice", "/bin/bash");
+pub const BOB: Account = usable("bob", 5002, "/home/bob", "/bin/bash");
 /// May log in, but gets no shell.
-pub const SHELLLESS: Account = Account {
-    name: "shellless",
-    uid: 5003,
-    home: "/home/shellless",
-    shell: "/usr/sbin/nologin",
-    expires: "",
-    state: "usable",
-};
+pub const SHELLLESS: Account = usable("shellless", 5003, "/home/shellless", "/usr/sbin/nologin");
 /// Gets sftp below [`JAIL`] and nothing else.
-pub const JAILED: Account =
-    Account { name: "jailed", uid: 5004, home: "/files", shell: "/bin/false", expires: "", state: "usable" };
-pub const EXPIRED: Account = Account {
-    name: "expired",
-    uid: 5005,
-    home: "/home/expired",
-    shell: "/bin/bash",
-    expires: "1",
-    state: "expired",
-};
+pub const JAILED: Account = usable("jailed", 5004, "/files", "/bin/false");
+pub const EXPIRED: Account =
+    Account { expires: "1", state: "expired", ..usable("expired", 5005, "/home/expired", "/bin/bash") };
 /// Its password is locked, as `usermod -L` does it. With PAM, keys let in still.
-pub const LOCKED: Account = Account {
-    name: "locked",
-    uid: 5006,
-    home: "/home/locked",
-    shell: "/bin/bash",
-    expires: "",
-    state: "locked",
-};
+pub const LOCKED: Account =
+    Account { state: "locked", ..usable("locked", 5006, "/home/locked", "/bin/bash") };
 /// Nobody has this name.
-pub const UNKNOWN: Account =
-    Account { name: "mallory", uid: 5999, home: "/", shell: "/bin/false", expires: "", state: "usable" };
+pub const UNKNOWN: Account = usable("mallory", 5999, "/", "/bin/false");
+
+const fn usable(name: &'static str, uid: u32, home: &'static str, shell: &'static str) -> Account {
+    Account { name, uid, home, shell, expires: "", state: "usable" }
+}
 
 /// Somebody who calls themselves this.
 pub const fn nobody_called(name: &'static str) -> Account {
