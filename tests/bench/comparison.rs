@@ -5,13 +5,18 @@ use anyhow::Context as _;
 use aya::Ebpf;
 use aya::programs::TracePoint;
 
-/// The programs and the tracepoints that they are on.
-const PROGRAMS: [(&str, &str); 4] = [
+/// Programs and the tracepoints that they are on.
+pub type Programs = &'static [(&'static str, &'static str)];
+
+/// What sees all that sessions do.
+pub const ALL: Programs = &[
     ("enter_read", "sys_enter_read"),
     ("exit_read", "sys_exit_read"),
     ("enter_write", "sys_enter_write"),
     ("enter_openat", "sys_enter_openat"),
 ];
+/// What does nothing, on a call that nobody makes while something is measured.
+pub const NOTHING: Programs = &[("nothing", "sys_exit_setresuid")];
 
 /// It is there until it is dropped.
 pub struct Agent {
@@ -19,15 +24,16 @@ pub struct Agent {
 }
 
 impl Agent {
-    pub fn start(object: &[u8]) -> anyhow::Result<Self> {
+    /// Loads and attaches some of its programs.
+    pub fn start(object: &[u8], chosen: Programs) -> anyhow::Result<Self> {
         let mut programs = Ebpf::load(object).context("cannot load the comparison agent")?;
-        for (name, tracepoint) in PROGRAMS {
+        for (name, tracepoint) in chosen {
             let program: &mut TracePoint = programs
                 .program_mut(name)
                 .with_context(|| format!("the comparison agent has no {name}"))?
                 .try_into()?;
             program.load().with_context(|| format!("cannot load {name}"))?;
-            program.attach("syscalls", tracepoint).with_context(|| format!("cannot attach {name}"))?;
+            program.attach("syscalls", *tracepoint).with_context(|| format!("cannot attach {name}"))?;
         }
         Ok(Self { _programs: programs })
     }

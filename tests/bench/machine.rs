@@ -1,6 +1,6 @@
 //! What everything else on the machine pays: system calls, processes and the building of a small program, without
 //! anything and with the tracer on each tier of hooks that this kernel offers. Beside it an agent as others are built,
-//! which hooks every read, write and open.
+//! which hooks every read, write and open, and the least that a tracepoint on any system call costs all of them.
 //!
 //! The system calls of one process cost what they cost whether or not somebody logs in; the hooks of fork, exec and
 //! exit look up every process of the machine once.
@@ -15,7 +15,7 @@ use anyhow::{Context as _, ensure};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::Bench;
-use crate::comparison::Agent;
+use crate::comparison::{self, Agent, Programs};
 use crate::hooks::{self, NO_CALLS};
 use crate::measurement::Target;
 use crate::project::Project;
@@ -70,7 +70,7 @@ struct Contender {
 
 enum Way {
     Tracer(&'static Tier),
-    Agent(Vec<u8>),
+    Agent(Vec<u8>, Programs),
 }
 
 pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
@@ -81,7 +81,7 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
         builds: bench.rounds(1, 2),
     };
     place.turn()?;
-    for round in 0..bench.rounds(6, 40) {
+    for round in 0..bench.rounds(4, 40) {
         // All in turns, and each first as often as the others: a machine that slowly changes its mind favours none.
         let all = contenders.len() + 1;
         let mut without = [0.0; THINGS];
@@ -123,8 +123,12 @@ fn contenders(bench: &Bench) -> anyhow::Result<Vec<Contender>> {
         .collect();
     match &bench.agent {
         Some(object) => {
-            let name = "others: agent on reads, writes, opens".to_owned();
-            contenders.push(contender(name, "with it", Way::Agent(object.clone())));
+            for (name, programs) in [
+                ("others: agent on reads, writes, opens", comparison::ALL),
+                ("the kernel's part: nothing on the exit of one call", comparison::NOTHING),
+            ] {
+                contenders.push(contender(name.to_owned(), "with it", Way::Agent(object.clone(), programs)));
+            }
         }
         None => report::skipped("machine, comparison agent", "`cargo xtask bench` alone builds it")?,
     }
@@ -142,8 +146,8 @@ impl Contender {
                 std::thread::sleep(CALM);
                 place.turn()
             }
-            Way::Agent(object) => {
-                let _agent = Agent::start(object)?;
+            Way::Agent(object, programs) => {
+                let _agent = Agent::start(object, programs)?;
                 std::thread::sleep(CALM);
                 place.turn()
             }
@@ -163,7 +167,7 @@ impl Contender {
             let target = match (&way, is_call && slows_all_calls) {
                 (Way::Tracer(_), true) => Some(TARGET_WITH_TRACEPOINT),
                 (Way::Tracer(_), false) => Some(TARGET),
-                (Way::Agent(_), _) => None,
+                (Way::Agent(..), _) => None,
             };
             row.paired(&format!("{name}: {what}"), unit, names, rounds, target)?;
         }

@@ -59,6 +59,7 @@ mod tiers;
 mod comparison; // an agent as others are built
 mod hooks; // tiers: offered, and in use
 mod project; // something to build
+mod replay; // recorded events
 mod report; // samples -> stdout
 mod tracer; // login-tracer run, and what it uses
 mod visitor; // the real ssh
