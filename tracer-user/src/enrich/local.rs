@@ -160,7 +160,8 @@ impl Local {
         facts
     }
 
-    fn warn_of_old(&self) {
+    /// Says in the log which databases are old.
+    pub fn warn_of_old(&self) {
         for file in self.standings(Timestamp::now()) {
             if let Some(days) = file.old {
                 tracing::warn!(file = %file.name, path = %file.path.display(), days, "a database is old");

@@ -17,9 +17,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
+use tokio::time;
 
 use super::announce::{Announcer, Name};
 use super::assessor::Assessor;
@@ -36,6 +38,7 @@ use crate::store::{Filter, Reader, StoreError};
 const LATE: SignedDuration = SignedDuration::from_mins(10);
 /// How long after a login refused tries from its address count; as the rule has it.
 const AFTER: SignedDuration = SignedDuration::from_hours(1);
+const DAY: Duration = Duration::from_secs(86_400);
 /// So many sessions from one address are looked at for one event.
 const AT_MOST: u32 = 1_000;
 /// So many sessions are rated again before others get their turn, and are written by one transaction.
@@ -76,6 +79,8 @@ impl Reassessment {
     }
 
     async fn listen(&self, mut files: Option<Watch>) {
+        // A database gets old without changing.
+        let mut daily = time::interval_at(time::Instant::now() + DAY, DAY);
         loop {
             let late: Vec<_> = self.late.borrow_mut().drain(..).collect();
             for (address, facts) in late {
@@ -89,6 +94,7 @@ impl Reassessment {
             };
             tokio::select! {
                 () = self.wake.notified() => {}
+                _ = daily.tick() => self.assessor.enricher().local().warn_of_old(),
                 changed = changed => match changed {
                     Ok(()) => {
                         if self.assessor.enricher().local().refresh().await {
