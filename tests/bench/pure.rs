@@ -15,6 +15,7 @@ use login_tracer::event::{Event, Fact, Service};
 use login_tracer::notify::message::{self, Subject};
 use login_tracer::notify::route::{Beginning, Case, Groups, decide};
 use login_tracer::sanitize;
+use login_tracer::tracker::Tracker;
 
 #[expect(dead_code, reason = "the tests of rules need more of it")]
 #[path = "../risk/case.rs"]

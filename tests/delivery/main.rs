@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod backlog;
+mod catch_up;
 mod console;
 #[expect(dead_code, reason = "other tests need more of it")]
 #[path = "../risk/databases.rs"]

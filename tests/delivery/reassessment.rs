@@ -18,14 +18,14 @@ use crate::slack::Slack;
 use crate::threat_jammer::{ThreatJammer, assessment};
 use crate::world::{World, ago, closed, eventually, key, opened, opened_at};
 
-const PEER: &str = "193.146.30.20";
+pub(crate) const PEER: &str = "193.146.30.20";
 
-fn assessed(world: &World, session: SessionKey) -> Option<Assessment> {
+pub(crate) fn assessed(world: &World, session: SessionKey) -> Option<Assessment> {
     Reader::open(world.path()).ok()?.assessment(session).unwrap()
 }
 
 /// Summary and colour of each message, oldest first.
-fn told(slack: &Slack) -> Vec<(String, String)> {
+pub(crate) fn told(slack: &Slack) -> Vec<(String, String)> {
     let told = |payload: String| {
         let payload: Value = serde_json::from_str(&payload).unwrap();
         let attachment = &payload["attachments"][0];

@@ -268,7 +268,9 @@ fn fifty_thousand_lines_are_searched_in_microseconds() {
             .unwrap();
     }
     files.write("drop.txt", text.as_bytes());
-    let local = files.local("drop.txt", None, None);
+    files.write("city.mmdb", &database("City", now(), &[("0.0.0.0/1", city("Madrid", "ES", 40.4, -3.7))]));
+    files.write("asn.mmdb", &database("ASN", now(), &[("0.0.0.0/1", asn(64_500, "EXAMPLE"))]));
+    let local = files.local("drop.txt", Some("city.mmdb"), Some("asn.mmdb"));
     assert_eq!(Addresses::read(&text).unwrap().len(), 50_000);
     let addresses: Vec<IpAddr> =
         (0..2_000_u32).map(|number| Ipv4Addr::from_bits(number.wrapping_mul(2_654_435_761)).into()).collect();

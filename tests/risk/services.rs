@@ -243,13 +243,20 @@ fn a_wrong_key_and_a_limit_make_a_pause() {
             (KEY, Some(Reply::with(429, "retry-after", "30", "{}")), Why::Throttled),
         ] {
             let server = double(kind.answer, mood);
-            let source = (kind.open)(&server.url(), key, Rc::new(Memory::default()));
-            let enricher = enricher(vec![source], Duration::from_secs(2));
+            let ledger = Rc::new(Memory::default());
+            let open =
+                |ledger| enricher(vec![(kind.open)(&server.url(), key, ledger)], Duration::from_secs(2));
+            let enricher = open(Rc::clone(&ledger) as Rc<dyn Ledger>);
             run(async {
                 assert_eq!(enricher.ask(address(80)).await.reputation, Fact::unknown(why), "{}", kind.name);
                 let so_far = server.requests().len();
                 assert_eq!(enricher.ask(address(81)).await.reputation, Fact::unknown(why), "{}", kind.name);
                 assert_eq!(server.requests().len(), so_far, "{} was asked again", kind.name);
+                // A limit is that after a restart; a key may be another one.
+                let restarted = open(Rc::clone(&ledger) as Rc<dyn Ledger>);
+                assert_eq!(restarted.ask(address(82)).await.reputation, Fact::unknown(why), "{}", kind.name);
+                let is_asked = server.requests().len() > so_far;
+                assert_eq!(is_asked, why == Why::Denied, "{} after a restart", kind.name);
             });
         }
     }
@@ -298,7 +305,8 @@ fn nothing_is_kept_longer_than_the_owner_wants() {
         (None, 30),
         (Some(Reply::new(422, "{}")), 30),
         (Some(Reply::new(200, "<html>")), 30),
-        (Some(Reply::new(429, "{}")), 0),
+        // No answer, but the pause of a minute that it makes.
+        (Some(Reply::new(429, "{}")), 60),
     ] {
         let server = double(abuseipdb::answer, mood.clone());
         let config = KeyedService { cache_ttl: Duration::from_secs(30), ..keyed(&server.url(), KEY) };

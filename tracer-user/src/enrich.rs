@@ -163,6 +163,9 @@ pub struct Facts {
     /// Files of the owner's that could not be asked, by their names here: `list drop`, `city database`.
     #[serde(default)]
     pub unreadable: Vec<String>,
+    /// Which contents of the owner's files were asked, see [`local::Local::edition`]; `None` where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<String>,
     #[serde(default = "not_asked")]
     pub reverse_name: Fact<ReverseName>,
     #[serde(default = "not_asked")]
@@ -185,10 +188,22 @@ impl Facts {
             opinions: Vec::new(),
             listings: Vec::new(),
             unreadable: Vec::new(),
+            edition: None,
             reverse_name: not_asked(),
             account: not_asked(),
             history: not_asked(),
         }
+    }
+
+    /// Whether somebody who was asked about the address had not answered when these were needed.
+    pub fn are_incomplete(&self) -> bool {
+        fn is_late<T>(fact: &Fact<T>) -> bool {
+            matches!(fact, Fact::Unknown { why: Why::Deadline })
+        }
+        is_late(&self.network)
+            || is_late(&self.place)
+            || is_late(&self.reverse_name)
+            || self.opinions.iter().any(|opinion| is_late(&opinion.answer))
     }
 }
 

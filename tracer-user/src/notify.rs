@@ -87,6 +87,8 @@ pub enum Step {
     Enrich,
     /// The rating and the messages were written.
     Assess,
+    /// Ratings that take the place of others were written, with the messages about them.
+    Reassess,
     /// A delivery was claimed.
     Claim,
     /// A sink said what came of an attempt.
@@ -232,6 +234,8 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         late,
         wake: late_bell,
         wake_workers: wake.clone(),
+        turn: tokio::sync::Mutex::default(),
+        on_step: Rc::clone(&on_step),
     });
     let intake = Intake {
         reassessment: Rc::clone(&reassessment),

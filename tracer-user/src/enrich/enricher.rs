@@ -86,6 +86,11 @@ impl Enricher {
     /// The facts of a public address, asked for, within the deadline. Needs a `LocalSet` around it: what is late goes
     /// on in its own task, and is told when all of it is there.
     pub async fn ask(&self, address: IpAddr) -> Facts {
+        self.ask_within(self.deadline, address).await
+    }
+
+    /// The same for facts that no message waits for.
+    pub async fn ask_within(&self, deadline: Duration, address: IpAddr) -> Facts {
         let address = address.to_canonical();
         let found: Vec<Rc<RefCell<Found>>> =
             self.sources.iter().map(|source| Rc::new(RefCell::new(source.promise()))).collect();
@@ -101,7 +106,7 @@ impl Enricher {
                 }
             }
         };
-        let is_late = tokio::time::timeout(self.deadline, all).await.is_err();
+        let is_late = tokio::time::timeout(deadline, all).await.is_err();
         let now: Vec<Found> = found.iter().map(|found| found.borrow().clone()).collect();
         if is_late {
             tracing::info!(%address, "look-ups did not answer within the deadline");

@@ -5,6 +5,7 @@
 //! - A file that changes is read again beside the work and takes the old one's place at once when it is whole. One that
 //!   is not is refused with its reason, and the old one stays.
 //! - What could not be read at all is said with every login: it is not the same as not being in it.
+//! - Each content has a name of its own, so that it can be told later whether the same would be said again.
 
 mod database;
 mod list;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use jiff::Timestamp;
+use ring::digest::{Context, SHA256, SHA256_OUTPUT_LEN, digest};
 
 pub use self::database::Database;
 pub use self::list::Addresses;
@@ -31,6 +33,8 @@ use crate::config;
 const MAX_BYTES: u64 = 1 << 30;
 /// From this age on a database is said to be old. MaxMind's licence wants it replaced after thirty days.
 pub const OLD_DAYS: i64 = 30;
+/// So much of a digest names an edition: it must be another one than before, and nobody gains by its being the same.
+const EDITION_BYTES: usize = 8;
 
 /// All files of the owner's.
 pub struct Local {
@@ -38,6 +42,7 @@ pub struct Local {
     city: Option<Kept<Database>>,
     country: Option<Kept<Database>>,
     asn: Option<Kept<Database>>,
+    edition: RefCell<Option<String>>,
 }
 
 /// A list and what the configuration says of it.
@@ -77,7 +82,9 @@ impl Local {
             city: database(&databases.city, "city database"),
             country: database(&databases.country, "country database"),
             asn: database(&databases.asn, "network database"),
+            edition: RefCell::default(),
         };
+        local.edition.replace(local.name_edition());
         local.warn_of_old();
         local
     }
@@ -103,12 +110,58 @@ impl Local {
             is_new |= database.refresh().await;
         }
         if is_new {
+            self.edition.replace(self.name_edition());
             self.warn_of_old();
         }
         is_new
     }
 
-    fn warn_of_old(&self) {
+    /// The name of what is in use of all files together: another one for every other content and every other way to use
+    /// it, and the same after every restart. `None` without files.
+    pub fn edition(&self) -> Option<String> {
+        self.edition.borrow().clone()
+    }
+
+    fn name_edition(&self) -> Option<String> {
+        if self.paths().is_empty() {
+            return None;
+        }
+        let mut all = Context::new(&SHA256);
+        let mut add = |name: &str, points: Option<u8>, digest: Option<[u8; SHA256_OUTPUT_LEN]>| {
+            // Whatever name it is, it cannot be taken for what comes after it.
+            all.update(&(name.len() as u64).to_be_bytes());
+            all.update(name.as_bytes());
+            all.update(&[points.is_some().into(), points.unwrap_or_default(), digest.is_some().into()]);
+            all.update(&digest.unwrap_or_default());
+        };
+        for list in &self.lists {
+            add(&list.file.name, list.points, list.file.digest());
+        }
+        for database in self.databases() {
+            add(&database.name, None, database.digest());
+        }
+        let digest = all.finish();
+        Some(digest.as_ref().iter().take(EDITION_BYTES).map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Facts with what the files say of an address now in the place of what they said before. One that could be read then
+    /// and cannot be now says what it said.
+    pub fn ask_again(&self, before: &Facts, address: IpAddr) -> Facts {
+        let mut facts = Facts { listings: Vec::new(), unreadable: Vec::new(), ..before.clone() };
+        self.add_to(&mut facts, address);
+        let was_readable = |name: &String| !before.unreadable.contains(name);
+        let is_lost =
+            |list: &ListFile| facts.unreadable.contains(&list.file.name) && was_readable(&list.file.name);
+        let lost: Vec<&str> =
+            self.lists.iter().filter(|list| is_lost(list)).map(|list| list.name.as_str()).collect();
+        let kept = before.listings.iter().filter(|listing| lost.contains(&listing.list.as_str()));
+        facts.listings.extend(kept.cloned());
+        facts.unreadable.retain(|name| !was_readable(name));
+        facts
+    }
+
+    /// Says in the log which databases are old.
+    pub fn warn_of_old(&self) {
         for file in self.standings(Timestamp::now()) {
             if let Some(days) = file.old {
                 tracing::warn!(file = %file.name, path = %file.path.display(), days, "a database is old");
@@ -144,6 +197,7 @@ impl Local {
         let databases = self.databases().map(|database| (&database.name, database.get().is_some()));
         let unreadable = lists.chain(databases).filter(|(_, is_there)| !is_there);
         facts.unreadable.extend(unreadable.map(|(name, _)| name.clone()));
+        facts.edition = self.edition();
         if let Some(place) = self.place(address) {
             facts.place = Fact::Known(place);
         }
@@ -195,6 +249,8 @@ struct Kept<T> {
 
 struct State<T> {
     content: Option<Rc<T>>,
+    /// Of the content.
+    digest: Option<[u8; SHA256_OUTPUT_LEN]>,
     /// The file as it was when it was read last, well or not.
     stamp: Option<Stamp>,
     refused: Option<String>,
@@ -222,7 +278,7 @@ impl Stamp {
 
 impl<T: Content> Kept<T> {
     fn open(name: String, path: PathBuf) -> Self {
-        let state = RefCell::new(State { content: None, stamp: None, refused: None });
+        let state = RefCell::new(State { content: None, digest: None, stamp: None, refused: None });
         let kept = Self { name, path, state };
         let (stamp, content) = read(&kept.path);
         kept.take(stamp, content);
@@ -254,23 +310,31 @@ impl<T: Content> Kept<T> {
         }
     }
 
-    fn take(&self, stamp: Option<Stamp>, content: Result<T, String>) -> bool {
+    fn digest(&self) -> Option<[u8; SHA256_OUTPUT_LEN]> {
+        self.state.borrow().digest
+    }
+
+    fn take(&self, stamp: Option<Stamp>, content: Result<Whole<T>, String>) -> bool {
         let mut state = self.state.borrow_mut();
         state.stamp = stamp;
         // An empty file is what a writer leaves that was interrupted, or is not done yet.
-        let content = content.and_then(|content| {
+        let content = content.and_then(|whole| {
             let was_something = state.content.as_ref().is_some_and(|old| !old.is_nothing());
-            if was_something && content.is_nothing() { Err("it is empty".to_owned()) } else { Ok(content) }
+            if was_something && whole.content.is_nothing() {
+                Err("it is empty".to_owned())
+            } else {
+                Ok(whole)
+            }
         });
         let path = self.path.display();
         match content {
-            Ok(content) => {
+            Ok(Whole { content, digest }) => {
                 // News is only that it changed.
                 match state.content {
                     Some(_) => tracing::info!(file = %self.name, %path, "read again"),
                     None => tracing::debug!(file = %self.name, %path, "read"),
                 }
-                state.content = Some(Rc::new(content));
+                (state.content, state.digest) = (Some(Rc::new(content)), Some(digest));
                 state.refused = None;
                 true
             }
@@ -284,8 +348,22 @@ impl<T: Content> Kept<T> {
     }
 }
 
+/// All that is in a file.
+struct Whole<T> {
+    content: T,
+    digest: [u8; SHA256_OUTPUT_LEN],
+}
+
+impl<T: Content> Whole<T> {
+    fn parse(bytes: Vec<u8>) -> Result<Self, String> {
+        let mut sum = [0; SHA256_OUTPUT_LEN];
+        sum.copy_from_slice(digest(&SHA256, &bytes).as_ref());
+        Ok(Self { content: T::parse(bytes)?, digest: sum })
+    }
+}
+
 /// Reads and checks a whole file.
-fn read<T: Content>(path: &Path) -> (Option<Stamp>, Result<T, String>) {
+fn read<T: Content>(path: &Path) -> (Option<Stamp>, Result<Whole<T>, String>) {
     let open = || -> io::Result<(Metadata, Vec<u8>)> {
         let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
         let metadata = file.metadata()?;
@@ -300,7 +378,7 @@ fn read<T: Content>(path: &Path) -> (Option<Stamp>, Result<T, String>) {
         Ok((metadata, bytes))
     };
     match open() {
-        Ok((metadata, bytes)) => (Some(Stamp::of(&metadata)), T::parse(bytes)),
+        Ok((metadata, bytes)) => (Some(Stamp::of(&metadata)), Whole::parse(bytes)),
         Err(error) => {
             // Seen or not: an unreadable file that stays the same need not be tried again and again.
             let stamp = std::fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata));

@@ -2,7 +2,7 @@
 //!
 //! Redirects are not followed (the client sees to that), an answer longer than [`MAX_BODY`] is not read. An answer about
 //! one address is kept, a bad one shortly; a refusal that concerns every request (key, plan, limit) makes a pause for all of
-//! them.
+//! them. That of a limit outlives a restart; a key may be another one after it.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -35,6 +35,9 @@ const THROTTLE_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// Pause when the key is refused: every further request would be refused as well.
 const DENIED_PAUSE: Duration = Duration::from_secs(300);
+
+/// What the ledger calls the pause that a limit makes. No path begins like that.
+const PAUSE: &str = "pause";
 
 /// How a service is reached.
 pub struct Service {
@@ -94,9 +97,7 @@ impl Remote {
         if let Some(fact) = self.remembered::<A>(path, now) {
             return fact;
         }
-        if let Some((until, why)) = self.pause.get()
-            && now < until
-        {
+        if let Some(why) = self.paused(now) {
             return Fact::unknown(why);
         }
         if let Err(refusal) = self.ledger.spend(self.service.ledger_name, self.service.limits, now) {
@@ -164,8 +165,19 @@ impl Remote {
         }
     }
 
+    /// Why nothing may be asked now.
+    fn paused(&self, now: Timestamp) -> Option<Why> {
+        let own = self.pause.get().filter(|(until, _)| now < *until);
+        let earlier = || self.ledger.answer(self.service.ledger_name, PAUSE, now);
+        own.map(|(_, why)| why).or_else(|| earlier().map(|_| Why::Throttled))
+    }
+
     fn pause_for(&self, pause: Duration, why: Why, now: Timestamp) {
-        self.pause.set(Some((later(now, pause), why)));
+        let until = later(now, pause);
+        self.pause.set(Some((until, why)));
+        if why == Why::Throttled {
+            self.ledger.remember(self.service.ledger_name, PAUSE, "", until);
+        }
     }
 
     /// How long an answer is worth keeping; `None` for what says nothing about its address.

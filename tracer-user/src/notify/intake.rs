@@ -175,6 +175,7 @@ impl Intake {
         let mut taken = batch(source.store_id, last.id);
         taken.untold_after = pace.storm().map(|storm| storm.after);
         let now = Timestamp::now();
+        let turn = self.reassessment.turn.lock().await;
         for (change, news) in news {
             self.take(change, news, &source.reader, &mut taken, now)?;
         }
@@ -186,6 +187,7 @@ impl Intake {
             return Ok(true);
         }
         self.outbox.borrow_mut().take_in(&taken, now)?;
+        drop(turn);
         self.pace.replace(pace);
         (source.written, source.untold_after) = (taken.cursor, taken.untold_after);
         tracing::debug!(changes = changes.len(), cursor = source.cursor, "changes taken in");

@@ -6,34 +6,45 @@
 //! - The newest rating is the one that is shown. A session whose level rises to medium or high is announced again,
 //!   at most once for each of the two, whatever happens and however often: the announcement is named by session and level.
 //! - What falls is not announced.
+//! - What became known while the role was down, or would have come late if it had lived, is made up for at its start
+//!   ([`catch_up`]).
 //! - What follows from changes of `sessions.db` is written with the position after them: a role that dies in between does
 //!   both again.
+
+mod catch_up; // what a role that ended left undone
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
+use tokio::time;
 
 use super::announce::{Announcer, Name};
 use super::assessor::Assessor;
 use super::message::{Event, Subject};
 use super::outbox::{NewAnnouncement, Rating, TakenIn};
-use super::{SharedOutbox, groups};
+use super::{OnStep, SharedOutbox, Step, groups};
 use crate::assess::Level;
 use crate::enrich::Facts;
 use crate::enrich::local::watch::Watch;
-use crate::session::{Change, ChangeKind, Session};
+use crate::session::{Change, ChangeKind, Session, SessionKey};
 use crate::store::{Filter, Reader, StoreError};
 
 /// How long after a login what comes in late is about it.
 const LATE: SignedDuration = SignedDuration::from_mins(10);
 /// How long after a login refused tries from its address count; as the rule has it.
 const AFTER: SignedDuration = SignedDuration::from_hours(1);
-/// So many sessions are looked at for one event: those that are open, or are from one address.
+const DAY: Duration = Duration::from_secs(86_400);
+/// So many sessions from one address are looked at for one event.
 const AT_MOST: u32 = 1_000;
+/// So many sessions are rated again before others get their turn, and are written by one transaction.
+const BATCH: usize = 32;
+/// So many sessions are read at once where all are looked at that are open.
+const PAGE: u32 = 256;
 
 /// The task that rates again.
 pub(super) struct Reassessment {
@@ -46,18 +57,30 @@ pub(super) struct Reassessment {
     pub(super) wake: Rc<Notify>,
     /// Those who send.
     pub(super) wake_workers: Vec<Rc<Notify>>,
+    /// Held from the reading of ratings to the writing of those that take their place: two who do that at once would lose
+    /// what the other one knew.
+    pub(super) turn: tokio::sync::Mutex<()>,
+    pub(super) on_step: OnStep,
 }
 
 impl Reassessment {
     /// Runs until the role ends. What goes wrong here costs a second look, and no message.
     pub(super) async fn run(&self) {
-        let mut files = match Watch::new(self.assessor.enricher().local()) {
+        let files = match Watch::new(self.assessor.enricher().local()) {
             Ok(files) => files,
             Err(error) => {
                 tracing::warn!(%error, "changes of lists and databases go unnoticed until a restart");
                 None
             }
         };
+        // What was written before somebody watched.
+        self.assessor.enricher().local().refresh().await;
+        tokio::join!(self.catch_up(), self.listen(files));
+    }
+
+    async fn listen(&self, mut files: Option<Watch>) {
+        // A database gets old without changing.
+        let mut daily = time::interval_at(time::Instant::now() + DAY, DAY);
         loop {
             let late: Vec<_> = self.late.borrow_mut().drain(..).collect();
             for (address, facts) in late {
@@ -71,6 +94,7 @@ impl Reassessment {
             };
             tokio::select! {
                 () = self.wake.notified() => {}
+                _ = daily.tick() => self.assessor.enricher().local().warn_of_old(),
                 changed = changed => match changed {
                     Ok(()) => {
                         if self.assessor.enricher().local().refresh().await {
@@ -95,33 +119,40 @@ impl Reassessment {
 
     /// A service answered after the message had gone out.
     async fn late_facts(&self, address: IpAddr, facts: &Facts) -> Result<(), StoreError> {
-        let since = Timestamp::now() - LATE;
+        let now = Timestamp::now();
+        let since = now - LATE;
         let filter = Filter {
             network: Some(address.into()),
             since: Some(since),
             limit: Some(AT_MOST),
             ..Filter::default()
         };
-        let sessions = self.assessor.with_reader(|reader| reader.sessions(&filter))?;
-        self.again(sessions, |_, _| facts.clone()).await
+        let sessions = self.assessor.with_reader(|reader| {
+            let mut sessions: Vec<_> =
+                reader.sessions(&filter)?.into_iter().map(|session| session.key).collect();
+            for id in reader.open_from(address, now, AT_MOST)? {
+                let older = reader.session(id)?.filter(|session| session.opened_at < since);
+                sessions.extend(older.map(|session| session.key));
+            }
+            Ok(sessions)
+        })?;
+        let is_about = |session: &Session, old: &Facts| session.opened_at >= since || old.are_incomplete();
+        self.again(&sessions, |session, old| is_about(session, old).then(|| facts.clone())).await
     }
 
-    /// A list or a database has new content.
+    /// A list or a database has other content than the one by which open sessions were rated.
     async fn files_changed(&self) -> Result<(), StoreError> {
-        let filter = Filter { active: true, limit: Some(AT_MOST), ..Filter::default() };
-        let sessions = self.assessor.with_reader(|reader| reader.sessions(&filter))?;
-        let local = self.assessor.enricher();
-        self.again(sessions, |session, facts| match &session.peer {
-            Some(peer) => {
-                let mut facts = facts;
-                facts.listings.clear();
-                facts.unreadable.clear();
-                local.local().add_to(&mut facts, peer.ip().to_canonical());
-                facts
-            }
-            None => facts,
-        })
-        .await
+        let local = self.assessor.enricher().local();
+        let mut open = Pages::of(Filter { active: true, ..Filter::default() });
+        while let Some(sessions) = open.next(&self.assessor)? {
+            let sessions: Vec<_> = sessions.iter().map(|session| session.key).collect();
+            self.again(&sessions, |session, old| {
+                let address = session.peer.as_ref()?.ip().to_canonical();
+                (old.edition != local.edition()).then(|| local.ask_again(old, address))
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     /// Adds to a batch what follows from its changes for sessions that were rated before it.
@@ -150,20 +181,28 @@ impl Reassessment {
         Ok(())
     }
 
-    /// Rates sessions again with facts made from those that they were rated with.
+    /// Rates sessions again with facts made from those that they were rated with; `None` leaves one as it is.
     async fn again(
         &self,
-        sessions: Vec<Session>,
-        facts: impl Fn(&Session, Facts) -> Facts,
+        sessions: &[SessionKey],
+        facts: impl Fn(&Session, &Facts) -> Option<Facts>,
     ) -> Result<(), StoreError> {
-        for session in sessions {
-            let stored = self.outbox.borrow().rating(session.key)?;
-            // One that was not rated yet will be, with all that is known by then.
-            let Some(old) = stored else { continue };
-            let facts = facts(&session, old.1.clone());
-            let new = self.assessor.with_reader(|reader| Ok(self.assessor.rate(reader, &session, facts)))?;
-            if new != old {
-                self.settle(&session, &old, &new).await?;
+        for batch in sessions.chunks(BATCH) {
+            let turn = self.turn.lock().await;
+            let (mut ratings, mut announcements) = (Vec::new(), Vec::new());
+            for (session, old, new) in self.rate_again(batch, &facts)? {
+                announcements.extend(self.rise(&session, &old, &new).await?);
+                ratings.push((session.key, new));
+            }
+            if !ratings.is_empty() {
+                self.outbox.borrow_mut().reassess(&ratings, &announcements, Timestamp::now())?;
+                (self.on_step)(Step::Reassess);
+            }
+            drop(turn);
+            if !announcements.is_empty() {
+                for worker in &self.wake_workers {
+                    worker.notify_one();
+                }
             }
             // A list that changes may concern many: the others get their turn.
             tokio::task::yield_now().await;
@@ -171,13 +210,25 @@ impl Reassessment {
         Ok(())
     }
 
-    async fn settle(&self, session: &Session, old: &Rating, new: &Rating) -> Result<(), StoreError> {
-        let announcement = self.rise(session, old, new).await?;
-        self.outbox.borrow_mut().reassess(session.key, new, announcement.as_ref(), Timestamp::now())?;
-        for worker in &self.wake_workers {
-            worker.notify_one();
+    /// Those of the sessions whose rating is another one now, with the old and the new one.
+    fn rate_again(
+        &self,
+        sessions: &[SessionKey],
+        facts: &impl Fn(&Session, &Facts) -> Option<Facts>,
+    ) -> Result<Vec<(Session, Rating, Rating)>, StoreError> {
+        let mut found = Vec::new();
+        for key in sessions {
+            // One that was not rated yet will be, with all that is known by then.
+            let Some(old) = self.outbox.borrow().rating(*key)? else { continue };
+            let new = self.assessor.with_reader(|reader| {
+                let Some(session) = reader.session_by_key(*key)? else { return Ok(None) };
+                let Some(facts) = facts(&session, &old.1) else { return Ok(None) };
+                let new = self.assessor.rate(reader, &session, facts);
+                Ok(Some((session, new)))
+            })?;
+            found.extend(new.filter(|(_, new)| *new != old).map(|(session, new)| (session, old, new)));
         }
-        Ok(())
+        Ok(found)
     }
 
     /// The announcement of a level that rose.
@@ -201,6 +252,25 @@ impl Reassessment {
         let name = Name { subject: &subject, kind, seq };
         let finished = Some(self.announcer.finish(name, &event, Some(new), &beginning, now));
         Ok(Some(NewAnnouncement { session: Some(session.key), subject, kind, seq, event, finished }))
+    }
+}
+
+/// Sessions a page at a time, newest first.
+struct Pages {
+    filter: Filter,
+}
+
+impl Pages {
+    fn of(filter: Filter) -> Self {
+        Self { filter: Filter { limit: Some(PAGE), ..filter } }
+    }
+
+    /// The next page; `None` after the last one.
+    fn next(&mut self, assessor: &Assessor) -> Result<Option<Vec<Session>>, StoreError> {
+        let sessions = assessor.with_reader(|reader| reader.sessions(&self.filter))?;
+        let Some(last) = sessions.last() else { return Ok(None) };
+        self.filter.before = Some(last.id);
+        Ok(Some(sessions))
     }
 }
 

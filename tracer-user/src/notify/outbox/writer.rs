@@ -221,18 +221,22 @@ impl Outbox {
         decisions::beginning(&self.connection, "verdict", session).map_err(|source| self.error(source))
     }
 
-    /// Puts a new rating in the place of an old one, together with the announcement that tells of it, if any. What was
-    /// announced before under the same name is not announced again.
+    /// Puts new ratings in the place of old ones, together with the announcements that tell of them. What was announced
+    /// before under the same name is not announced again.
     pub fn reassess(
         &mut self,
-        session: SessionKey,
-        rating: &Rating,
-        announcement: Option<&NewAnnouncement>,
+        ratings: &[(SessionKey, Rating)],
+        announcements: &[NewAnnouncement],
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(|connection| {
-            replace_rating(connection, session, rating, now)?;
-            announcement.map_or(Ok(()), |announcement| insert_announcement(connection, announcement, now))
+            for (session, rating) in ratings {
+                replace_rating(connection, *session, rating, now)?;
+            }
+            for announcement in announcements {
+                insert_announcement(connection, announcement, now)?;
+            }
+            Ok(())
         })
     }
 
