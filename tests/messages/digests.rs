@@ -2,7 +2,7 @@
 
 use login_tracer::assess::Level;
 use login_tracer::notify::message::{Counts, Event, compose};
-use login_tracer::notify::storm::Tally;
+use login_tracer::notify::storm::{Members, Tally};
 use login_tracer::notify::summary::schedule::bars;
 use login_tracer::notify::summary::{Bar, Levels, Messages, Risky, Summary};
 use login_tracer::session::{self, Attempt, AttemptKey, Tried, TriedUser};
@@ -17,7 +17,8 @@ fn many_attempts_at_once() {
     }
     let (from, until) = tally.times().unwrap();
     let storm = Box::new(tally.storm());
-    let event = Event::Stormed { host: "web-1".to_owned(), at: from, until, storm };
+    let members = Members::default();
+    let event = Event::Stormed { host: "web-1".to_owned(), at: from, until, storm, members };
     check_message("attempts", &compose(&event, None, &zone()));
 }
 

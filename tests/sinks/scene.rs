@@ -13,7 +13,7 @@ use login_tracer::notify::message::{Counts, Event, Subject, compose, group};
 use login_tracer::notify::outbox::Delivery;
 use login_tracer::notify::sink::http::{Clients, Http, Service};
 use login_tracer::notify::sink::{Report, Sink};
-use login_tracer::notify::storm::{Refused, Storm};
+use login_tracer::notify::storm::{Members, Refused, Storm};
 use login_tracer::notify::summary::schedule::bars;
 use login_tracer::notify::summary::{Bar, Levels, Messages, Risky, Summary};
 use login_tracer::session::{
@@ -146,6 +146,7 @@ pub(crate) fn stormed(strangers: &Strangers) -> Delivery {
         at: at("2026-11-21T08:05:36Z"),
         until: at("2026-11-21T08:06:36Z"),
         storm: Box::new(storm(strangers)),
+        members: Members::default(),
     };
     Delivery { subject: format!("{SESSION}/10-1210"), ..delivery(event, None) }
 }

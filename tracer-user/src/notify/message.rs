@@ -152,7 +152,7 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
         Event::Raised { subject, at, from } => inside::raised(subject, *at, *from, rating, zone),
         Event::ForeignSshd { host, at, foreign } => inside::foreign(host, *at, foreign, zone),
         Event::Attempted { attempt } => attempt::attempted(attempt, zone),
-        Event::Stormed { host, at, until, storm } => storm::stormed(host, (*at, *until), storm, zone),
+        Event::Stormed { host, at, until, storm, .. } => storm::stormed(host, (*at, *until), storm, zone),
         Event::EventsLost { host, at, count } => {
             let host = name(Some(host), "unknown host");
             let lost = format!(
