@@ -23,6 +23,19 @@ fn many_attempts_at_once() {
 }
 
 #[test]
+fn a_name_of_nothing_leaves_no_line_empty() {
+    for user in ["", " "] {
+        let mut attempt = attempt(1, user);
+        attempt.host = user.to_owned();
+        attempt.tried.users.iter_mut().for_each(|user| user.is_known = true);
+        attempt.tried.methods = vec![user.to_owned()];
+        let message = compose(&Event::Attempted { attempt: Box::new(attempt) }, None, &zone());
+        assert!(message.lines.iter().all(|line| !line.text.trim().is_empty()), "{message:?}");
+        assert!(message.summary.starts_with("SSH attempt: nameless on unknown host from "), "{message:?}");
+    }
+}
+
+#[test]
 fn a_day_on_which_nothing_happened_and_one_on_which_much_did() {
     let mut summary = quiet_day();
     let from = summary.from;
