@@ -46,6 +46,8 @@ fn a_burst_of_two_hundred_is_one_message() {
     let first = carrier(&world, rows[0].id);
     assert!(rows.iter().all(|row| carrier(&world, row.id) == first && row.finished_at.is_some()));
     assert_eq!(rows.iter().filter(|row| row.id == first).count(), 1);
+    let covered = outbox::Reader::open(world.path()).unwrap().covered_by(first).unwrap();
+    assert_eq!((covered.deliveries, covered.attempts), (200, 0));
     // The ends come later, and in a message of their own; one alone says what it always says.
     world.commit(&[closed(7)]);
     eventually("the end", || (slack.texts().len() == 2).then_some(()));

@@ -32,6 +32,7 @@ mod routes;
 #[path = "../doubles/slack.rs"]
 mod slack;
 mod summaries;
+mod tellings;
 mod thousands;
 #[path = "../doubles/threat_jammer.rs"]
 mod threat_jammer;

@@ -267,7 +267,7 @@ fn attempt_near(number: u32) -> Update {
 }
 
 /// Somebody types a password where a name is asked for.
-fn attempt(number: u32, address: &str) -> Update {
+pub(crate) fn attempt(number: u32, address: &str) -> Update {
     let now = Timestamp::now();
     Update::Attempt(Box::new(Attempt {
         key: AttemptKey::of_monitor("machine", "boot", number, 1),

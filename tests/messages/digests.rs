@@ -2,7 +2,7 @@
 
 use login_tracer::assess::Level;
 use login_tracer::notify::message::{Counts, Event, compose};
-use login_tracer::notify::storm::Tally;
+use login_tracer::notify::storm::{Members, Tally};
 use login_tracer::notify::summary::schedule::bars;
 use login_tracer::notify::summary::{Bar, Levels, Messages, Risky, Summary};
 use login_tracer::session::{self, Attempt, AttemptKey, Tried, TriedUser};
@@ -17,8 +17,22 @@ fn many_attempts_at_once() {
     }
     let (from, until) = tally.times().unwrap();
     let storm = Box::new(tally.storm());
-    let event = Event::Stormed { host: "web-1".to_owned(), at: from, until, storm };
+    let members = Members::default();
+    let event = Event::Stormed { host: "web-1".to_owned(), at: from, until, storm, members };
     check_message("attempts", &compose(&event, None, &zone()));
+}
+
+#[test]
+fn a_name_of_nothing_leaves_no_line_empty() {
+    for user in ["", " "] {
+        let mut attempt = attempt(1, user);
+        attempt.host = user.to_owned();
+        attempt.tried.users.iter_mut().for_each(|user| user.is_known = true);
+        attempt.tried.methods = vec![user.to_owned()];
+        let message = compose(&Event::Attempted { attempt: Box::new(attempt) }, None, &zone());
+        assert!(message.lines.iter().all(|line| !line.text.trim().is_empty()), "{message:?}");
+        assert!(message.summary.starts_with("SSH attempt: nameless on unknown host from "), "{message:?}");
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ use login_tracer::event::Doubt;
 use login_tracer::notify::message::{Counts, Event, Message, Subject, compose, group};
 use login_tracer::notify::sink::console::line;
 use login_tracer::notify::sink::slack::payload;
-use login_tracer::notify::storm::Tally;
+use login_tracer::notify::storm::{Members, Tally};
 use login_tracer::notify::summary::Risky;
 use login_tracer::sanitize;
 use login_tracer::session::{
@@ -208,7 +208,7 @@ proptest! {
         tally.add(&Attempt { host: host.clone(), ..attempt(1, &user) });
         tally.add(&attempt_of(2, &user, true));
         let storm = Box::new(tally.storm());
-        let stormed = Event::Stormed { host: host.clone(), at: at("2026-11-21T08:05:34Z"), until: at("2026-11-21T08:06:34Z"), storm };
+        let stormed = Event::Stormed { host: host.clone(), at: at("2026-11-21T08:05:34Z"), until: at("2026-11-21T08:06:34Z"), storm, members: Members::default() };
         let mut told = quiet_day();
         let mut users = Counts::default();
         users.add(&user);

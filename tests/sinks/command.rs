@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::over_http::Then;
-use crate::scene::{Strangers, hostile_message, messages, opened, send};
+use crate::scene::{Strangers, host_of, hostile_message, messages, opened, send, user_of};
 
 /// A shell is a program like any other; what it is told to do is in its arguments, the message is not.
 fn shell(script: &str) -> Command {
@@ -138,12 +138,15 @@ proptest! {
         let input = fs::read_to_string(input).unwrap();
         prop_assert_eq!(input.matches('\n').count(), 1);
         let record: Value = serde_json::from_str(&input)?;
-        let subject = delivery.event.subject().unwrap();
-        prop_assert_eq!(record["session"]["user"].as_str(), subject.user.as_deref());
+        prop_assert_eq!(record["session"]["user"].as_str(), user_of(&delivery));
         let environment = fs::read_to_string(environment).unwrap();
         let ours: Vec<_> = environment.split('\0').filter(|entry| entry.starts_with("LOGIN_TRACER_")).collect();
         prop_assert!(ours.iter().all(|entry| !entry.contains('\n')));
-        let user = login_tracer::sanitize::text(subject.user.as_deref().unwrap(), 1000);
-        prop_assert!(ours.contains(&format!("LOGIN_TRACER_USER={user}").as_str()), "{:?}", ours);
+        let text = |text| login_tracer::sanitize::text(text, 1000);
+        let shown: Vec<_> = ours.iter().filter_map(|entry| entry.strip_prefix("LOGIN_TRACER_USER=")).collect();
+        let expected: Vec<_> = user_of(&delivery).into_iter().map(text).collect();
+        prop_assert_eq!(shown, expected);
+        let host = format!("LOGIN_TRACER_HOST={}", text(host_of(&delivery.event)));
+        prop_assert!(ours.contains(&host.as_str()), "{:?}", ours);
     }
 }

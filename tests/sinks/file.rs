@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::over_http::Then;
-use crate::scene::{Strangers, hostile_message, messages, opened, send};
+use crate::scene::{Strangers, host_of, hostile_message, messages, opened, send, user_of};
 
 fn file(path: &Path, max_size: u64, keep: u32) -> File {
     File::new(&config::File { path: path.to_owned(), max_size, keep })
@@ -120,7 +120,8 @@ proptest! {
         let text = fs::read_to_string(&path).unwrap();
         prop_assert_eq!(text.matches('\n').count(), 1);
         prop_assert!(!text.trim_end_matches('\n').chars().any(is_hostile));
-        let user = records(&path)[0]["session"]["user"].clone();
-        prop_assert_eq!(user.as_str(), delivery.event.subject().unwrap().user.as_deref());
+        let record = records(&path)[0].clone();
+        prop_assert_eq!(record["session"]["user"].as_str(), user_of(&delivery));
+        prop_assert_eq!(record["host"].as_str(), Some(host_of(&delivery.event)));
     }
 }

@@ -11,7 +11,7 @@ use login_tracer::sanitize::{self, is_hostile};
 use proptest::prelude::*;
 
 use crate::over_http::Then;
-use crate::scene::{Strangers, hostile_message, messages, opened, send};
+use crate::scene::{Strangers, host_of, hostile_message, messages, opened, send, user_of};
 
 /// Reads an entry as journald does: `NAME=value\n`, or `NAME\n`, 64 bits of length, value, line feed.
 fn parse(mut entry: &[u8]) -> Result<BTreeMap<String, String>, String> {
@@ -79,8 +79,9 @@ proptest! {
     #[test]
     fn no_name_makes_a_field(delivery in hostile_message()) {
         let entry = parse(&encoded(&fields(&delivery))).map_err(TestCaseError::fail)?;
-        let user = delivery.event.subject().unwrap().user.clone().unwrap();
-        prop_assert_eq!(&entry["LOGIN_TRACER_USER"], &sanitize::text(&user, 1000));
+        let text = |text| sanitize::text(text, 1000);
+        prop_assert_eq!(entry.get("LOGIN_TRACER_USER").cloned(), user_of(&delivery).map(text));
+        prop_assert_eq!(&entry["LOGIN_TRACER_HOST"], &text(host_of(&delivery.event)));
         prop_assert_eq!(&entry["MESSAGE"], &delivery.message.summary);
         prop_assert!(entry.values().all(|value| !value.chars().any(is_hostile)));
         let ours = ["MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER"];

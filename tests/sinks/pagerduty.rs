@@ -70,8 +70,8 @@ proptest! {
     fn no_name_means_anything(delivery in hostile_message()) {
         let request = taken(&pagerduty(BASE), double::rules, &delivery).map_err(TestCaseError::fail)?;
         let body: Value = serde_json::from_str(&request.body)?;
-        prop_assert_eq!(body["dedup_key"].as_str(), Some(SESSION));
-        if matches!(delivery.event, Event::Opened(_)) {
+        prop_assert_eq!(body["dedup_key"].as_str(), Some(delivery.subject.as_str()));
+        if !matches!(delivery.event, Event::Closed { .. }) {
             let payload = &body["payload"];
             prop_assert!(!payload["source"].as_str().unwrap().chars().any(is_hostile));
             for line in &delivery.message.lines {

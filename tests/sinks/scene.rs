@@ -13,7 +13,7 @@ use login_tracer::notify::message::{Counts, Event, Subject, compose, group};
 use login_tracer::notify::outbox::Delivery;
 use login_tracer::notify::sink::http::{Clients, Http, Service};
 use login_tracer::notify::sink::{Report, Sink};
-use login_tracer::notify::storm::{Refused, Storm};
+use login_tracer::notify::storm::{Members, Refused, Storm};
 use login_tracer::notify::summary::schedule::bars;
 use login_tracer::notify::summary::{Bar, Levels, Messages, Risky, Summary};
 use login_tracer::session::{
@@ -146,6 +146,7 @@ pub(crate) fn stormed(strangers: &Strangers) -> Delivery {
         at: at("2026-11-21T08:05:36Z"),
         until: at("2026-11-21T08:06:36Z"),
         storm: Box::new(storm(strangers)),
+        members: Members::default(),
     };
     Delivery { subject: format!("{SESSION}/10-1210"), ..delivery(event, None) }
 }
@@ -406,15 +407,55 @@ pub(crate) fn hostile() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..10).prop_map(|pieces| pieces.concat())
 }
 
-/// Any message of strangers who mean harm.
+/// Any message of strangers who mean harm: about a session, an attempt, many of them, a day, several changes, a sink.
 pub(crate) fn hostile_message() -> impl Strategy<Value = Delivery> {
-    let strangers = (hostile(), hostile(), hostile(), hostile(), hostile())
-        .prop_map(|(user, host, reason, network, city)| Strangers { user, host, reason, network, city });
-    (strangers, hostile(), 0..=100u8, 0..3u8).prop_map(|(strangers, exe, score, kind)| match kind {
-        0 => closed(&strangers, score),
-        1 => gained(&strangers, &exe),
-        _ => opened(&strangers, score),
+    (hostile_strangers(), hostile(), 0..=100u8, 0..8u8).prop_map(|(strangers, exe, score, kind)| match kind {
+        0..=2 => of_session(&strangers, &exe, score, kind),
+        3 => attempted(&strangers, score > 50),
+        4 => stormed(&strangers),
+        5 => summarized(&strangers),
+        6 => grouped(&[
+            gained(&strangers, &exe),
+            opened(&strangers, score),
+            attempted(&strangers, true),
+            stormed(&strangers),
+        ]),
+        _ => suspended(&strangers),
     })
+}
+
+/// The user whose session a message is about.
+pub(crate) fn user_of(delivery: &Delivery) -> Option<&str> {
+    delivery.event.subject().and_then(|subject| subject.user.as_deref())
+}
+
+/// The host that a message of [`hostile_message`] is about.
+pub(crate) fn host_of(event: &Event) -> &str {
+    match event {
+        Event::Attempted { attempt } => &attempt.host,
+        Event::Summary { summary, .. } => &summary.host,
+        Event::Stormed { host, .. } | Event::Group { host, .. } | Event::SinkSuspended { host, .. } => host,
+        Event::Opened(subject)
+        | Event::Closed { subject, .. }
+        | Event::Escalated { subject, .. }
+        | Event::Raised { subject, .. } => &subject.host,
+        Event::ForeignSshd { host, .. }
+        | Event::EventsLost { host, .. }
+        | Event::MessagesLost { host, .. } => host,
+    }
+}
+
+fn of_session(strangers: &Strangers, exe: &str, score: u8, kind: u8) -> Delivery {
+    match kind {
+        0 => closed(strangers, score),
+        1 => gained(strangers, exe),
+        _ => opened(strangers, score),
+    }
+}
+
+fn hostile_strangers() -> impl Strategy<Value = Strangers> {
+    (hostile(), hostile(), hostile(), hostile(), hostile())
+        .prop_map(|(user, host, reason, network, city)| Strangers { user, host, reason, network, city })
 }
 
 pub(crate) fn settings() -> config::Http {

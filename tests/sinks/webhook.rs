@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::http::Reply;
 use crate::over_http::{SECRET, Then, golden, outcomes, taken};
-use crate::scene::{Strangers, hostile_message, opened, settings};
+use crate::scene::{Strangers, host_of, hostile_message, opened, settings, user_of};
 
 #[path = "../doubles/webhook.rs"]
 mod double;
@@ -62,9 +62,17 @@ proptest! {
             taken(&webhook("https://example.org"), double::rules, &delivery).map_err(TestCaseError::fail)?;
         prop_assert!(!request.body.chars().any(is_hostile));
         let body: Value = serde_json::from_str(&request.body)?;
-        let subject = delivery.event.subject().unwrap();
-        prop_assert_eq!(body["session"]["user"].as_str(), subject.user.as_deref());
-        prop_assert_eq!(body["host"].as_str(), Some(subject.host.as_str()));
+        prop_assert_eq!(body["session"]["user"].as_str(), user_of(&delivery));
+        prop_assert_eq!(body["host"].as_str(), Some(host_of(&delivery.event)));
+        let (mut attempts, mut figures) = (Value::Null, Value::Null);
+        if let Event::Stormed { storm, .. } = &delivery.event {
+            attempts = serde_json::to_value(storm)?;
+        }
+        if let Event::Summary { summary, .. } = &delivery.event {
+            figures = serde_json::to_value(summary)?;
+        }
+        prop_assert_eq!(&body["attempts"], &attempts);
+        prop_assert_eq!(&body["figures"], &figures);
         prop_assert_eq!(body["summary"].as_str(), Some(delivery.message.summary.as_str()));
         prop_assert_eq!(body["session"]["closed_at"].is_string(), matches!(delivery.event, Event::Closed { .. }));
     }

@@ -18,6 +18,7 @@ pub use self::queue::*;
 pub use self::risk::{AssessArgs, ExplainArgs, RulesArgs};
 use crate::assess::Level;
 use crate::config::{DEFAULT_PATH, DEFAULT_STATE_DIR};
+use crate::notify::outbox::DeliveryRef;
 use crate::session::{Service, SessionKey};
 
 /// Watches SSH logins from the kernel: who came, from where, how risky, until when
@@ -228,11 +229,19 @@ pub struct AttemptsArgs {
     #[arg(long)]
     pub show_names: bool,
 
-    /// At most so many addresses; 0 for all
+    /// Each attempt in a line of its own, the newest first, with the messages that told it
+    #[arg(long)]
+    pub each: bool,
+
+    /// Only attempts that this delivery told, by itself or together: its id, or its first digits
+    #[arg(long, value_name = "ID", value_parser = DeliveryRef::parse)]
+    pub told_by: Option<DeliveryRef>,
+
+    /// At most so many addresses, or attempts; 0 for all
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub limit: u64,
 
-    /// One JSON object a line for each address, times in UTC
+    /// One JSON object a line for each address, or attempt, times in UTC
     #[arg(long)]
     pub json: bool,
 }

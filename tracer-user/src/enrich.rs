@@ -26,8 +26,6 @@ pub mod threat_jammer;
 pub mod quota;
 pub mod retry_after;
 
-use std::fmt;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -118,29 +116,6 @@ impl Why {
             | Self::NotAsked
             | Self::NoAccount
             | Self::InContainer => false,
-        }
-    }
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotConfigured => f.write_str("no look-up is configured"),
-            Self::NoAddress => f.write_str("the session has no address"),
-            Self::Local => f.write_str("on this host itself, no address to judge by"),
-            Self::NotPublic(scope) => write!(f, "{scope}, not looked up"),
-            Self::Deadline => f.write_str("the look-up did not answer in time"),
-            Self::Unreachable => f.write_str("the look-up could not be reached"),
-            Self::Quota(refusal) => write!(f, "not looked up: {refusal}"),
-            Self::Throttled => f.write_str("the look-up's limit of requests is reached"),
-            Self::Denied => f.write_str("the look-up refuses the token"),
-            Self::Status(status) => write!(f, "the look-up answered with status {status}"),
-            Self::Garbled => f.write_str("the look-up's answer is not understood"),
-            Self::NoData => f.write_str("the look-up has no data on it"),
-            Self::NotAsked => f.write_str("not asked"),
-            Self::Unreadable => f.write_str("it cannot be read"),
-            Self::NoAccount => f.write_str("the account is not one of this host's own"),
-            Self::InContainer => f.write_str("its sshd runs in a container with accounts of its own"),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod attempts;
 pub mod calculation;
+pub mod each_attempt;
 pub mod findings;
 pub mod json;
 pub mod log;

@@ -212,7 +212,16 @@ impl Reader {
     pub fn for_each_attempt(
         &self,
         filter: &AttemptFilter,
-        each: impl FnMut(Attempt),
+        mut each: impl FnMut(Attempt),
+    ) -> Result<(), StoreError> {
+        self.for_each_attempt_change(filter, |_, attempt| each(attempt))
+    }
+
+    /// The same, with the number of the change that each is.
+    pub fn for_each_attempt_change(
+        &self,
+        filter: &AttemptFilter,
+        each: impl FnMut(i64, Attempt),
     ) -> Result<(), StoreError> {
         attempts::for_each(&self.connection, filter, each).map_err(|source| self.error(source))
     }

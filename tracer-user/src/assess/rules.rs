@@ -1,4 +1,4 @@
-//! The rules: what each one looks for, in a sentence, and the functions that look.
+//! The rules: the functions that look. What each one looks for, and what it says, is in [`super::words`].
 //!
 //! A rule gives its points or nothing; it takes none away. What is trusted does that, after all of them
 //! ([`super::calculation`]). A rule that cannot judge, because what it looks at is not known, gives nothing.
@@ -22,47 +22,6 @@ pub(super) struct Case<'a> {
 
 /// What a rule found: its points, and why in a sentence. May hold text that strangers chose.
 pub(super) type Finding = (u8, String);
-
-/// What a rule looks for, in one sentence.
-pub const fn sentence(rule: Rule) -> &'static str {
-    match rule {
-        Rule::Reputation => "so many percent of the worst score that a reputation service gives the address",
-        Rule::Listed => "a list of the owner's names the address; a list may have points of its own",
-        Rule::UnconfirmedName => "the address has a name, and the name does not have the address",
-        Rule::Root => "root logs in",
-        Rule::Password => "by a password, or by answering questions, and not by a key",
-        Rule::RootPassword => "root, and by a password: on top of both",
-        Rule::NoLoginShell => "the shell of the account is one that lets nobody in, such as nologin",
-        Rule::ServiceAccount => "the account is one for services, by its user id",
-        Rule::DisabledAccount => "the account is past its last day, or no password fits it and one did",
-        Rule::LockedAccount => {
-            "the account's password was locked (usermod -L, passwd -l), and a key did; not root's"
-        }
-        Rule::NewUser => "the first login of this user on a host that is known for longer",
-        Rule::NewAddress => "the first login of this user from this address",
-        Rule::NewNetwork => "the first login of this user from this network (/24, or /48 of IPv6)",
-        Rule::NewCountry => "the first of this user's last logins from this country",
-        Rule::NewKey => "the first login of this user with this key",
-        Rule::NewHour => "none of this user's last logins was within an hour of this time of day",
-        Rule::Dormant => "this user has not logged in for 90 days",
-        Rule::FailuresFromAddress => "5 or more refused tries from this address in the day before",
-        Rule::FailuresOfUser => "10 or more refused tries to be this user in the hour before",
-        Rule::ImpossibleTravel => {
-            "more than 500 km from the login before, at more than 900 km/h: faster than an airliner"
-        }
-        Rule::ManyUsers => "3 or more other users from this address in the day before",
-        Rule::ManyAddresses => "4 or more other addresses of this user in the day before",
-        Rule::Escalation => "a user id was gained inside, by a program that is there for it, such as sudo",
-        Rule::UnusualEscalation => "a user id was gained inside in any other way",
-        Rule::FailuresAfter => "5 or more refused tries from this address in the hour after",
-        Rule::EventsLost => {
-            "kernel events were lost in the ten minutes before: what was recorded may lack something"
-        }
-        Rule::TrustedNetwork => "the address is in one of the trusted networks: taken away",
-        Rule::TrustedUser => "the user is trusted: taken away",
-        Rule::TrustedKey => "the key, or the authority that certified it, is trusted: taken away",
-    }
-}
 
 /// What a rule finds in a case. Those of trust find nothing here: they depend on the others.
 pub(super) fn judge(rule: Rule, case: &Case<'_>) -> Option<Finding> {

@@ -85,7 +85,7 @@ fn reason(given: Option<&str>) -> String {
 }
 
 /// The delivery of an id that may be abbreviated.
-fn resolve(delivery: &DeliveryRef, state_dir: &Path) -> anyhow::Result<uuid::Uuid> {
+pub(super) fn resolve(delivery: &DeliveryRef, state_dir: &Path) -> anyhow::Result<uuid::Uuid> {
     let reader = Reader::open(state_dir).context("cannot look into the queue")?;
     match reader.find(delivery).context("cannot look into the queue")? {
         Found::One(id) => Ok(id),

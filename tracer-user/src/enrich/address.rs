@@ -1,6 +1,5 @@
 //! Which addresses mean something to the rest of the world. Pure.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
@@ -32,20 +31,6 @@ impl Scope {
             IpAddr::V4(address) => of_v4(address),
             IpAddr::V6(address) => of_v6(address),
         }
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Public => "public address",
-            Self::Loopback => "loopback address",
-            Self::Private => "private address",
-            Self::SharedByCarrier => "shared address of a carrier",
-            Self::LinkLocal => "link-local address",
-            Self::Documentation => "documentation address",
-            Self::Reserved => "reserved address",
-        })
     }
 }
 

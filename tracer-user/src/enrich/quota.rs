@@ -1,7 +1,5 @@
 //! How many requests a service may get. Pure: the counts are kept by the [`super::Ledger`].
 
-use std::fmt;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -57,18 +55,6 @@ pub enum Refusal {
     Month,
     /// The request could not be written down, so it could not be counted.
     Uncounted,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Minute => "the limit of requests per minute is reached",
-            Self::Day => "the limit of requests per day is reached",
-            Self::Week => "the limit of requests per week is reached",
-            Self::Month => "the limit of requests per month is reached",
-            Self::Uncounted => "requests cannot be counted",
-        })
-    }
 }
 
 /// Whether one more request fits.

@@ -1,4 +1,4 @@
-//! What is told: one message, in words, for every sink. All English sentences of messages are in this file.
+//! What is told: one message, in words, for every sink. The words themselves are in `message/words.rs`.
 //!
 //! A message is finished text: strangers' names in it went through [`crate::sanitize`], times are in the host's time
 //! zone. It is stored before it is sent, so a repetition says the same. A sink escapes for its own markup and lays it out.
@@ -8,12 +8,12 @@ mod event;
 mod group;
 mod inside;
 mod label;
-mod local;
 mod method;
 mod queue;
 mod ranking;
 mod storm;
 mod summary;
+mod words;
 
 pub use self::group::group;
 
@@ -31,7 +31,7 @@ use super::outbox::Delivery;
 use crate::assess::{Assessment, Level, Reason};
 use crate::enrich::{Fact, Facts, Network, Place, Why};
 use crate::sanitize;
-use crate::session::{Auth, End, Identity, Service, Session};
+use crate::session::{Auth, Identity, Service, Session};
 
 /// Longest name that is shown, in characters: user, host, network, city.
 const NAME_CHARS: usize = 64;
@@ -128,14 +128,14 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
     match event {
         Event::Opened(subject) => {
             let mut lines = who(subject);
-            lines.extend(subject.auth.as_ref().map(|auth| line(Label::Method, method::words(auth))));
-            let (words, opened) = if subject.recovered {
-                (local::found(subject.service), line(Label::Opened, opened(subject, zone)))
+            lines.extend(subject.auth.as_ref().map(|auth| line(Label::Method, method::shown(auth))));
+            let (what, opened) = if subject.recovered {
+                (words::found(subject.service), line(Label::Opened, opened(subject, zone)))
             } else {
-                (local::login(subject.service), line(Label::Time, time(subject.opened_at, zone)))
+                (words::login(subject.service), line(Label::Time, time(subject.opened_at, zone)))
             };
             lines.push(opened);
-            let summary = format!("{words}: {}", headline(subject));
+            let summary = words::headed(what, &headline(subject));
             rated(summary, lines, subject, rating)
         }
         Event::Closed { subject, at, end } => {
@@ -143,38 +143,28 @@ pub fn compose(event: &Event, rating: Option<(&Assessment, &Facts)>, zone: &Time
             let mut lines = who(subject);
             lines.push(line(Label::Opened, opened(subject, zone)));
             lines.push(line(Label::Ended, time(*at, zone)));
-            lines.push(line(Label::Duration, format!("{lasted} ({})", end_words(*end, subject.service))));
-            let words = local::ended(subject.service);
-            let summary = format!("{words}: {} after {lasted}", headline(subject));
+            lines.push(line(Label::Duration, words::lasted(&lasted, words::end(*end, subject.service))));
+            let summary = words::headed_after(words::ended(subject.service), &headline(subject), &lasted);
             rated(summary, lines, subject, rating)
         }
         Event::Escalated { subject, at, how } => inside::escalated(subject, *at, how, rating, zone),
         Event::Raised { subject, at, from } => inside::raised(subject, *at, *from, rating, zone),
         Event::ForeignSshd { host, at, foreign } => inside::foreign(host, *at, foreign, zone),
         Event::Attempted { attempt } => attempt::attempted(attempt, zone),
-        Event::Stormed { host, at, until, storm } => storm::stormed(host, (*at, *until), storm, zone),
+        Event::Stormed { host, at, until, storm, .. } => storm::stormed(host, (*at, *until), storm, zone),
         Event::EventsLost { host, at, count } => {
-            let host = name(Some(host), "unknown host");
-            let lost = format!(
-                "{count} {}; sessions may be missing, or stay open until the next check against the running processes",
-                if *count == 1 { "event" } else { "events" }
-            );
+            let host = name(Some(host), words::UNKNOWN_HOST);
             let lines = vec![
                 line(Label::Host, host.clone()),
                 line(Label::Time, time(*at, zone)),
-                line(Label::Lost, lost),
+                line(Label::Lost, words::sessions_may_be_missing(*count)),
             ];
-            Message {
-                summary: format!("Kernel events lost on {host}: {count}"),
-                level: None,
-                lines,
-                is_reworded: false,
-            }
+            Message { summary: words::events_lost(&host, *count), level: None, lines, is_reworded: false }
         }
         Event::Summary { every, summary } => summary::told(every, summary, zone),
         // Its words were made with it, of those of its members.
         Event::Group { host, count, .. } => {
-            let summary = format!("{count} changes on {}", name(Some(host), "unknown host"));
+            let summary = words::changes(*count, &name(Some(host), words::UNKNOWN_HOST));
             Message { summary, level: Some(Level::Unknown), lines: Vec::new(), is_reworded: false }
         }
         Event::SinkSuspended { host, at, sink, why } => queue::suspended(host, *at, sink, why, zone),
@@ -198,7 +188,7 @@ pub fn example(host: &str, at: Timestamp) -> Delivery {
         opened_at: at,
         recovered: false,
     };
-    let reasons = vec![Reason { points: 0, text: "this is an example: nobody logged in".to_owned() }];
+    let reasons = vec![Reason { points: 0, text: words::EXAMPLE_REASON.to_owned() }];
     let assessment = Assessment { level: Level::Unknown, score: None, reasons };
     let facts = Facts::unknown(Why::NoData);
     let event = Event::Opened(subject);
@@ -217,11 +207,10 @@ pub fn example(host: &str, at: Timestamp) -> Delivery {
 
 /// The same message, marked where everybody looks first.
 pub fn marked_as_example(message: Message) -> Message {
-    const MARK: &str = "EXAMPLE, nobody logged in";
-    if message.summary.starts_with(MARK) {
+    if message.summary.starts_with(words::EXAMPLE) {
         return message;
     }
-    Message { summary: format!("{MARK} - {}", message.summary), ..message }
+    Message { summary: format!("{} - {}", words::EXAMPLE, message.summary), ..message }
 }
 
 fn rated(
@@ -241,31 +230,33 @@ fn rated(
         lines.push(fact(Label::Place, &facts.place, place));
     }
     lines.push(line(Label::Risk, risk(assessment)));
-    let summary = format!("{summary}, risk {}", score(assessment));
+    let summary = words::with_risk(&summary, &score(assessment));
     Message { summary, level: Some(assessment.level), lines, is_reworded: false }
 }
 
 fn opened(subject: &Subject, zone: &TimeZone) -> String {
     let at = time(subject.opened_at, zone);
-    if subject.recovered { format!("{at} or later: nobody saw it begin") } else { at }
+    if subject.recovered { words::or_later(&at) } else { at }
 }
 
 fn who(subject: &Subject) -> Vec<Line> {
-    let mut lines =
-        vec![line(Label::User, user_of(subject)), line(Label::Host, name(Some(&subject.host), "unknown"))];
+    let mut lines = vec![
+        line(Label::User, user_of(subject)),
+        line(Label::Host, name(Some(&subject.host), words::UNKNOWN)),
+    ];
     let by = subject.by.as_ref().map(inside::identity);
-    lines.extend(local::through(subject.service, by.as_deref()).map(|text| line(Label::Through, text)));
+    lines.extend(words::through(subject.service, by.as_deref()).map(|text| line(Label::Through, text)));
     lines
 }
 
 /// `alice on web-1 from 193.146.30.1`
 fn headline(subject: &Subject) -> String {
-    let host = name(Some(&subject.host), "unknown host");
+    let host = name(Some(&subject.host), words::UNKNOWN_HOST);
     match subject.peer {
-        Some(peer) => format!("{} on {host} from {}", user_of(subject), peer.ip()),
+        Some(peer) => words::from_address(&user_of(subject), &host, &peer.ip().to_string()),
         None => match &subject.by {
-            Some(by) => format!("{} on {host} for {}", user_of(subject), inside::identity(by)),
-            None => format!("{} on {host}", user_of(subject)),
+            Some(by) => words::for_somebody(&user_of(subject), &host, &inside::identity(by)),
+            None => words::on_host(&user_of(subject), &host),
         },
     }
 }
@@ -273,15 +264,13 @@ fn headline(subject: &Subject) -> String {
 /// The name that a user is shown by.
 pub fn user_of(subject: &Subject) -> String {
     match (&subject.user, subject.uid) {
-        (None, Some(uid)) => format!("uid {uid}"),
-        (user, _) => name(user.as_deref(), "unknown user"),
+        (None, Some(uid)) => words::uid(uid),
+        (user, _) => name(user.as_deref(), words::UNKNOWN_USER),
     }
 }
 
 fn address(subject: &Subject) -> String {
-    subject
-        .peer
-        .map_or_else(|| "none: sshd has no network connection".to_owned(), |peer| peer.ip().to_string())
+    subject.peer.map_or_else(|| words::NO_ADDRESS.to_owned(), |peer| peer.ip().to_string())
 }
 
 /// `AS15704 NAME - description`
@@ -307,16 +296,16 @@ fn place(place: &Place) -> String {
         .collect();
     let country = place.country_code.as_ref().map(|code| sanitize::text(code, NAME_CHARS));
     match (names.is_empty(), country) {
-        (true, country) => country.unwrap_or_else(|| "unknown".to_owned()),
+        (true, country) => country.unwrap_or_else(|| words::UNKNOWN.to_owned()),
         (false, None) => names.join(" - "),
         (false, Some(country)) => format!("{} ({country})", names.join(" - ")),
     }
 }
 
-fn fact<T>(label: Label, fact: &Fact<T>, words: impl Fn(&T) -> String) -> Line {
+fn fact<T>(label: Label, fact: &Fact<T>, shown: impl Fn(&T) -> String) -> Line {
     match fact {
-        Fact::Known(value) => line(label, words(value)),
-        Fact::Unknown { why } => Line { label, text: format!("unknown - {why}"), known: false },
+        Fact::Known(value) => line(label, shown(value)),
+        Fact::Unknown { why } => Line { label, text: words::unknown_since(&why.to_string()), known: false },
     }
 }
 
@@ -324,22 +313,13 @@ fn fact<T>(label: Label, fact: &Fact<T>, words: impl Fn(&T) -> String) -> Line {
 fn risk(assessment: &Assessment) -> String {
     let reasons: Vec<&str> = assessment.reasons.iter().map(|reason| reason.text.as_str()).collect();
     let reasons = sanitize::text(&reasons.join("; "), REASON_CHARS);
-    if reasons.is_empty() { score(assessment) } else { format!("{} - {reasons}", score(assessment)) }
+    if reasons.is_empty() { score(assessment) } else { words::risk(&score(assessment), &reasons) }
 }
 
 fn score(assessment: &Assessment) -> String {
     match assessment.score {
-        Some(score) => format!("{score} ({})", assessment.level.as_str().to_uppercase()),
-        None => assessment.level.to_string(),
-    }
-}
-
-fn end_words(end: End, service: Service) -> &'static str {
-    match end {
-        End::Logout => "logout",
-        End::Killed => local::killed(service),
-        End::HostRestarted => "host restarted",
-        End::Unseen => "ended while nothing watched",
+        Some(score) => words::score(score, words::level(assessment.level)),
+        None => words::level(assessment.level).to_owned(),
     }
 }
 
@@ -350,27 +330,15 @@ fn time(at: Timestamp, zone: &TimeZone) -> String {
 /// From one time to another, which may be the same.
 fn span(from: Timestamp, until: Timestamp, zone: &TimeZone) -> String {
     let (from, until) = (time(from, zone), time(until, zone));
-    if from == until { from } else { format!("{from} to {until}") }
+    if from == until { from } else { words::span(&from, &until) }
 }
 
-/// The two largest units: `4.2 s`, `27 min 37 s`, `3 h 5 min`, `2 d 7 h`.
+/// From one time to another; nothing is longer than it was.
 fn duration(from: Timestamp, to: Timestamp) -> String {
     let seconds = to.duration_since(from).as_secs_f64().max(0.0);
-    if seconds < 10.0 {
-        // Cut, not rounded: 9.96 is not 10.0.
-        return format!("{:.1} s", (seconds * 10.0).floor() / 10.0);
-    }
-    let seconds = seconds as u64;
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    if minutes == 0 {
-        format!("{seconds} s")
-    } else if hours == 0 {
-        format!("{minutes} min {} s", seconds % 60)
-    } else if days == 0 {
-        format!("{hours} h {} min", minutes % 60)
-    } else {
-        format!("{days} d {} h", hours % 24)
-    }
+    // Cut, not rounded: 9.96 is not 10.0.
+    let tenths = (seconds * 10.0).floor() as u64;
+    words::duration(tenths / 10, tenths % 10)
 }
 
 fn name(text: Option<&str>, otherwise: &str) -> String {
@@ -382,12 +350,9 @@ fn name_of_chars(text: &str, otherwise: &str, max_chars: usize) -> String {
     if text.trim().is_empty() { otherwise.to_owned() } else { text }
 }
 
-/// `1 login`, `3 logins`
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
+/// Some services refuse a whole message for an empty text.
 fn line(label: Label, text: String) -> Line {
+    let text = if text.trim().is_empty() { words::UNKNOWN.to_owned() } else { text };
     Line { label, text, known: true }
 }
 
@@ -445,11 +410,11 @@ mod tests {
             opened_at: Timestamp::UNIX_EPOCH,
             recovered: false,
         };
-        assert_eq!(user_of(&subject), "unknown user");
+        assert_eq!(user_of(&subject), words::UNKNOWN_USER);
         subject.uid = Some(1000);
         assert_eq!(user_of(&subject), "uid 1000");
         subject.user = Some(" ".to_owned());
-        assert_eq!(user_of(&subject), "unknown user");
+        assert_eq!(user_of(&subject), words::UNKNOWN_USER);
         subject.user = Some("alice".to_owned());
         assert_eq!(user_of(&subject), "alice");
     }

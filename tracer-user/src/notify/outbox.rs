@@ -30,6 +30,7 @@ mod prune;
 mod queue;
 mod schema;
 mod summaries;
+mod told;
 mod writer;
 
 use std::fs;
@@ -48,6 +49,7 @@ pub use self::limits::{Limits, Loss};
 pub use self::listing::{AttemptRow, DeliveryDetail, DeliveryRef, Found, QueueRow};
 pub use self::news::{News, NewsKind};
 pub use self::queue::{Attempt, Claim, Delivery, Due, LEASE, LONGEST_ATTEMPT, Recorded};
+pub use self::told::{Covered, Telling, Tellings};
 pub use self::writer::{Finished, NewAnnouncement, NewDelivery, Outbox, Pending, Position, Rating, TakenIn};
 use crate::assess::{Assessment, Level, Reason};
 use crate::enrich::{Facts, Why};

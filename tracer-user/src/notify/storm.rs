@@ -2,12 +2,15 @@
 //!
 //! Names that are no account of the host are counted and not kept: people type passwords there.
 
+mod members;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::members::Members;
 use super::message::{Counts, Ranking};
 use crate::session::{Attempt, Reason};
 

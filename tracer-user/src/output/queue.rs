@@ -4,12 +4,15 @@ use std::io::Write;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::json::{DeliveryRecord, rfc3339};
 use super::session::{NONE, time};
 use super::table::{Align, Cell, Table};
 use super::{Style, View};
-use crate::notify::outbox::{AttemptRow, DeliveryDetail, DeliveryRow, DeliveryState, Hold, QueueRow};
+use crate::notify::outbox::{
+    AttemptRow, Covered, DeliveryDetail, DeliveryRow, DeliveryState, Hold, QueueRow,
+};
 use crate::sanitize;
 
 /// Characters shown of a name.
@@ -93,7 +96,6 @@ pub fn write_deliveries(rows: &[DeliveryRow], view: &View, output: &mut dyn Writ
     let cells: Vec<_> = rows
         .iter()
         .map(|row| {
-            let id: String = row.id.simple().to_string().chars().take(ID_CHARS).collect();
             let next = match row.next_at {
                 Some(next) if next <= view.now => "now".to_owned(),
                 Some(next) => time(view, next),
@@ -101,7 +103,7 @@ pub fn write_deliveries(rows: &[DeliveryRow], view: &View, output: &mut dyn Writ
             };
             let error = row.last_error.as_deref().map(|error| sanitize::text(error, REASON_CHARS));
             [
-                Cell::new(id),
+                Cell::new(short(row.id)),
                 Cell::new(row.kind.as_str()),
                 Cell::styled(row.state.as_str(), style(row.state)),
                 Cell::new(row.attempts.to_string()),
@@ -125,7 +127,12 @@ fn style(state: DeliveryState) -> Style {
 }
 
 /// Writes the page about one delivery.
-pub fn write_delivery(detail: &DeliveryDetail, view: &View, output: &mut dyn Write) -> std::io::Result<()> {
+pub fn write_delivery(
+    detail: &DeliveryDetail,
+    covered: &Covered,
+    view: &View,
+    output: &mut dyn Write,
+) -> std::io::Result<()> {
     let row = &detail.row;
     writeln!(output, "{}", view.styled(Style::Bold, format!("Delivery {}", row.id)))?;
     let at = |at: Option<Timestamp>| at.map_or_else(|| NONE.to_owned(), |at| time(view, at));
@@ -144,6 +151,9 @@ pub fn write_delivery(detail: &DeliveryDetail, view: &View, output: &mut dyn Wri
         ("Reason", text(row.last_error.as_deref())),
     ];
     rows.iter().try_for_each(|(name, value)| writeln!(output, "  {name:<9} {value}"))?;
+    if let Some(words) = covers(covered, row, view) {
+        writeln!(output, "  {:<9} {words}", "Covers")?;
+    }
     writeln!(output, "\n{}", view.styled(Style::Bold, "Attempts"))?;
     if detail.attempts.is_empty() {
         writeln!(output, "  none that came to a result; {} begun", row.attempts)?;
@@ -152,6 +162,27 @@ pub fn write_delivery(detail: &DeliveryDetail, view: &View, output: &mut dyn Wri
         writeln!(output, "  {}", attempt_line(view, attempt))?;
     }
     Ok(())
+}
+
+/// `3 changes; 297 attempts from 2026-11-21 10:00:01 to 2026-11-21 10:59:07`, and who lists them.
+fn covers(covered: &Covered, row: &DeliveryRow, view: &View) -> Option<String> {
+    let mut words = Vec::new();
+    if covered.deliveries > 1 {
+        words.push(format!("{} changes in one message", covered.deliveries));
+    }
+    if let Some((first, last)) = covered.times {
+        let (first, last) = (time(view, first), time(view, last));
+        let attempts = if covered.attempts == 1 { "attempt" } else { "attempts" };
+        let times = if first == last { first } else { format!("{first} to {last}") };
+        let list = format!("`login-tracer attempts --each --told-by {}` lists them", short(row.id));
+        words.push(format!("{} {attempts}, {times}; {list}", covered.attempts));
+    }
+    if words.is_empty() { None } else { Some(words.join("; ")) }
+}
+
+/// So much of an id as a table shows.
+pub fn short(id: Uuid) -> String {
+    id.simple().to_string().chars().take(ID_CHARS).collect()
 }
 
 /// `2  2026-11-21 10:00:01  failed after 12 ms, HTTP 503: busy`
@@ -227,7 +258,18 @@ pub struct DetailRecord<'a> {
     carried_by: Option<String>,
     queued_at: String,
     summary: Option<&'a str>,
+    /// How many changes its message tells, with those that it carries.
+    changes: u64,
+    /// The attempts among what it tells; null where there are none.
+    covers: Option<CoveredRecord>,
     history: Vec<AttemptRecord<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct CoveredRecord {
+    attempts: u64,
+    first_at: String,
+    last_at: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -240,8 +282,8 @@ struct AttemptRecord<'a> {
     detail: Option<&'a str>,
 }
 
-impl<'a> From<&'a DeliveryDetail> for DetailRecord<'a> {
-    fn from(detail: &'a DeliveryDetail) -> Self {
+impl<'a> DetailRecord<'a> {
+    pub fn new(detail: &'a DeliveryDetail, covered: &Covered) -> Self {
         let attempt = |attempt: &'a AttemptRow| AttemptRecord {
             number: attempt.number,
             started_at: rfc3339(attempt.started_at),
@@ -256,6 +298,12 @@ impl<'a> From<&'a DeliveryDetail> for DetailRecord<'a> {
             carried_by: detail.carried_by.map(|carrier| carrier.to_string()),
             queued_at: rfc3339(detail.queued_at),
             summary: detail.summary.as_deref(),
+            changes: covered.deliveries,
+            covers: covered.times.map(|(first, last)| CoveredRecord {
+                attempts: covered.attempts,
+                first_at: rfc3339(first),
+                last_at: rfc3339(last),
+            }),
             history: detail.attempts.iter().map(attempt).collect(),
         }
     }

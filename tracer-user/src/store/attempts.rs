@@ -73,11 +73,11 @@ pub(super) fn of_change(connection: &Connection, change_id: i64) -> rusqlite::Re
     statement.query_row([change_id], decode).optional()
 }
 
-/// Hands every attempt that matches to `each`, oldest first.
+/// Hands every attempt that matches to `each`, oldest first, with the number of its change.
 pub(super) fn for_each(
     connection: &Connection,
     filter: &AttemptFilter,
-    mut each: impl FnMut(Attempt),
+    mut each: impl FnMut(i64, Attempt),
 ) -> rusqlite::Result<()> {
     let mut query = "SELECT * FROM attempts WHERE TRUE".to_owned();
     let mut values: Vec<Box<dyn ToSql>> = Vec::new();
@@ -103,7 +103,7 @@ pub(super) fn for_each(
     let mut statement = connection.prepare(&query)?;
     let mut rows = statement.query(params_from_iter(&values))?;
     while let Some(row) = rows.next()? {
-        each(decode(row)?);
+        each(row.get("change_id")?, decode(row)?);
     }
     Ok(())
 }

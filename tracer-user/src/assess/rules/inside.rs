@@ -1,6 +1,7 @@
 //! What happened after the login.
 
 use super::Case;
+use crate::assess::words;
 use crate::session::Escalation;
 
 /// Refused tries after a login; as many as before it.
@@ -58,19 +59,18 @@ const PROGRAMS: [&str; 34] = [
 ];
 
 pub(super) fn escalation(case: &Case<'_>) -> Option<String> {
-    words(case, is_usual)
+    gain(case, is_usual)
 }
 
 pub(super) fn unusual_escalation(case: &Case<'_>) -> Option<String> {
-    words(case, |how| !is_usual(how))
+    gain(case, |how| !is_usual(how))
 }
 
 /// The first such gain. One that gains less than the user had (root becomes somebody) is none.
-fn words(case: &Case<'_>, is_meant: impl Fn(&Escalation) -> bool) -> Option<String> {
+fn gain(case: &Case<'_>, is_meant: impl Fn(&Escalation) -> bool) -> Option<String> {
     let mut gains = case.login.escalations.iter().filter(|how| how.from.uid != 0);
     let how = gains.find(|how| is_meant(how))?;
-    let to = how.to.user.clone().unwrap_or_else(|| format!("uid {}", how.to.uid));
-    Some(format!("became {to} by {}", how.exe))
+    Some(words::became(how.to.user.as_deref(), how.to.uid, &how.exe))
 }
 
 /// A name without a path was not found where programs are.
@@ -83,5 +83,5 @@ fn is_usual(how: &Escalation) -> bool {
 
 pub(super) fn failures_after(case: &Case<'_>) -> Option<String> {
     let failures = case.history()?.address.as_ref()?.failures_after;
-    (failures >= FAILURES_AFTER).then(|| format!("{failures} refused tries from this address since"))
+    (failures >= FAILURES_AFTER).then(|| words::failures_after(failures))
 }

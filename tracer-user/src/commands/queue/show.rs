@@ -22,8 +22,9 @@ pub fn write(
     let Some(detail) = reader.delivery(id).context("cannot show the delivery")? else {
         bail!("there is no such delivery any more");
     };
+    let covered = reader.covered_by(id).context("cannot show the delivery")?;
     if args.json {
-        return json::write_line(output, &DetailRecord::from(&detail));
+        return json::write_line(output, &DetailRecord::new(&detail, &covered));
     }
-    Ok(queue::write_delivery(&detail, view, output)?)
+    Ok(queue::write_delivery(&detail, &covered, view, output)?)
 }

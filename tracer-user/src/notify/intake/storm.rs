@@ -12,7 +12,7 @@ use super::pace::{Pace, Turn};
 use super::{Event, Intake, NewAnnouncement, Source, batch};
 use crate::notify::announce::Name;
 use crate::notify::route::{Beginning, Verdict};
-use crate::notify::storm::Tally;
+use crate::notify::storm::{Members, Tally};
 use crate::session::{Attempt, Change, ChangeKind};
 use crate::store::{AttemptFilter, Reader, StoreError};
 
@@ -39,6 +39,23 @@ pub(super) fn attempted(
     })
 }
 
+/// The part of a storm that goes to the same sinks.
+struct Part {
+    /// About the first of them, and so about all.
+    verdict: Verdict,
+    host: String,
+    tally: Tally,
+    members: Members,
+    /// Which of all attempts of the storm the last of them was, counted from 1.
+    last: u64,
+}
+
+impl Part {
+    fn new(verdict: Verdict, host: String) -> Self {
+        Self { verdict, host, tally: Tally::default(), members: Members::default(), last: 0 }
+    }
+}
+
 /// Tells the storm that is on, if it is due.
 pub(super) async fn tell(intake: &Intake, source: &mut Source) -> Result<(), StoreError> {
     let now = Timestamp::now();
@@ -46,29 +63,32 @@ pub(super) async fn tell(intake: &Intake, source: &mut Source) -> Result<(), Sto
     let Some(storm) = pace.storm().filter(|_| pace.wait(now).is_some_and(|wait| wait.is_zero())) else {
         return Ok(());
     };
-    // By the sinks that they go to; the verdict about the first of them is that about all.
-    let mut tallies: BTreeMap<Vec<String>, (Verdict, String, Tally)> = BTreeMap::new();
-    let mut after = storm.after;
+    // By the sinks that they go to.
+    let mut parts: BTreeMap<Vec<String>, Part> = BTreeMap::new();
+    let (mut seen, mut after) = (0, storm.after);
     while after < source.cursor {
         let until = after.saturating_add(PAGE).min(source.cursor);
         let filter = AttemptFilter { changes: Some((after, until)), ..AttemptFilter::default() };
-        source.reader.for_each_attempt(&filter, |attempt| {
+        source.reader.for_each_attempt_change(&filter, |change, attempt| {
+            seen += 1;
             let host = attempt.host.clone();
             let event = event_of(attempt);
             let verdict = destinations(intake, &event, now);
             let sinks: Vec<_> = verdict.sinks.iter().map(|to| to.sink.clone()).collect();
             if let (Event::Attempted { attempt }, false) = (&event, sinks.is_empty()) {
-                let (_, _, tally) = tallies.entry(sinks).or_insert_with(|| (verdict, host, Tally::default()));
-                tally.add(attempt);
+                let part = parts.entry(sinks).or_insert_with(|| Part::new(verdict, host));
+                part.tally.add(attempt);
+                part.members.add(change, part.last + 1 == seen);
+                part.last = seen;
             }
         })?;
         after = until;
         tokio::task::yield_now().await;
     }
     let mut taken = batch(source.store_id, source.cursor);
-    for (seq, (verdict, host, tally)) in (1..).zip(tallies.into_values()) {
+    for (seq, Part { verdict, host, tally, members, .. }) in (1..).zip(parts.into_values()) {
         let Some((at, until)) = tally.times() else { continue };
-        let event = Event::Stormed { host, at, until, storm: Box::new(tally.storm()) };
+        let event = Event::Stormed { host, at, until, storm: Box::new(tally.storm()), members };
         let subject = format!("{}/{}-{}", source.store_id, storm.after + 1, source.cursor);
         let kind = ChangeKind::Attempt;
         let finished = intake.announcer.finish_by(verdict, Name { subject: &subject, kind, seq }, &event);

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::{Label, Message, line, name, time};
+use super::{Label, Message, line, name, time, words};
 use crate::sanitize;
 use crate::session::Attempt;
 
@@ -12,25 +12,25 @@ const LIST_CHARS: usize = 200;
 /// Who tried what from where, and why it came to nothing. Names that are no accounts of the host are not told: people
 /// type passwords there.
 pub(super) fn attempted(attempt: &Attempt, zone: &TimeZone) -> Message {
-    let host = name(Some(&attempt.host), "unknown host");
-    let known: Vec<_> = known_users(attempt).collect();
+    let host = name(Some(&attempt.host), words::UNKNOWN_HOST);
+    let known: Vec<_> = known_users(attempt).map(|user| name(Some(user), words::NAMELESS)).collect();
     let user = match (known.is_empty(), attempt.tried.users.is_empty()) {
         (false, _) => sanitize::text(&known.join(", "), LIST_CHARS),
-        (true, false) => "a name that is no account".to_owned(),
-        (true, true) => "nobody by name".to_owned(),
+        (true, false) => words::NO_ACCOUNT.to_owned(),
+        (true, true) => words::NOBODY.to_owned(),
     };
-    let (address, reason) = (attempt.peer.ip().to_canonical(), attempt.reason.as_str());
+    let (address, reason) = (attempt.peer.ip().to_canonical().to_string(), words::refused(attempt.reason));
     let mut lines = vec![
         line(Label::User, user.clone()),
         line(Label::Host, host.clone()),
         line(Label::Time, time(attempt.ended_at, zone)),
-        line(Label::Address, address.to_string()),
+        line(Label::Address, address.clone()),
         line(Label::Refused, reason.to_owned()),
     ];
     if !attempt.tried.methods.is_empty() {
         lines.push(line(Label::Method, sanitize::text(&attempt.tried.methods.join(", "), LIST_CHARS)));
     }
-    let summary = format!("SSH attempt: {user} on {host} from {address} ({reason})");
+    let summary = words::attempt(&user, &host, &address, reason);
     Message { summary, level: None, lines, is_reworded: false }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Subject;
 use crate::assess::Level;
-use crate::notify::storm::Storm;
+use crate::notify::storm::{Members, Storm};
 use crate::notify::summary::Summary;
 use crate::session::{Attempt, End, Escalation, ForeignSshd};
 
@@ -54,6 +54,9 @@ pub enum Event {
         at: Timestamp,
         until: Timestamp,
         storm: Box<Storm>,
+        /// The changes that these are.
+        #[serde(default)]
+        members: Members,
     },
     /// A sink is gone; its messages wait.
     SinkSuspended {

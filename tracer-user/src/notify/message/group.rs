@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 
-use super::{Counts, Event, Label, Message, counted, line, name, span};
+use super::words::{self, KINDS};
+use super::{Counts, Event, Label, Message, line, name, span};
 use crate::assess::Level;
 
 /// How many users and addresses are named; the others are counted.
@@ -15,13 +16,13 @@ pub fn group(changes: &[(Event, Message)], zone: &TimeZone) -> (Event, Message) 
     let events = || changes.iter().map(|(event, _)| event);
     let subjects = || events().filter_map(Event::subject);
     let count = u32::try_from(changes.len()).unwrap_or(u32::MAX);
-    let host = name(subjects().next().map(|subject| subject.host.as_str()), "unknown host");
+    let host = name(subjects().next().map(|subject| subject.host.as_str()), words::UNKNOWN_HOST);
     let from = events().map(Event::at).min().unwrap_or_default();
     let until = events().map(Event::at).max().unwrap_or_default();
     let kinds = kinds(events());
     let what = kinds
         .iter()
-        .map(|(one, many, count)| counted(u64::from(*count), one, many))
+        .map(|(one, many, count)| words::counted(u64::from(*count), one, many))
         .collect::<Vec<_>>()
         .join(", ");
     let (mut users, mut addresses) = (Counts::default(), Counts::default());
@@ -31,12 +32,8 @@ pub fn group(changes: &[(Event, Message)], zone: &TimeZone) -> (Event, Message) 
     let worst = changes.iter().map(|(_, message)| message).max_by_key(|message| badness(message.level));
     let level = worst.and_then(|message| message.level);
     let risk = worst.and_then(|message| message.get(Label::Risk));
-    let mut summary = format!("{what} on {host}: {users}");
-    if !addresses.is_empty() {
-        summary.push_str(&format!(" from {addresses}"));
-    }
-    let word = level.unwrap_or(Level::Unknown).as_str();
-    summary.push_str(&format!(", worst risk {word}"));
+    let word = words::level(level.unwrap_or(Level::Unknown));
+    let summary = words::group(&what, &host, &users, &addresses, word);
     let mut lines = vec![
         line(Label::Host, host.clone()),
         line(Label::Changes, what),
@@ -64,33 +61,28 @@ fn badness(level: Option<Level>) -> u8 {
 /// How many of which kind, in words for one and for many.
 fn kinds<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<(&'static str, &'static str, u32)> {
     let mut counts: BTreeMap<usize, u32> = BTreeMap::new();
-    const WORDS: [(&str, &str); 7] = [
-        ("SSH login", "SSH logins"),
-        ("session found open", "sessions found open"),
-        ("end of a session", "ends of sessions"),
-        ("gained user id", "gained user ids"),
-        ("raised risk", "raised risks"),
-        ("SSH attempt", "SSH attempts"),
-        ("other change", "other changes"),
-    ];
     for event in events {
-        let kind = match event {
-            Event::Opened(subject) => usize::from(subject.recovered),
-            Event::Closed { .. } => 2,
-            Event::Escalated { .. } => 3,
-            Event::Raised { .. } => 4,
-            Event::Attempted { .. } | Event::Stormed { .. } => 5,
-            Event::ForeignSshd { .. }
-            | Event::EventsLost { .. }
-            | Event::SinkSuspended { .. }
-            | Event::MessagesLost { .. }
-            | Event::Summary { .. }
-            | Event::Group { .. } => 6,
-        };
-        *counts.entry(kind).or_default() += 1;
+        *counts.entry(kind(event)).or_default() += 1;
     }
     counts
         .into_iter()
-        .filter_map(|(kind, count)| WORDS.get(kind).map(|(one, many)| (*one, *many, count)))
+        .filter_map(|(kind, count)| KINDS.get(kind).map(|(one, many)| (*one, *many, count)))
         .collect()
+}
+
+/// Which of [`KINDS`] an event is.
+fn kind(event: &Event) -> usize {
+    match event {
+        Event::Opened(subject) => usize::from(subject.recovered),
+        Event::Closed { .. } => 2,
+        Event::Escalated { .. } => 3,
+        Event::Raised { .. } => 4,
+        Event::Attempted { .. } | Event::Stormed { .. } => 5,
+        Event::ForeignSshd { .. }
+        | Event::EventsLost { .. }
+        | Event::SinkSuspended { .. }
+        | Event::MessagesLost { .. }
+        | Event::Summary { .. }
+        | Event::Group { .. } => 6,
+    }
 }

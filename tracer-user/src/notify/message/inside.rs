@@ -3,10 +3,9 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Label, Message, Subject, headline, line, name, rated, time, who};
+use super::{Label, Message, Subject, headline, line, name, rated, time, who, words};
 use crate::assess::{Assessment, Level};
 use crate::enrich::Facts;
-use crate::event::Doubt;
 use crate::session::{Escalation, ForeignSshd, Identity};
 
 /// Who became whom, by which program, in whose session.
@@ -18,14 +17,14 @@ pub(super) fn escalated(
     zone: &TimeZone,
 ) -> Message {
     let (from, to) = (identity(&how.from), identity(&how.to));
-    let program = name(Some(&how.exe), "unknown program");
+    let program = name(Some(&how.exe), words::UNKNOWN_PROGRAM);
     let mut lines = who(subject);
     lines.push(line(Label::Time, time(at, zone)));
-    lines.push(line(Label::Gained, format!("{from} became {to}")));
-    lines.push(line(Label::Program, format!("{program}, pid {}", how.pid)));
+    lines.push(line(Label::Gained, words::became(&from, &to)));
+    lines.push(line(Label::Program, words::program(&program, how.pid)));
     lines.push(line(Label::Opened, time(subject.opened_at, zone)));
     let session = headline(subject);
-    let summary = format!("User id gained: {from} became {to} by {program} in the session of {session}");
+    let summary = words::gained(&from, &to, &program, &session);
     rated(summary, lines, subject, rating)
 }
 
@@ -40,29 +39,22 @@ pub(super) fn raised(
     let mut lines = who(subject);
     lines.push(line(Label::Time, time(at, zone)));
     lines.push(line(Label::Opened, time(subject.opened_at, zone)));
-    lines.push(line(Label::Before, format!("risk {from}")));
-    rated(format!("SSH session is riskier: {}", headline(subject)), lines, subject, rating)
+    lines.push(line(Label::Before, words::risk_before(words::level(from))));
+    rated(words::headed(words::RISKIER, &headline(subject)), lines, subject, rating)
 }
 
 /// Who runs an sshd that is not this host's, and why it is not trusted.
 pub(super) fn foreign(host: &str, at: Timestamp, foreign: &ForeignSshd, zone: &TimeZone) -> Message {
-    let host = name(Some(host), "unknown host");
-    let program = name(Some(&foreign.exe), "unknown program");
+    let host = name(Some(host), words::UNKNOWN_HOST);
+    let program = name(Some(&foreign.exe), words::UNKNOWN_PROGRAM);
     let who = identity(&foreign.run_by);
-    let why = match foreign.doubt {
-        Doubt::User => "it is not run by root",
-        Doubt::Owner => "its file does not belong to root",
-        Doubt::Writable => "others than root may write to its file",
-        Doubt::Place => "its file is not where programs are installed",
-    };
-    let summary =
-        format!("sshd that is not the system's: {program} by {who} on {host} ({})", foreign.doubt.as_str());
+    let summary = words::foreign(&program, &who, &host, words::doubtful(foreign.doubt));
     let lines = vec![
         line(Label::User, who),
         line(Label::Host, host),
         line(Label::Time, time(at, zone)),
-        line(Label::Program, format!("{program}, pid {}", foreign.pid)),
-        line(Label::Doubt, format!("{why}; its logins are not recorded")),
+        line(Label::Program, words::program(&program, foreign.pid)),
+        line(Label::Doubt, words::doubt(foreign.doubt)),
     ];
     Message { summary, level: None, lines, is_reworded: false }
 }
@@ -70,7 +62,7 @@ pub(super) fn foreign(host: &str, at: Timestamp, foreign: &ForeignSshd, zone: &T
 /// `alice (uid 1001)`
 pub(super) fn identity(identity: &Identity) -> String {
     match &identity.user {
-        Some(user) => format!("{} (uid {})", name(Some(user), "nameless"), identity.uid),
-        None => format!("uid {}", identity.uid),
+        Some(user) => words::user_with_uid(&name(Some(user), words::NAMELESS), identity.uid),
+        None => words::uid(identity.uid),
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::words;
+
 /// What a line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -82,40 +84,6 @@ impl Label {
 
     /// The word that people read.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "User",
-            Self::Host => "Host",
-            Self::Time => "Time",
-            Self::Opened => "Opened",
-            Self::Ended => "Ended",
-            Self::Duration => "Duration",
-            Self::Through => "Through",
-            Self::Gained => "Gained",
-            Self::Program => "Program",
-            Self::Address => "Address",
-            Self::Method => "Method",
-            Self::Network => "Network",
-            Self::Place => "Place",
-            Self::Risk => "Risk",
-            Self::Lost => "Lost",
-            Self::Doubt => "Why",
-            Self::Changes => "Changes",
-            Self::Users => "Users",
-            Self::Addresses => "Addresses",
-            Self::Worst => "Worst risk",
-            Self::Refused => "Refused",
-            Self::Attempts => "Attempts",
-            Self::Note => "Note",
-            Self::Sink => "Sink",
-            Self::Remedy => "What to do",
-            Self::Before => "Before",
-            Self::Logins => "Logins",
-            Self::Riskiest => "Look at",
-            Self::Open => "Open now",
-            Self::Escalations => "Gained ids",
-            Self::Findings => "Findings",
-            Self::Messages => "Messages",
-            Self::Chart => "By time",
-        }
+        words::label(self)
     }
 }

@@ -3,26 +3,16 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Label, Line, Message, REASON_CHARS, line, name, time};
+use super::{Label, Line, Message, REASON_CHARS, line, name, time, words};
 use crate::sanitize;
 
 /// A sink is gone.
 pub(super) fn suspended(host: &str, at: Timestamp, sink: &str, why: &str, zone: &TimeZone) -> Message {
-    let (host, sink) = (name(Some(host), "unknown host"), name(Some(sink), "unknown sink"));
+    let (host, sink) = (name(Some(host), words::UNKNOWN_HOST), name(Some(sink), words::UNKNOWN_SINK));
     let mut lines = about(&host, &sink, at, zone);
     lines.push(line(Label::Doubt, sanitize::text(why, REASON_CHARS)));
-    lines.push(line(
-        Label::Remedy,
-        format!(
-            "its messages wait; correct its configuration and restart the notify role, or run: login-tracer queue resume {sink}"
-        ),
-    ));
-    Message {
-        summary: format!("Messages to {sink} are held back on {host}: it does not take them any more"),
-        level: None,
-        lines,
-        is_reworded: false,
-    }
+    lines.push(line(Label::Remedy, words::how_to_resume(&sink)));
+    Message { summary: words::held_back(&sink, &host), level: None, lines, is_reworded: false }
 }
 
 /// Messages were given up: too old, too many.
@@ -33,23 +23,12 @@ pub(super) fn lost(
     (expired, dropped): (u64, u64),
     zone: &TimeZone,
 ) -> Message {
-    let (host, sink) = (name(Some(host), "unknown host"), name(Some(sink), "unknown sink"));
+    let (host, sink) = (name(Some(host), words::UNKNOWN_HOST), name(Some(sink), words::UNKNOWN_SINK));
     let mut lines = about(&host, &sink, at, zone);
-    let total = expired + dropped;
-    let parts: Vec<_> =
-        [(expired, "waited longer than max_age"), (dropped, "were more than max_queued, the oldest of them")]
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, words)| format!("{count} {words}"))
-            .collect();
-    lines.push(line(Label::Lost, parts.join("; ")));
-    lines.push(line(
-        Label::Remedy,
-        "see login-tracer queue list; what happened is in login-tracer sessions".to_owned(),
-    ));
-    let noun = if total == 1 { "message" } else { "messages" };
+    lines.push(line(Label::Lost, words::why_given_up(expired, dropped)));
+    lines.push(line(Label::Remedy, words::WHERE_TO_LOOK.to_owned()));
     Message {
-        summary: format!("{total} {noun} for {sink} on {host} could not be delivered and were given up"),
+        summary: words::given_up(expired + dropped, &sink, &host),
         level: None,
         lines,
         is_reworded: false,

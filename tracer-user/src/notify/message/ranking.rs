@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::name;
+use super::{name, words};
 
 /// How often each name occurred, on its way into a [`Ranking`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Named {
 impl Counts {
     /// Counts a name that strangers may have chosen: it is made harmless here, for all that is said of it.
     pub fn add(&mut self, text: &str) {
-        *self.0.entry(name(Some(text), "unknown")).or_default() += 1;
+        *self.0.entry(name(Some(text), words::UNKNOWN)).or_default() += 1;
     }
 
     /// The `named` most common names; of those that are as common as each other, the first by alphabet.
@@ -58,14 +58,8 @@ impl Ranking {
 impl fmt::Display for Ranking {
     /// `backup (200), alice (3) and 4 others`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named: Vec<_> =
-            self.named.iter().map(|named| format!("{} ({})", named.name, named.count)).collect();
-        f.write_str(&named.join(", "))?;
-        match self.others {
-            0 => Ok(()),
-            1 => f.write_str(" and 1 other"),
-            others => write!(f, " and {others} others"),
-        }
+        let named: Vec<_> = self.named.iter().map(|named| words::times(&named.name, named.count)).collect();
+        write!(f, "{}{}", named.join(", "), words::and_others(self.others))
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Label, Message, counted, line, name, span};
+use super::{Label, Message, line, name, span, words};
 use crate::notify::storm::{Refused, Storm};
 
 /// How many reasons are named.
@@ -15,9 +15,9 @@ pub(super) fn stormed(
     storm: &Storm,
     zone: &TimeZone,
 ) -> Message {
-    let host = name(Some(host), "unknown host");
-    let what = counted(storm.count, "SSH attempt", "SSH attempts");
-    let addresses = counted(storm.addresses.distinct(), "address", "addresses");
+    let host = name(Some(host), words::UNKNOWN_HOST);
+    let what = words::attempts(storm.count);
+    let addresses = words::addresses(storm.addresses.distinct());
     let mut lines = vec![
         line(Label::Host, host.clone()),
         line(Label::Attempts, what.clone()),
@@ -28,24 +28,22 @@ pub(super) fn stormed(
         lines.push(line(Label::Users, users));
     }
     lines.push(line(Label::Refused, reasons(storm)));
-    Message { summary: format!("{what} on {host} from {addresses}"), level: None, lines, is_reworded: false }
+    let summary = words::storm(&what, &host, &addresses);
+    Message { summary, level: None, lines, is_reworded: false }
 }
 
 /// `root (12), alice (3), and 40 names that are no account`
 pub(super) fn users(storm: &Storm) -> Option<String> {
-    let unknown = (storm.unknown_users > 0).then(|| match storm.unknown_users {
-        1 => "1 name that is no account".to_owned(),
-        count => format!("{count} names that are no account"),
-    });
+    let unknown = (storm.unknown_users > 0).then(|| words::no_accounts(storm.unknown_users));
     match (storm.users.is_empty(), unknown) {
         (true, unknown) => unknown,
         (false, None) => Some(storm.users.to_string()),
-        (false, Some(unknown)) => Some(format!("{}, and {unknown}", storm.users)),
+        (false, Some(unknown)) => Some(words::and_no_accounts(&storm.users.to_string(), &unknown)),
     }
 }
 
 /// `unknown user (40), wrong password (15)`
 pub(super) fn reasons(storm: &Storm) -> String {
-    let words = |refused: &Refused| format!("{} ({})", refused.reason.as_str(), refused.count);
-    storm.reasons.iter().take(REASONS).map(words).collect::<Vec<_>>().join(", ")
+    let named = |refused: &Refused| words::times(words::refused(refused.reason), refused.count);
+    storm.reasons.iter().take(REASONS).map(named).collect::<Vec<_>>().join(", ")
 }

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::storm::{reasons, users};
-use super::{Label, Line, Message, counted, line, name, span, time};
+use super::{Label, Line, Message, line, name, span, time, words};
+use crate::assess::Level;
 use crate::notify::summary::{Bar, Levels, Risky, Summary};
 
 /// The bars of a chart in text, from the smallest to the largest that is not zero.
@@ -12,7 +13,7 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 
 /// `every` is the word of the schedule; any other one where there is none.
 pub(super) fn told(every: &str, summary: &Summary, zone: &TimeZone) -> Message {
-    let host = name(Some(&summary.host), "unknown host");
+    let host = name(Some(&summary.host), words::UNKNOWN_HOST);
     let (logins, attempts) = (summary.logins.total(), &summary.attempts);
     let mut lines = vec![
         line(Label::Host, host.clone()),
@@ -29,47 +30,30 @@ pub(super) fn told(every: &str, summary: &Summary, zone: &TimeZone) -> Message {
     tell(Label::Addresses, summary.addresses.to_string());
     let riskiest: Vec<_> = summary.riskiest.iter().map(|login| risky(login, zone)).collect();
     tell(Label::Riskiest, riskiest.join("; "));
-    tell(Label::Open, some(summary.open, "session", "sessions"));
-    tell(Label::Escalations, some(summary.gained, "time", "times"));
+    tell(Label::Open, some(summary.open, words::open));
+    tell(Label::Escalations, some(summary.gained, words::gained_times));
     tell(Label::Attempts, tried(summary));
-    tell(Label::Findings, some(summary.findings, "start of another sshd", "starts of other sshds"));
-    tell(Label::Lost, some(summary.events_lost, "kernel event was lost", "kernel events were lost"));
+    tell(Label::Findings, some(summary.findings, words::other_sshds));
+    tell(Label::Lost, some(summary.events_lost, words::kernel_events_lost));
     lines.push(messages(summary));
-    let what = match every {
-        "day" => "Daily summary",
-        "week" => "Weekly summary",
-        _ => "Summary",
-    };
-    let words = format!(
-        "{what} of {host}: {}, {}",
-        counted(logins, "login", "logins"),
-        counted(attempts.count, "attempt", "attempts")
-    );
-    let summary_words = match summary.logins.worst() {
-        Some(worst) => format!("{words}, worst risk {worst}"),
-        None => words,
-    };
-    Message { summary: summary_words, level: Some(summary.level()), lines, is_reworded: false }
+    let worst = summary.logins.worst().map(words::level);
+    let told = words::summary(every, &host, logins, attempts.count, worst);
+    Message { summary: told, level: Some(summary.level()), lines, is_reworded: false }
 }
 
 /// `212: 200 low, 10 medium, 2 unknown`
 fn with_levels(logins: Levels) -> String {
     let Levels { low, medium, high, unknown } = logins;
-    let parts = [(high, "high"), (medium, "medium"), (unknown, "unknown"), (low, "low")];
-    let parts: Vec<_> = parts
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, level)| format!("{count} {level}"))
-        .collect();
-    if parts.is_empty() { "none".to_owned() } else { format!("{}: {}", logins.total(), parts.join(", ")) }
+    let counts = [(high, Level::High), (medium, Level::Medium), (unknown, Level::Unknown), (low, Level::Low)];
+    let counts: Vec<_> = counts.into_iter().filter(|(count, _)| *count > 0).collect();
+    if counts.is_empty() { words::NO_LOGINS.to_owned() } else { words::logins(logins.total(), &counts) }
 }
 
 /// `root from 203.0.113.9 at 2026-11-20 03:12:00 CET (85 high)`
 fn risky(login: &Risky, zone: &TimeZone) -> String {
-    let from = login.address.as_ref().map_or(String::new(), |address| format!(" from {address}"));
-    let score = login.score.map_or(String::new(), |score| format!("{score} "));
-    let user = name(Some(&login.user), "unknown user");
-    format!("{user}{from} at {} ({score}{})", time(login.at, zone), login.level)
+    let user = name(Some(&login.user), words::UNKNOWN_USER);
+    let at = time(login.at, zone);
+    words::risky(&user, login.address.as_deref(), &at, login.score, words::level(login.level))
 }
 
 fn tried(summary: &Summary) -> String {
@@ -77,29 +61,19 @@ fn tried(summary: &Summary) -> String {
     if storm.count == 0 {
         return String::new();
     }
-    let addresses = counted(storm.addresses.distinct(), "address", "addresses");
-    let mut text = format!("{} from {addresses}: {}; {}", storm.count, storm.addresses, reasons(storm));
-    if let Some(users) = users(storm) {
-        text.push_str("; for ");
-        text.push_str(&users);
-    }
-    text
+    let distinct = words::addresses(storm.addresses.distinct());
+    let users = users(storm);
+    words::tried(storm.count, &distinct, &storm.addresses.to_string(), &reasons(storm), users.as_deref())
 }
 
 fn messages(summary: &Summary) -> Line {
     let told = &summary.messages;
-    let mut text = format!("{} delivered", told.delivered);
-    for (count, words) in [(told.given_up, "given up"), (told.waiting, "waiting")] {
-        if count > 0 {
-            text.push_str(&format!(", {count} {words}"));
-        }
-    }
-    line(Label::Messages, text)
+    line(Label::Messages, words::messages(told.delivered, told.given_up, told.waiting))
 }
 
 /// Nothing for zero.
-fn some(count: u64, one: &str, many: &str) -> String {
-    if count == 0 { String::new() } else { counted(count, one, many) }
+fn some(count: u64, words: impl Fn(u64) -> String) -> String {
+    if count == 0 { String::new() } else { words(count) }
 }
 
 /// `▁··█▂ most 12 at 2026-11-20 14:00`, nothing without any login.
@@ -108,7 +82,7 @@ fn chart(bars: &[Bar], zone: &TimeZone) -> String {
     let Some(most) = most else { return String::new() };
     let highest = most.logins.total();
     let drawn: String = bars.iter().map(|bar| drawn(bar.logins.total(), highest)).collect();
-    format!("{drawn} most {highest} at {}", hour(most.from, zone))
+    format!("{drawn} {}", words::most(highest, &hour(most.from, zone)))
 }
 
 fn drawn(count: u64, highest: u64) -> char {

@@ -1,3 +1,5 @@
+mod decisions;
+
 use std::net::SocketAddr;
 
 use ipnet::IpNet;

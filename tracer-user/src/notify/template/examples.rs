@@ -12,7 +12,7 @@ use crate::enrich::{Facts, Why};
 use crate::event::Doubt;
 use crate::notify::message::{self, Event, Message, Subject};
 use crate::notify::route::kind_of;
-use crate::notify::storm::Tally;
+use crate::notify::storm::{Members, Tally};
 use crate::session::{
     self, Attempt, AttemptKey, Auth, End, Escalation, ForeignSshd, Identity, Service, Tried, TriedUser,
 };
@@ -61,7 +61,8 @@ pub(super) fn all() -> Vec<(Kind, Message, Option<u8>)> {
     let mut tally = Tally::default();
     tally.add(&attempt);
     events.push(Event::Attempted { attempt: Box::new(attempt) });
-    events.push(Event::Stormed { host: host(), at, until: at, storm: Box::new(tally.storm()) });
+    let (storm, members) = (Box::new(tally.storm()), Members::default());
+    events.push(Event::Stormed { host: host(), at, until: at, storm, members });
     events.iter().map(example).collect()
 }
 
