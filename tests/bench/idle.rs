@@ -15,7 +15,7 @@ use crate::programs::connect_from;
 use crate::report::Row;
 use crate::sandbox;
 use crate::server::Server;
-use crate::tracer::{Tracer, Usage, bpf_objects, resident};
+use crate::tracer::{Tracer, Usage, anonymous, bpf_objects, resident};
 use crate::visitor;
 
 const MIB: f64 = (1 << 20) as f64;
@@ -53,6 +53,8 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
     row.repeated("resident: notify role", "MiB", vec![mib(notify)?], None)?;
     let both = mib(trace)? + mib(notify)?;
     row.repeated("resident: both roles", "MiB", vec![both], Some(Target::AtMost(30.0)))?;
+    let own = (anonymous(trace)? + anonymous(notify)?) as f64 / MIB;
+    row.repeated("of that not pages of the program, which both count", "MiB", vec![own], None)?;
     row.repeated("resident: their supervisor", "MiB", vec![mib(supervisor)?], None)?;
     let maps: u64 = bpf_objects(trace, "map_id:", "memlock:")?.iter().sum();
     let kernel = (tracer.program_bytes()? + maps) as f64 / MIB;

@@ -20,7 +20,7 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
     let server = Server::start("UsePAM yes\n");
     median(&server, LOGINS)?;
     let mut rounds = Vec::new();
-    for round in 0..bench.rounds(5, 40) {
+    for round in 0..bench.rounds(5, 25) {
         let without = || {
             std::thread::sleep(CALM);
             median(&server, LOGINS)

@@ -76,7 +76,7 @@ fn beside(
     let Receives { answers, after } = receives;
     let receiver = receiver(*after);
     let mut rounds = vec![Vec::new(); ways.len()];
-    for round in 0..bench.rounds(2, 9) {
+    for round in 0..bench.rounds(2, 6) {
         let all = ways.len() + 1;
         let mut without = 0.0;
         let mut with = vec![0.0; ways.len()];

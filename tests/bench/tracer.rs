@@ -231,6 +231,11 @@ pub fn resident(pid: u32) -> anyhow::Result<u64> {
     Ok(1024 * number_in(&PathBuf::from(format!("/proc/{pid}/status")), "VmRSS:")?)
 }
 
+/// Bytes of what it keeps resident that are its own: no pages of files, which other processes share.
+pub fn anonymous(pid: u32) -> anyhow::Result<u64> {
+    Ok(1024 * number_in(&PathBuf::from(format!("/proc/{pid}/status")), "RssAnon:")?)
+}
+
 /// What a process holds of the kernel's BPF objects, of one kind: `prog_id:` and `map_id:` give the ids, and
 /// `memlock:` the bytes.
 pub fn bpf_objects(pid: u32, kind: &str, value: &str) -> anyhow::Result<Vec<u64>> {
