@@ -33,7 +33,7 @@ impl Agent {
                 .with_context(|| format!("the comparison agent has no {name}"))?
                 .try_into()?;
             program.load().with_context(|| format!("cannot load {name}"))?;
-            program.attach("syscalls", *tracepoint).with_context(|| format!("cannot attach {name}"))?;
+            program.attach("syscalls", tracepoint).with_context(|| format!("cannot attach {name}"))?;
         }
         Ok(Self { _programs: programs })
     }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use login_tracer::assess::Level;
 use login_tracer::notify::outbox::DeliveryState;
 use login_tracer::session::{SessionKey, Update};
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use crate::http::Reply;
-use crate::reassessment::{PEER, assessed, told};
+use crate::reassessment::{PEER, assessed, refused, told};
 use crate::slack::Slack;
 use crate::threat_jammer::{ThreatJammer, assessment};
 use crate::world::{World, ago, closed, eventually, key, opened, opened_at};
@@ -62,15 +62,25 @@ impl Listed {
         fs::rename(&beside, self.lists.path().join("drop.txt")).unwrap();
     }
 
-    /// Starts the role and lets it do whatever it has to do; what it did.
     fn run_idle(&self) -> Vec<String> {
-        fs::remove_file(journal(&self.world)).ok();
-        let role = self.world.start();
-        eventually("the start", || role.log().contains("the notify role is working").then_some(()));
-        thread::sleep(A_WHILE);
-        drop(role);
-        steps(&self.world)
+        run_idle(&self.world)
     }
+}
+
+/// Starts the role and lets it do whatever it has to do; what it did.
+fn run_idle(world: &World) -> Vec<String> {
+    fs::remove_file(journal(world)).ok();
+    // The log is that of all roles so far.
+    let starts = || {
+        let log = fs::read_to_string(world.path().join("role.log")).unwrap_or_default();
+        log.matches("the notify role is working").count()
+    };
+    let before = starts();
+    let role = world.start();
+    eventually("the start", || (starts() > before).then_some(()));
+    thread::sleep(A_WHILE);
+    drop(role);
+    steps(world)
 }
 
 fn journal(world: &World) -> PathBuf {
@@ -81,6 +91,18 @@ fn journal(world: &World) -> PathBuf {
 fn steps(world: &World) -> Vec<String> {
     let journal = fs::read_to_string(journal(world)).unwrap_or_default();
     journal.lines().map(str::to_owned).collect()
+}
+
+/// Routes by which nothing is told.
+const NOWHERE: &str = "[[routes]]\nname = \"nowhere\"\nsinks = []\n";
+const RATED: &str = "SELECT count(*) FROM assessments";
+const RATED_HIGH: &str = "SELECT count(*) FROM assessments WHERE level = 'high'";
+
+/// What a statement counts in `delivery.db`; nothing as long as there is none.
+fn count(world: &World, sql: &str) -> u32 {
+    let path = login_tracer::notify::outbox::path(world.path());
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    connection.and_then(|connection| connection.query_row(sql, [], |row| row.get(0))).unwrap_or_default()
 }
 
 /// How often a level that rose was told.
@@ -168,10 +190,7 @@ fn killed_after_every_step_of_a_list() {
 /// A world in which the service had not answered about alice when the role was killed.
 fn cut_off(login: Option<Update>) -> (Slack, ThreatJammer, World) {
     let (slack, service) = (Slack::start(), ThreatJammer::start());
-    service.mood(|request| {
-        let is_slow = request.path.starts_with("/v1/assess");
-        is_slow.then(|| Reply::Slow(Duration::from_secs(30), Box::new(Reply::new(200, assessment("x", "1")))))
-    });
+    says_nothing(&service);
     let mut world = World::with_slack(&slack);
     world.setup.threat_jammer = Some(service.server.url());
     world.setup.deadline_ms = 300;
@@ -185,11 +204,22 @@ fn cut_off(login: Option<Update>) -> (Slack, ThreatJammer, World) {
     drop(role);
     assert_eq!(level(&world, key(1)), Some(Level::Unknown));
     fs::remove_file(journal(&world)).unwrap();
+    answers(&service);
+    (slack, service, world)
+}
+
+fn says_nothing(service: &ThreatJammer) {
+    service.mood(|request| {
+        let is_slow = request.path.starts_with("/v1/assess");
+        is_slow.then(|| Reply::Slow(Duration::from_secs(30), Box::new(Reply::new(200, assessment("x", "1")))))
+    });
+}
+
+fn answers(service: &ThreatJammer) {
     service.mood(|request| {
         let is_assessment = request.path.starts_with("/v1/assess");
         is_assessment.then(|| Reply::new(200, assessment("x", "80")))
     });
-    (slack, service, world)
 }
 
 fn assessments(service: &ThreatJammer) -> usize {
@@ -222,11 +252,7 @@ fn killed_before_and_after_every_step_of_a_late_answer() {
         assert_eq!((found.level, found.score), (Level::High, Some(80)));
         assert_eq!(assessments(&service), 2, "killed after {last:?}: asked once more, and then remembered");
         assert_eq!(risen(&slack), if last == Some(&"Send") { 2 } else { 1 }, "killed after {last:?}");
-        fs::remove_file(journal(&world)).unwrap();
-        let role = world.start();
-        thread::sleep(A_WHILE);
-        drop(role);
-        assert!(steps(&world).is_empty(), "nothing is left to do: {:?}", steps(&world));
+        assert_eq!(run_idle(&world), [""; 0], "nothing is left to do");
         if last.is_none() {
             break;
         }
@@ -245,6 +271,67 @@ fn a_session_of_hours_ago_that_is_open_is_asked_about_too() {
     let _role = world.start();
     eventually("the news", || (risen(&slack) == 1).then_some(()));
     assert_eq!(level(&world, key(1)), Some(Level::High));
+}
+
+#[test]
+fn who_is_gone_is_asked_about_for_ten_minutes() {
+    for (since, asked) in [(1, 2), (11, 1)] {
+        let (_slack, service, mut world) = cut_off(Some(opened_at(1, "alice", PEER, ago(since))));
+        world.commit(&[closed(1)]);
+        run_idle(&world);
+        assert_eq!(assessments(&service), asked, "logged in {since} minutes ago");
+        let known = if asked == 2 { Level::High } else { Level::Unknown };
+        assert_eq!(level(&world, key(1)), Some(known), "logged in {since} minutes ago");
+    }
+}
+
+#[test]
+fn many_who_wait_for_one_answer_get_it() {
+    // More than are looked at, read or written at once.
+    const MANY: u32 = 300;
+    let (slack, service) = (Slack::start(), ThreatJammer::start());
+    says_nothing(&service);
+    let mut world = World::with_slack(&slack);
+    world.setup.threat_jammer = Some(service.server.url());
+    world.setup.deadline_ms = 300;
+    world.setup.rules = NOWHERE.to_owned();
+    let role = world.start();
+    world.commit(&(1..=MANY).map(|number| opened(number, "alice", PEER)).collect::<Vec<_>>());
+    eventually("all rated", || (count(&world, RATED) == MANY).then_some(()));
+    drop(role);
+    assert_eq!(count(&world, RATED_HIGH), 0);
+    answers(&service);
+    let before = assessments(&service);
+    let _role = world.start();
+    eventually("the answer", || (count(&world, RATED_HIGH) == MANY).then_some(()));
+    assert_eq!(assessments(&service), before + 1);
+}
+
+#[test]
+fn a_list_and_tries_at_the_same_time_lose_nothing_of_each_other() {
+    const MANY: u32 = 200;
+    let slack = Slack::start();
+    let mut world = World::with_slack(&slack);
+    world.setup.rules = NOWHERE.to_owned();
+    let lists = tempfile::tempdir().unwrap();
+    let list = lists.path().join("drop.txt");
+    fs::write(&list, "198.51.100.1\n").unwrap();
+    world.setup.list = Some(list.clone());
+    let role = world.start();
+    world.commit(&(1..=MANY).map(|number| opened(number, "alice", PEER)).collect::<Vec<_>>());
+    eventually("all rated", || (count(&world, RATED) == MANY).then_some(()));
+    drop(role);
+    // All are rated again for both, by two who begin at once.
+    fs::write(&list, "193.146.30.0/24\n").unwrap();
+    world.commit(&[refused(1, PEER, 5), opened(MANY + 1, "bob", "10.0.0.1")]);
+    let _role = world.start();
+    eventually("the changes taken in", || assessed(&world, key(MANY + 1)));
+    eventually("all rated by both", || (count(&world, RATED_HIGH) == MANY).then_some(()));
+    let tried = (1..=MANY).filter(|number| {
+        let reasons = assessed(&world, key(*number)).unwrap().reasons;
+        reasons.iter().any(|reason| reason.text.starts_with("5 refused"))
+    });
+    assert_eq!(tried.count(), MANY as usize);
 }
 
 #[test]
@@ -282,11 +369,7 @@ fn a_list_that_concerns_few_of_many_is_told_for_few() {
         .map(|number| opened(number + 1, "alice", &format!("193.146.{}.{}", number / 250, number % 250)))
         .collect();
     world.commit(&logins);
-    let count = |world: &World, sql: &str| -> u32 {
-        let connection = Connection::open(login_tracer::notify::outbox::path(world.path())).unwrap();
-        connection.query_row(sql, [], |row| row.get(0)).unwrap()
-    };
-    eventually("all rated", || (count(&world, "SELECT count(*) FROM assessments") == MANY).then_some(()));
+    eventually("all rated", || (count(&world, RATED) == MANY).then_some(()));
     drop(role);
     assert_eq!(told(&slack).len(), 0);
     // The first, the last and one between.
@@ -297,7 +380,7 @@ fn a_list_that_concerns_few_of_many_is_told_for_few() {
     eventually("the news", || (risen(&slack) == 3).then_some(()));
     eventually("all rated by one list", || (count(&world, editions) == 1).then_some(()));
     drop(role);
-    assert_eq!(count(&world, "SELECT count(*) FROM assessments WHERE level = 'high'"), 3);
+    assert_eq!(count(&world, RATED_HIGH), 3);
     assert_eq!(count(&world, "SELECT count(*) FROM announcements WHERE kind = 'risk raised'"), 3);
     assert_eq!(told(&slack).len(), 3);
 }

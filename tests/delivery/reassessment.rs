@@ -36,7 +36,7 @@ pub(crate) fn told(slack: &Slack) -> Vec<(String, String)> {
 }
 
 /// So many times somebody was refused from there.
-fn refused(number: u32, peer: &str, failures: u32) -> Update {
+pub(crate) fn refused(number: u32, peer: &str, failures: u32) -> Update {
     let now = Timestamp::now();
     Update::Attempt(Box::new(Attempt {
         key: AttemptKey::of_monitor("machine", "boot", 1000 + number, u64::from(number)),
@@ -84,6 +84,39 @@ fn what_a_service_says_too_late_is_stored_and_told() {
     world.commit(&[closed(1)]);
     eventually("the end", || (told(&slack).len() == 3).then_some(()));
     assert!(told(&slack)[2].0.ends_with("risk 80 (HIGH)"));
+}
+
+#[test]
+fn what_is_said_too_late_is_about_older_sessions_that_waited_for_it() {
+    let (slack, service) = (Slack::start(), ThreatJammer::start());
+    service.mood(|request| {
+        let answer = Reply::new(200, assessment("x", "80"));
+        let is_slow = request.path.starts_with("/v1/assess");
+        is_slow.then(|| Reply::Slow(Duration::from_millis(1500), Box::new(answer)))
+    });
+    let mut world = World::with_slack(&slack);
+    world.setup.threat_jammer = Some(service.server.url());
+    world.setup.deadline_ms = 300;
+    // The quota forbids to ask about alice: nobody owes an answer.
+    world.setup.per_minute = 0;
+    let role = world.start();
+    // What was before the first start is no news.
+    world.commit(&[opened(9, "dave", "10.0.0.1")]);
+    world.settled(key(9), DeliveryState::Delivered);
+    world.commit(&[opened_at(1, "alice", PEER, ago(300))]);
+    world.settled(key(1), DeliveryState::Delivered);
+    drop(role);
+    world.setup.per_minute = 1000;
+    let _role = world.start();
+    // What is made up for after a start is made up for by then.
+    world.commit(&[opened(8, "erin", "10.0.0.2")]);
+    world.settled(key(8), DeliveryState::Delivered);
+    assert!(service.paths().is_empty());
+    world.commit(&[opened_at(2, "bob", PEER, ago(300))]);
+    let level = |number| assessed(&world, key(number)).map(|found| found.level);
+    eventually("the answer", || (level(2) == Some(Level::High)).then_some(()));
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(level(1), Some(Level::Unknown));
 }
 
 #[test]

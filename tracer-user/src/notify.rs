@@ -235,6 +235,7 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         wake: late_bell,
         wake_workers: wake.clone(),
         turn: tokio::sync::Mutex::default(),
+        day: reassessment::DAY,
         on_step: Rc::clone(&on_step),
     });
     let intake = Intake {

@@ -149,14 +149,13 @@ impl Local {
     pub fn ask_again(&self, before: &Facts, address: IpAddr) -> Facts {
         let mut facts = Facts { listings: Vec::new(), unreadable: Vec::new(), ..before.clone() };
         self.add_to(&mut facts, address);
-        let was_readable = |name: &String| !before.unreadable.contains(name);
-        let is_lost =
-            |list: &ListFile| facts.unreadable.contains(&list.file.name) && was_readable(&list.file.name);
+        // One that could not be read then either said nothing that could be kept.
+        let is_lost = |list: &ListFile| facts.unreadable.contains(&list.file.name);
         let lost: Vec<&str> =
             self.lists.iter().filter(|list| is_lost(list)).map(|list| list.name.as_str()).collect();
         let kept = before.listings.iter().filter(|listing| lost.contains(&listing.list.as_str()));
         facts.listings.extend(kept.cloned());
-        facts.unreadable.retain(|name| !was_readable(name));
+        facts.unreadable.retain(|name| before.unreadable.contains(name));
         facts
     }
 
