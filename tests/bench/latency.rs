@@ -52,7 +52,7 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
         scene.wait_for_requests(&[from])?;
     }
     let watch = promptly(|| Watch::start(&scene.state_dir))??;
-    let one_by_one: Vec<_> = (0..bench.rounds(100, 400)).map(|_| next()).collect();
+    let one_by_one: Vec<_> = (0..bench.rounds(60, 400)).map(|_| next()).collect();
     for from in &one_by_one {
         visitor::visit(port, *from)?;
         scene.wait_for_requests(&[*from])?;

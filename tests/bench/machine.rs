@@ -81,7 +81,7 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
         builds: bench.rounds(1, 2),
     };
     place.turn()?;
-    for round in 0..bench.rounds(4, 20) {
+    for round in 0..bench.rounds(3, 20) {
         // All in turns, and each first as often as the others: a machine that slowly changes its mind favours none.
         let all = contenders.len() + 1;
         let mut without = [0.0; THINGS];
