@@ -55,8 +55,8 @@ pub(crate) fn refused(number: u32, peer: &str, failures: u32) -> Update {
     }))
 }
 
-#[test]
-fn what_a_service_says_too_late_is_stored_and_told() {
+/// A world with a service that lists everybody, later than anybody waits.
+fn slow_service() -> (Slack, ThreatJammer, World) {
     let (slack, service) = (Slack::start(), ThreatJammer::start());
     service.mood(|request| {
         let answer = Reply::new(200, assessment("x", "80"));
@@ -66,6 +66,12 @@ fn what_a_service_says_too_late_is_stored_and_told() {
     let mut world = World::with_slack(&slack);
     world.setup.threat_jammer = Some(service.server.url());
     world.setup.deadline_ms = 300;
+    (slack, service, world)
+}
+
+#[test]
+fn what_a_service_says_too_late_is_stored_and_told() {
+    let (slack, service, mut world) = slow_service();
     let _role = world.start();
     world.commit(&[opened(1, "alice", PEER)]);
     eventually("both messages", || (told(&slack).len() == 2).then_some(()));
@@ -88,15 +94,7 @@ fn what_a_service_says_too_late_is_stored_and_told() {
 
 #[test]
 fn what_is_said_too_late_is_about_older_sessions_that_waited_for_it() {
-    let (slack, service) = (Slack::start(), ThreatJammer::start());
-    service.mood(|request| {
-        let answer = Reply::new(200, assessment("x", "80"));
-        let is_slow = request.path.starts_with("/v1/assess");
-        is_slow.then(|| Reply::Slow(Duration::from_millis(1500), Box::new(answer)))
-    });
-    let mut world = World::with_slack(&slack);
-    world.setup.threat_jammer = Some(service.server.url());
-    world.setup.deadline_ms = 300;
+    let (slack, service, mut world) = slow_service();
     // The quota forbids to ask about alice: nobody owes an answer.
     world.setup.per_minute = 0;
     let role = world.start();
