@@ -24,7 +24,7 @@ use crate::notify::sink::http::Clients;
 use crate::notify::{self, outbox};
 use crate::output::json;
 use crate::output::session::{known, risk, time};
-use crate::output::table::{Align, Cell, Table};
+use crate::output::table::{Cell, Table};
 use crate::output::{self, View, calculation};
 use crate::store::{Filter, Reader, StoreError};
 use crate::supervise::privileges;
@@ -145,14 +145,7 @@ pub fn replay(
         }
         Err(error) => return Err(error).context("cannot read the assessments"),
     };
-    let mut table = Table::new([
-        ("ID", Align::Right),
-        ("USER", Align::Left),
-        ("ADDRESS", Align::Left),
-        ("OPENED", Align::Left),
-        ("WAS", Align::Left),
-        ("WOULD BE", Align::Left),
-    ]);
+    let mut table = Table::new(["ID", "USER", "ADDRESS", "OPENED", "WAS", "WOULD BE"]).right(&["ID"]);
     let (mut rated, mut changed) = (0_u64, [[0_u64; 4]; 4]);
     let mut filter = Filter { limit: Some(PAGE), user: args.user.clone(), ..Filter::default() };
     loop {

@@ -29,83 +29,81 @@ pub fn write(
     view: &View,
     output: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let found = Search::new(args, state_dir, view)?;
+    let search = Search::new(args, state_dir, view)?;
     let limit = if args.limit == 0 { usize::MAX } else { usize::try_from(args.limit).unwrap_or(usize::MAX) };
-    if args.each {
-        write_each(args, &found, state_dir, limit, view, output)?;
-    } else {
-        write_by_address(args, &found, limit, view, output)?;
-    }
-    Ok(())
+    let list = List { args, state_dir, view, search: &search, limit };
+    if args.each { list.write_each(output) } else { list.write_by_address(output) }
 }
 
-fn write_by_address(
-    args: &AttemptsArgs,
-    search: &Search,
+/// What is listed, and how.
+struct List<'a> {
+    args: &'a AttemptsArgs,
+    state_dir: &'a Path,
+    view: &'a View,
+    search: &'a Search,
+    /// Most rows.
     limit: usize,
-    view: &View,
-    output: &mut dyn Write,
-) -> anyhow::Result<()> {
-    let mut sources = Sources::default();
-    let count = search.for_each(|_, attempt| sources.add(attempt))?;
-    let sources = sources.newest_first();
-    let shown = &sources[..sources.len().min(limit)];
-    if args.json {
-        return shown
-            .iter()
-            .try_for_each(|source| json::write_line(output, &SourceRecord::new(source, args.show_names)));
-    }
-    if shown.is_empty() {
-        writeln!(output, "No attempt found.")?;
-    } else {
-        let rows: Vec<_> = shown.iter().map(|source| attempts::row(view, source, args.show_names)).collect();
-        attempts::table().write(output, view, &rows)?;
-    }
-    if shown.len() < sources.len() {
-        let more = sources.len() - shown.len();
-        writeln!(output, "There are {more} more addresses; --limit 0 lists all.")?;
-    }
-    search.write_forgotten(count, output)
 }
 
-fn write_each(
-    args: &AttemptsArgs,
-    search: &Search,
-    state_dir: &Path,
-    limit: usize,
-    view: &View,
-    output: &mut dyn Write,
-) -> anyhow::Result<()> {
-    let mut newest = VecDeque::new();
-    let count = search.for_each(|change, attempt| {
-        newest.push_front((change, attempt));
-        newest.truncate(limit);
-    })?;
-    let tellings = match outbox::Reader::open(state_dir) {
-        Ok(reader) => reader.tellings(search.store).context("cannot read what was told")?,
-        Err(StoreError::Missing { .. }) => Tellings::default(),
-        Err(error) => return Err(error).context("cannot read what was told"),
-    };
-    if args.json {
-        return newest.iter().try_for_each(|(change, attempt)| {
-            let record = EachRecord::new(attempt, &tellings.of(*change), args.show_names);
-            json::write_line(output, &record)
-        });
+impl List<'_> {
+    fn write_by_address(&self, output: &mut dyn Write) -> anyhow::Result<()> {
+        let Self { args, view, search, limit, .. } = *self;
+        let mut sources = Sources::default();
+        let count = search.for_each(|_, attempt| sources.add(attempt))?;
+        let sources = sources.newest_first();
+        let shown = &sources[..sources.len().min(limit)];
+        if args.json {
+            return shown.iter().try_for_each(|source| {
+                json::write_line(output, &SourceRecord::new(source, args.show_names))
+            });
+        }
+        if shown.is_empty() {
+            writeln!(output, "No attempt found.")?;
+        } else {
+            let rows: Vec<_> =
+                shown.iter().map(|source| attempts::row(view, source, args.show_names)).collect();
+            attempts::table().write(output, view, &rows)?;
+        }
+        if shown.len() < sources.len() {
+            let more = sources.len() - shown.len();
+            writeln!(output, "There are {more} more addresses; --limit 0 lists all.")?;
+        }
+        search.write_forgotten(count, output)
     }
-    if newest.is_empty() {
-        writeln!(output, "No attempt found.")?;
-    } else {
-        let row = |(change, attempt): &(i64, Attempt)| {
-            each_attempt::row(view, attempt, &tellings.of(*change), args.show_names)
+
+    fn write_each(&self, output: &mut dyn Write) -> anyhow::Result<()> {
+        let Self { args, state_dir, view, search, limit } = *self;
+        let mut newest = VecDeque::new();
+        let count = search.for_each(|change, attempt| {
+            newest.push_front((change, attempt));
+            newest.truncate(limit);
+        })?;
+        let tellings = match outbox::Reader::open(state_dir) {
+            Ok(reader) => reader.tellings(search.store).context("cannot read what was told")?,
+            Err(StoreError::Missing { .. }) => Tellings::default(),
+            Err(error) => return Err(error).context("cannot read what was told"),
         };
-        let rows: Vec<_> = newest.iter().map(row).collect();
-        each_attempt::table().write(output, view, &rows)?;
+        if args.json {
+            return newest.iter().try_for_each(|(change, attempt)| {
+                let record = EachRecord::new(attempt, &tellings.of(*change), args.show_names);
+                json::write_line(output, &record)
+            });
+        }
+        if newest.is_empty() {
+            writeln!(output, "No attempt found.")?;
+        } else {
+            let row = |(change, attempt): &(i64, Attempt)| {
+                each_attempt::row(view, attempt, &tellings.of(*change), args.show_names)
+            };
+            let rows: Vec<_> = newest.iter().map(row).collect();
+            each_attempt::table().write(output, view, &rows)?;
+        }
+        if (newest.len() as u64) < count {
+            let more = count - newest.len() as u64;
+            writeln!(output, "There are {more} more attempts; --limit 0 lists all.")?;
+        }
+        search.write_forgotten(count, output)
     }
-    if (newest.len() as u64) < count {
-        let more = count - newest.len() as u64;
-        writeln!(output, "There are {more} more attempts; --limit 0 lists all.")?;
-    }
-    search.write_forgotten(count, output)
 }
 
 /// What is looked for, and where.

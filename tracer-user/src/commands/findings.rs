@@ -10,7 +10,7 @@ use super::Exit;
 use crate::cli::FindingsArgs;
 use crate::output::json::{self, rfc3339};
 use crate::output::session::{known, time};
-use crate::output::table::{Align, Cell, Table};
+use crate::output::table::{Cell, Table};
 use crate::output::{self, Style, View};
 use crate::session::{Change, ForeignSshd};
 use crate::store::Reader;
@@ -45,14 +45,7 @@ pub fn write(
         writeln!(output, "Nothing found.")?;
         return Ok(());
     }
-    let mut table = Table::new([
-        ("WHEN", Align::Left),
-        ("USER", Align::Left),
-        ("UID", Align::Right),
-        ("PID", Align::Right),
-        ("PROGRAM", Align::Left),
-        ("WHY", Align::Left),
-    ]);
+    let mut table = Table::new(["WHEN", "USER", "UID", "PID", "PROGRAM", "WHY"]).right(&["UID", "PID"]);
     Ok(table.write(output, view, &rows)?)
 }
 

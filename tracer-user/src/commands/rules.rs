@@ -8,7 +8,7 @@ use super::Exit;
 use crate::assess::sentence;
 use crate::cli::{Global, RulesArgs};
 use crate::config::{self, Risk, Rule, Secrets};
-use crate::output::table::{Align, Cell, Table};
+use crate::output::table::{Cell, Table};
 use crate::output::{self, Style, View, json};
 
 #[derive(Debug, Serialize)]
@@ -40,8 +40,7 @@ pub fn write(args: &RulesArgs, risk: &Risk, view: &View, output: &mut dyn Write)
         }
         return Ok(());
     }
-    let mut table =
-        Table::new([("RULE", Align::Left), ("POINTS", Align::Right), ("WHAT IT LOOKS FOR", Align::Left)]);
+    let mut table = Table::new(["RULE", "POINTS", "WHAT IT LOOKS FOR"]).right(&["POINTS"]);
     let rows: Vec<[Cell; 3]> = Rule::ALL
         .iter()
         .map(|rule| {

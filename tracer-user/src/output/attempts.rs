@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::View;
 use super::json::rfc3339;
 use super::session::{NONE, time};
-use super::table::{Align, Cell, Table};
+use super::table::{Cell, Table};
 use crate::sanitize;
 use crate::session::{Attempt, Reason};
 
@@ -97,14 +97,7 @@ impl Sources {
 
 /// The columns of `login-tracer attempts`.
 pub fn table() -> Table<6> {
-    Table::new([
-        ("ADDRESS", Align::Left),
-        ("COUNT", Align::Right),
-        ("FIRST", Align::Left),
-        ("LAST", Align::Left),
-        ("REASONS", Align::Left),
-        ("NAMES", Align::Left),
-    ])
+    Table::new(["ADDRESS", "COUNT", "FIRST", "LAST", "REASONS", "NAMES"]).right(&["COUNT"])
 }
 
 /// One row of [`table`].

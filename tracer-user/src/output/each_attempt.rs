@@ -8,7 +8,7 @@ use super::View;
 use super::json::{DeliveryRecord, rfc3339};
 use super::queue::short;
 use super::session::{NONE, time};
-use super::table::{Align, Cell, Table};
+use super::table::{Cell, Table};
 use crate::notify::outbox::{DeliveryRow, Telling};
 use crate::sanitize;
 use crate::session::{Attempt, TriedUser};
@@ -18,13 +18,7 @@ const NAME_CHARS: usize = 24;
 
 /// The columns of `login-tracer attempts --each`.
 pub fn table() -> Table<5> {
-    Table::new([
-        ("ENDED", Align::Left),
-        ("ADDRESS", Align::Left),
-        ("REASON", Align::Left),
-        ("NAMES", Align::Left),
-        ("TOLD", Align::Left),
-    ])
+    Table::new(["ENDED", "ADDRESS", "REASON", "NAMES", "TOLD"])
 }
 
 /// One row of [`table`].

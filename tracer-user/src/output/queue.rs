@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::json::{DeliveryRecord, rfc3339};
 use super::session::{NONE, time};
-use super::table::{Align, Cell, Table};
+use super::table::{Cell, Table};
 use super::{Style, View};
 use crate::notify::outbox::{
     AttemptRow, Covered, DeliveryDetail, DeliveryRow, DeliveryState, Hold, QueueRow,
@@ -24,17 +24,9 @@ const ID_CHARS: usize = 12;
 
 /// Writes the queues, and what holds them up.
 pub fn write_queues(rows: &[QueueRow], view: &View, output: &mut dyn Write) -> std::io::Result<()> {
-    let mut table = Table::new([
-        ("SINK", Align::Left),
-        ("TYPE", Align::Left),
-        ("STATE", Align::Left),
-        ("WAITING", Align::Right),
-        ("QUIET", Align::Right),
-        ("OLDEST", Align::Left),
-        ("NEXT", Align::Left),
-        ("PARKED", Align::Right),
-        ("GIVEN UP", Align::Right),
-    ]);
+    let mut table =
+        Table::new(["SINK", "TYPE", "STATE", "WAITING", "QUIET", "OLDEST", "NEXT", "PARKED", "GIVEN UP"])
+            .right(&["WAITING", "QUIET", "PARKED", "GIVEN UP"]);
     let cells: Vec<_> = rows.iter().map(|row| cells(view, row)).collect();
     table.write(output, view, &cells)?;
     for row in rows {
@@ -85,14 +77,8 @@ fn state(row: &QueueRow) -> Cell {
 
 /// Writes deliveries of one sink.
 pub fn write_deliveries(rows: &[DeliveryRow], view: &View, output: &mut dyn Write) -> std::io::Result<()> {
-    let mut table = Table::new([
-        ("ID", Align::Left),
-        ("TELLS", Align::Left),
-        ("STATE", Align::Left),
-        ("ATTEMPTS", Align::Right),
-        ("NEXT", Align::Left),
-        ("LAST ERROR", Align::Left),
-    ]);
+    let mut table =
+        Table::new(["ID", "TELLS", "STATE", "ATTEMPTS", "NEXT", "LAST ERROR"]).right(&["ATTEMPTS"]);
     let cells: Vec<_> = rows
         .iter()
         .map(|row| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::table::{Align, Cell, Table};
+use super::table::{Cell, Table};
 use super::{Style, View};
 use crate::assess::Assessment;
 use crate::sanitize;
@@ -19,17 +19,8 @@ pub const NONE: &str = "-";
 
 /// The columns of `login-tracer sessions`.
 pub fn table() -> Table<9> {
-    Table::new([
-        ("ID", Align::Right),
-        ("USER", Align::Left),
-        ("BY", Align::Left),
-        ("ADDRESS", Align::Left),
-        ("OPENED", Align::Left),
-        ("DURATION", Align::Right),
-        ("TTY", Align::Left),
-        ("STATE", Align::Left),
-        ("RISK", Align::Left),
-    ])
+    Table::new(["ID", "USER", "BY", "ADDRESS", "OPENED", "DURATION", "TTY", "STATE", "RISK"])
+        .right(&["ID", "DURATION"])
 }
 
 /// One row of [`table`].

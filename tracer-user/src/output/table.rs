@@ -28,7 +28,7 @@ impl Cell {
 
 /// On which side of a column its texts stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Align {
+enum Align {
     Left,
     Right,
 }
@@ -43,8 +43,24 @@ pub struct Table<const N: usize> {
 }
 
 impl<const N: usize> Table<N> {
-    pub fn new(columns: [(&'static str, Align); N]) -> Self {
-        Self { columns, widths: columns.map(|(name, _)| name.width()), has_header: false }
+    /// With the names of its columns, whose texts stand on the left.
+    pub fn new(names: [&'static str; N]) -> Self {
+        Self {
+            columns: names.map(|name| (name, Align::Left)),
+            widths: names.map(|name| name.width()),
+            has_header: false,
+        }
+    }
+
+    /// With numbers in some of them, which stand on the right.
+    #[must_use]
+    pub fn right(mut self, names: &[&str]) -> Self {
+        for (name, align) in &mut self.columns {
+            if names.contains(name) {
+                *align = Align::Right;
+            }
+        }
+        self
     }
 
     /// Writes rows, before the first of them the header.
@@ -91,7 +107,7 @@ mod tests {
 
     #[test]
     fn wide_characters_take_two_columns_and_lines_end_clean() {
-        let mut table = Table::new([("N", Align::Right), ("NAME", Align::Left), ("X", Align::Left)]);
+        let mut table = Table::new(["N", "NAME", "X"]).right(&["N"]);
         let mut output = Vec::new();
         let row = |n: &str, name: &str, x: &str| [Cell::new(n), Cell::new(name), Cell::new(x)];
         table.write(&mut output, &plain(), &[row("1", "名前名前", "a"), row("10", "root", "")]).unwrap();
@@ -102,7 +118,7 @@ mod tests {
 
     #[test]
     fn colour_has_no_width() {
-        let mut table = Table::new([("A", Align::Left), ("B", Align::Left)]);
+        let mut table = Table::new(["A", "B"]);
         let mut output = Vec::new();
         let view = View { has_colour: true, ..plain() };
         table.write(&mut output, &view, &[[Cell::styled("red", Style::Red), Cell::new("b")]]).unwrap();
