@@ -68,7 +68,7 @@ impl Listed {
 }
 
 /// Starts the role and lets it do whatever it has to do; what it did.
-fn run_idle(world: &World) -> Vec<String> {
+pub(crate) fn run_idle(world: &World) -> Vec<String> {
     fs::remove_file(journal(world)).ok();
     // The log is that of all roles so far.
     let starts = || {
@@ -88,7 +88,7 @@ fn journal(world: &World) -> PathBuf {
 }
 
 /// The steps that roles have taken since the journal was removed.
-fn steps(world: &World) -> Vec<String> {
+pub(crate) fn steps(world: &World) -> Vec<String> {
     let journal = fs::read_to_string(journal(world)).unwrap_or_default();
     journal.lines().map(str::to_owned).collect()
 }
@@ -106,11 +106,11 @@ fn count(world: &World, sql: &str) -> u32 {
 }
 
 /// How often a level that rose was told.
-fn risen(slack: &Slack) -> usize {
+pub(crate) fn risen(slack: &Slack) -> usize {
     told(slack).iter().filter(|(text, _)| text.contains("riskier")).count()
 }
 
-fn level(world: &World, session: SessionKey) -> Option<Level> {
+pub(crate) fn level(world: &World, session: SessionKey) -> Option<Level> {
     assessed(world, session).map(|found| found.level)
 }
 
@@ -351,6 +351,15 @@ fn the_quota_is_not_overdrawn_for_those_who_are_in() {
     drop(role);
     assert_eq!(service.paths().len(), asked);
     assert_eq!((level(&world, key(1)), risen(&slack)), (Some(Level::Unknown), 0));
+}
+
+#[test]
+fn who_waits_for_an_answer_may_use_up_the_quota() {
+    let (_slack, _service, mut world) = cut_off(None);
+    // One of two was made.
+    world.setup.per_minute = 2;
+    let _role = world.start();
+    eventually("the answer", || (level(&world, key(1)) == Some(Level::High)).then_some(()));
 }
 
 #[test]

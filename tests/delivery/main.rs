@@ -26,6 +26,7 @@ mod queue;
 mod reassessment;
 #[path = "../doubles/receiver.rs"]
 mod receiver;
+mod renewals;
 #[path = "../root.rs"]
 mod root;
 mod routes;

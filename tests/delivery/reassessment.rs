@@ -55,8 +55,8 @@ pub(crate) fn refused(number: u32, peer: &str, failures: u32) -> Update {
     }))
 }
 
-/// A world with a service that lists everybody, later than anybody waits.
-fn slow_service() -> (Slack, ThreatJammer, World) {
+#[test]
+fn what_a_service_says_too_late_is_stored_and_told() {
     let (slack, service) = (Slack::start(), ThreatJammer::start());
     service.mood(|request| {
         let answer = Reply::new(200, assessment("x", "80"));
@@ -66,12 +66,6 @@ fn slow_service() -> (Slack, ThreatJammer, World) {
     let mut world = World::with_slack(&slack);
     world.setup.threat_jammer = Some(service.server.url());
     world.setup.deadline_ms = 300;
-    (slack, service, world)
-}
-
-#[test]
-fn what_a_service_says_too_late_is_stored_and_told() {
-    let (slack, service, mut world) = slow_service();
     let _role = world.start();
     world.commit(&[opened(1, "alice", PEER)]);
     eventually("both messages", || (told(&slack).len() == 2).then_some(()));
@@ -90,31 +84,6 @@ fn what_a_service_says_too_late_is_stored_and_told() {
     world.commit(&[closed(1)]);
     eventually("the end", || (told(&slack).len() == 3).then_some(()));
     assert!(told(&slack)[2].0.ends_with("risk 80 (HIGH)"));
-}
-
-#[test]
-fn what_is_said_too_late_is_about_older_sessions_that_waited_for_it() {
-    let (slack, service, mut world) = slow_service();
-    // The quota forbids to ask about alice: nobody owes an answer.
-    world.setup.per_minute = 0;
-    let role = world.start();
-    // What was before the first start is no news.
-    world.commit(&[opened(9, "dave", "10.0.0.1")]);
-    world.settled(key(9), DeliveryState::Delivered);
-    world.commit(&[opened_at(1, "alice", PEER, ago(300))]);
-    world.settled(key(1), DeliveryState::Delivered);
-    drop(role);
-    world.setup.per_minute = 1000;
-    let _role = world.start();
-    // What is made up for after a start is made up for by then.
-    world.commit(&[opened(8, "erin", "10.0.0.2")]);
-    world.settled(key(8), DeliveryState::Delivered);
-    assert!(service.paths().is_empty());
-    world.commit(&[opened_at(2, "bob", PEER, ago(300))]);
-    let level = |number| assessed(&world, key(number)).map(|found| found.level);
-    eventually("the answer", || (level(2) == Some(Level::High)).then_some(()));
-    thread::sleep(Duration::from_millis(300));
-    assert_eq!(level(1), Some(Level::Unknown));
 }
 
 #[test]

@@ -49,6 +49,9 @@ pub(crate) struct Setup {
     pub(crate) threat_jammer: Option<String>,
     pub(crate) deadline_ms: u64,
     pub(crate) per_minute: u32,
+    /// How long its answers are good; an hour where nothing is said.
+    #[serde(default)]
+    pub(crate) good_for_s: Option<u64>,
     /// A list of addresses.
     pub(crate) list: Option<PathBuf>,
     /// A database of places.
@@ -240,7 +243,7 @@ impl Setup {
         config.enrich.threat_jammer = self.threat_jammer.clone().map(|base_url| ThreatJammer {
             base_url,
             token: Secret::new(threat_jammer::TOKEN.to_owned()),
-            cache_ttl: Duration::from_secs(3600),
+            cache_ttl: Duration::from_secs(self.good_for_s.unwrap_or(3600)),
             requests_per_minute: self.per_minute,
             requests_per_month: 5000,
         });

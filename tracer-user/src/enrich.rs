@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use self::account::Account;
 use self::address::Scope;
-pub use self::enricher::{Enricher, Found, Late, Source};
+pub use self::enricher::{Enricher, Found, Late, Source, renewed};
 use self::history::History;
 use self::quota::{Limits, Refusal};
 use self::reverse_dns::ReverseName;

@@ -23,6 +23,7 @@ pub mod route; // where a change goes; pure
 pub mod storm; // many attempts as one thing; pure
 pub mod summary; // what happened in a day or a week
 pub mod template; // words of one's own
+mod trouble; // what this host itself fails at, for a while
 mod upkeep; // limits and clearing up
 mod watch; // wakes the intake
 mod worker; // outbox -> one sink
@@ -58,7 +59,7 @@ use self::news::Herald;
 use self::outbox::{Grouping, Limits, Outbox};
 use self::pace::Pace;
 use self::rating::Rating;
-use self::reassessment::Reassessment;
+use self::reassessment::{Fresh, Reassessment};
 use self::release::Release;
 use self::sink::http::Clients;
 use self::summary::Summaries;
@@ -196,12 +197,16 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
     // Those who have something to do when deliveries were made.
     let wake: Vec<_> = worker_bells.into_iter().chain([release_bell]).collect();
     let rating_bell = Rc::new(Notify::new());
+    let fresh = Rc::new(Fresh::default());
+    let late = Rc::clone(&fresh);
+    assessor.enricher().tell_late(Rc::new(move |address, facts| late.tell(address, facts)));
     let rating = Rating {
         outbox: Rc::clone(&outbox),
         assessor: Rc::clone(&assessor),
         announcer: Rc::clone(&announcer),
         wake: Rc::clone(&rating_bell),
         wake_workers: wake.clone(),
+        fresh: Rc::clone(&fresh),
         on_step: Rc::clone(&on_step),
     };
     let upkeep = Upkeep {
@@ -221,18 +226,11 @@ async fn role(config: &Config, state_dir: &Path, on_step: OnStep) -> anyhow::Res
         bells,
         listener: Control::listen(state_dir).context("cannot listen at the queue's socket")?,
     };
-    let (late, late_bell) = (Rc::new(RefCell::new(Vec::new())), Rc::new(Notify::new()));
-    let (inbox, bell) = (Rc::clone(&late), Rc::clone(&late_bell));
-    assessor.enricher().tell_late(Rc::new(move |address, facts| {
-        inbox.borrow_mut().push((address, facts));
-        bell.notify_one();
-    }));
     let reassessment = Rc::new(Reassessment {
         outbox: Rc::clone(&outbox),
         assessor: Rc::clone(&assessor),
         announcer: Rc::clone(&announcer),
-        late,
-        wake: late_bell,
+        fresh,
         wake_workers: wake.clone(),
         turn: tokio::sync::Mutex::default(),
         day: reassessment::DAY,

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::address::Scope;
 use super::local::Local;
+use super::quota::Share;
 use super::reverse_dns::ReverseName;
 use super::{Fact, Facts, Network, Opinion, Place, Reputation, Why};
 
@@ -26,10 +27,12 @@ pub trait Source {
     /// The answer, if it is remembered.
     fn at_hand(&self, address: IpAddr, now: Timestamp) -> Option<Found>;
 
-    /// Asks, and puts each part of the answer into `found` as soon as it is there. Never fails: a failure is a fact.
+    /// Asks, if that share of the quotas is not used up, and puts each part of the answer into `found` as soon as it is
+    /// there. Never fails: a failure is a fact.
     fn ask<'a>(
         &'a self,
         address: IpAddr,
+        share: Share,
         found: &'a RefCell<Found>,
     ) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 }
@@ -86,18 +89,18 @@ impl Enricher {
     /// The facts of a public address, asked for, within the deadline. Needs a `LocalSet` around it: what is late goes
     /// on in its own task, and is told when all of it is there.
     pub async fn ask(&self, address: IpAddr) -> Facts {
-        self.ask_within(self.deadline, address).await
+        self.ask_within(self.deadline, Share::Whole, address).await
     }
 
     /// The same for facts that no message waits for.
-    pub async fn ask_within(&self, deadline: Duration, address: IpAddr) -> Facts {
+    pub async fn ask_within(&self, deadline: Duration, share: Share, address: IpAddr) -> Facts {
         let address = address.to_canonical();
         let found: Vec<Rc<RefCell<Found>>> =
             self.sources.iter().map(|source| Rc::new(RefCell::new(source.promise()))).collect();
         let mut asking = JoinSet::new();
         for (source, found) in self.sources.iter().zip(&found) {
             let (source, found) = (Rc::clone(source), Rc::clone(found));
-            asking.spawn_local(async move { source.ask(address, &found).await });
+            asking.spawn_local(async move { source.ask(address, share, &found).await });
         }
         let all = async {
             while let Some(asked) = asking.join_next().await {
@@ -153,6 +156,41 @@ fn facts(local: &Local, sources: &[Rc<dyn Source>], address: IpAddr, found: &[Fo
     facts
 }
 
+/// What is known of a session, with what the services say of its address now. A service that fails now says what it said,
+/// and the owner's files stay what they were: [`Local::ask_again`] asks them.
+pub fn renewed(before: &Facts, now: &Facts) -> Facts {
+    let earlier = |source: &str| before.opinions.iter().find(|opinion| opinion.source == source);
+    let opinions: Vec<_> = now
+        .opinions
+        .iter()
+        .map(|now| match earlier(&now.source) {
+            Some(earlier) => {
+                Opinion { source: now.source.clone(), answer: newer(&earlier.answer, &now.answer) }
+            }
+            None => now.clone(),
+        })
+        .collect();
+    Facts {
+        reputation: match &now.reputation {
+            Fact::Unknown { why } => worst(&opinions, *why),
+            Fact::Known(_) => worst(&opinions, Why::NotAsked),
+        },
+        network: newer(&before.network, &now.network),
+        place: newer(&before.place, &now.place),
+        reverse_name: newer(&before.reverse_name, &now.reverse_name),
+        opinions,
+        ..before.clone()
+    }
+}
+
+/// The second one, unless somebody failed who knew.
+fn newer<T: Clone>(before: &Fact<T>, now: &Fact<T>) -> Fact<T> {
+    match (before, now) {
+        (Fact::Known(_), Fact::Unknown { why }) if why.is_failure() => before.clone(),
+        (_, _) => now.clone(),
+    }
+}
+
 /// Takes what is known over what is not, and any reason over that nobody was there to ask.
 fn better<T>(fact: &mut Fact<T>, other: Option<Fact<T>>, nobody: Why) {
     match (&*fact, other) {
@@ -203,6 +241,48 @@ mod tests {
         assert_eq!(of(&[no_data.clone(), silent.clone()]), silent, "a failure is said before ignorance");
         assert_eq!(of(&[no_data.clone(), Fact::unknown(Why::NotAsked)]), no_data);
         assert_eq!(of(&[]), Fact::unknown(Why::NotConfigured));
+    }
+
+    #[test]
+    fn a_service_that_fails_says_what_it_said() {
+        let of = |answer: Fact<Reputation>| {
+            let network = match &answer {
+                Fact::Known(_) => Fact::Known(Network { asn: 1, name: None, description: None }),
+                Fact::Unknown { why } => Fact::unknown(*why),
+            };
+            let opinions = vec![opinion(answer)];
+            let reputation = worst(&opinions, Why::NotConfigured);
+            Facts { reputation, network, opinions, ..Facts::unknown(Why::NotConfigured) }
+        };
+        let (good, bad, quota) = (of(known(10, "a")), of(known(80, "b")), of(Fact::unknown(Why::Deadline)));
+        let no_data = of(Fact::unknown(Why::NoData));
+        assert_eq!(renewed(&good, &bad), bad);
+        assert_eq!(renewed(&bad, &good), good, "what is taken back is believed as well");
+        assert_eq!(renewed(&bad, &quota), bad);
+        assert_eq!(renewed(&bad, &no_data), no_data, "it knows nothing of the address any more");
+        assert_eq!(renewed(&quota, &no_data), no_data);
+        assert_eq!(renewed(&no_data, &quota), quota);
+        // A service that is asked no more says nothing, a new one what it says.
+        let nobody = Facts::unknown(Why::NotConfigured);
+        assert_eq!(renewed(&bad, &nobody), nobody);
+        assert_eq!(renewed(&nobody, &bad), bad);
+    }
+
+    #[test]
+    fn the_files_and_the_past_stay_what_they_were() {
+        let before = Facts {
+            listings: vec![super::super::Listing {
+                list: "a".to_owned(),
+                entry: "b".to_owned(),
+                points: None,
+            }],
+            unreadable: vec!["c".to_owned()],
+            edition: Some("d".to_owned()),
+            account: Fact::unknown(Why::NoAccount),
+            history: Fact::unknown(Why::Unreadable),
+            ..Facts::unknown(Why::NotConfigured)
+        };
+        assert_eq!(renewed(&before, &Facts::unknown(Why::NotConfigured)), before);
     }
 
     #[test]

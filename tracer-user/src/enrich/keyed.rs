@@ -10,7 +10,7 @@ use std::rc::Rc;
 use jiff::Timestamp;
 use reqwest::header::HeaderName;
 
-use super::quota::{Limits, Period};
+use super::quota::{Limits, Period, Share};
 use super::remote::{Answer, Remote, Service};
 use super::{Fact, Found, Ledger, Source, Why};
 use crate::config::KeyedService;
@@ -79,11 +79,12 @@ impl<S: Keyed> Source for Client<S> {
     fn ask<'a>(
         &'a self,
         address: IpAddr,
+        share: Share,
         answer: &'a RefCell<Found>,
     ) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
         Box::pin(async move {
             let fact = match S::path(address) {
-                Some(path) => self.remote.get::<S::Answer>(&path).await,
+                Some(path) => self.remote.get::<S::Answer>(&path, share).await,
                 None => Fact::unknown(Why::NoData),
             };
             *answer.borrow_mut() = S::found(fact);

@@ -17,6 +17,26 @@ pub struct Limits {
     pub period: Period,
 }
 
+/// How much of the limits those who ask may use up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Share {
+    /// Those who look once more at somebody who is in: the rest is left to those who log in.
+    Half,
+    /// Those whom a login waits for.
+    Whole,
+}
+
+impl Limits {
+    /// What is left of them for those who may use up no more than a share.
+    #[must_use]
+    pub const fn of(self, share: Share) -> Self {
+        match share {
+            Share::Whole => self,
+            Share::Half => Self { per_minute: self.per_minute / 2, per_period: self.per_period / 2, ..self },
+        }
+    }
+}
+
 /// What a service counts its requests by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Period {
@@ -97,6 +117,15 @@ mod tests {
             assert_eq!(allow(Used { last_minute: 0, this_period: 49 }, limits), Ok(()));
             assert_eq!(allow(Used { last_minute: 0, this_period: 50 }, limits), Err(refusal));
         }
+    }
+
+    #[test]
+    fn half_is_left_to_those_who_log_in() {
+        let half = LIMITS.of(Share::Half);
+        assert_eq!((half.per_minute, half.per_period, half.period), (5, 2500, Period::Month));
+        assert_eq!(LIMITS.of(Share::Whole), LIMITS);
+        let one = Limits { per_minute: 1, ..LIMITS }.of(Share::Half);
+        assert_eq!(allow(Used { last_minute: 0, this_period: 0 }, one), Err(Refusal::Minute));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use reqwest::header::{ACCEPT, HeaderName, HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::quota::Limits;
+use super::quota::{Limits, Share};
 use super::{Fact, Ledger, Why, retry_after};
 use crate::config::Secret;
 
@@ -92,7 +92,7 @@ impl Remote {
     }
 
     /// The answer: remembered, or asked for, or why there is none.
-    pub(super) async fn get<A: Answer>(&self, path: &str) -> Fact<A::Fact> {
+    pub(super) async fn get<A: Answer>(&self, path: &str, share: Share) -> Fact<A::Fact> {
         let now = Timestamp::now();
         if let Some(fact) = self.remembered::<A>(path, now) {
             return fact;
@@ -100,7 +100,8 @@ impl Remote {
         if let Some(why) = self.paused(now) {
             return Fact::unknown(why);
         }
-        if let Err(refusal) = self.ledger.spend(self.service.ledger_name, self.service.limits, now) {
+        if let Err(refusal) = self.ledger.spend(self.service.ledger_name, self.service.limits.of(share), now)
+        {
             return Fact::unknown(Why::Quota(refusal));
         }
         let fact = match self.fetch(path).await {

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+use super::quota::Share;
 use super::{Fact, Found, Source, Why};
 
 /// Questions that may be under way.
@@ -88,6 +89,7 @@ impl Source for ReverseDns {
     fn ask<'a>(
         &'a self,
         address: IpAddr,
+        _share: Share,
         answer: &'a RefCell<Found>,
     ) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
         Box::pin(async move {
@@ -224,7 +226,7 @@ mod tests {
             let resolver = Rc::clone(&resolver);
             async move {
                 let cell = RefCell::new(resolver.promise());
-                resolver.ask(IpAddr::from([192, 0, 2, last]), &cell).await;
+                resolver.ask(IpAddr::from([192, 0, 2, last]), Share::Whole, &cell).await;
             }
         };
         let asking = LocalSet::new();

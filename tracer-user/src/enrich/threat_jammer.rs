@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use reqwest::header::AUTHORIZATION;
 use serde::Deserialize;
 
-use super::quota::{Limits, Period};
+use super::quota::{Limits, Period, Share};
 use super::remote::{self, Answer, Remote, Service};
 use super::{Fact, Found, Ledger, Network, Place, Reputation, Source, Why};
 use crate::config;
@@ -38,22 +38,22 @@ impl ThreatJammer {
         Self(Remote::new(service, client, ledger))
     }
 
-    async fn ask_all(&self, address: IpAddr, found: &RefCell<Found>) {
-        let reputation = self.0.get::<Assess>(&assess_path(address)).await;
+    async fn ask_all(&self, address: IpAddr, share: Share, found: &RefCell<Found>) {
+        let reputation = self.0.get::<Assess>(&assess_path(address), share).await;
         found.borrow_mut().reputation = Some(reputation.clone());
         let autonomous_system = async {
             let known = match asn_of(&reputation) {
                 Ok(asn) => {
                     // The number is known already: it is shown even if its name comes too late.
                     found.borrow_mut().network = Some(network(asn, Fact::unknown(Why::Deadline)));
-                    network(asn, self.0.get::<Asn>(&asn_path(asn)).await)
+                    network(asn, self.0.get::<Asn>(&asn_path(asn), share).await)
                 }
                 Err(why) => Fact::unknown(why),
             };
             found.borrow_mut().network = Some(known);
         };
         let place = async {
-            let known = self.0.get::<Geo>(&geo_path(address)).await;
+            let known = self.0.get::<Geo>(&geo_path(address), share).await;
             found.borrow_mut().place = Some(known);
         };
         tokio::join!(autonomous_system, place);
@@ -93,9 +93,10 @@ impl Source for ThreatJammer {
     fn ask<'a>(
         &'a self,
         address: IpAddr,
+        share: Share,
         found: &'a RefCell<Found>,
     ) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
-        Box::pin(self.ask_all(address, found))
+        Box::pin(self.ask_all(address, share, found))
     }
 }
 

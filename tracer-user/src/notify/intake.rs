@@ -27,8 +27,9 @@ use super::message::{Event, Subject};
 use super::outbox::{NewAnnouncement, Position, Rating, TakenIn};
 use super::reassessment::Reassessment;
 use super::route::{self, Beginning};
+use super::trouble::Trouble;
 use super::watch::Watch;
-use super::{OnStep, SharedOutbox, Step, backoff, chance};
+use super::{OnStep, SharedOutbox, Step};
 use crate::session::{Change, ChangeKind, Session, SessionKey};
 use crate::store::{Reader, StoreError};
 
@@ -76,12 +77,12 @@ impl Intake {
     /// Only what no waiting mends: a newer or damaged database, a state directory that is gone.
     pub(super) async fn run(self, mut watch: Watch) -> anyhow::Result<()> {
         let mut source = None;
-        let mut failures = 0;
+        let mut trouble = Trouble::with("changes cannot be taken in yet");
         let mut waiting_said = false;
         loop {
             match self.take_all(&mut source).await {
                 Ok(()) => {
-                    failures = 0;
+                    trouble.is_over();
                     let storm = self.pace.borrow().wait(Timestamp::now());
                     tokio::select! {
                         changed = watch.changed() => changed?,
@@ -104,14 +105,7 @@ impl Intake {
                 Err(error) => {
                     // A full disk, a busy or damaged database: nothing is lost, the changes stay where they are.
                     source = None;
-                    failures += 1;
-                    let pause = backoff::local_delay(failures, chance());
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        ?pause,
-                        "changes cannot be taken in yet"
-                    );
-                    tokio::time::sleep(pause).await;
+                    trouble.wait(&error).await;
                 }
             }
         }

@@ -14,8 +14,10 @@ use tokio::task::JoinSet;
 use super::announce::{Announcer, Name};
 use super::assessor::Assessor;
 use super::outbox::Pending;
+use super::reassessment::Fresh;
 use super::route::Beginning;
-use super::{OnStep, SharedOutbox, Step, backoff, chance, groups};
+use super::trouble::Trouble;
+use super::{OnStep, SharedOutbox, Step, groups};
 use crate::enrich::Facts;
 use crate::session::SessionKey;
 use crate::store::StoreError;
@@ -29,7 +31,20 @@ pub(super) struct Rating {
     pub(super) wake: Rc<Notify>,
     /// Those who send.
     pub(super) wake_workers: Vec<Rc<Notify>>,
+    /// Those who are in already, from the same address, are told what was answered.
+    pub(super) fresh: Rc<Fresh>,
     pub(super) on_step: OnStep,
+}
+
+/// What is said where the outbox does not take them.
+const NOT_WRITTEN: &str = "ratings cannot be written yet";
+
+/// What was found of an address.
+struct Found {
+    address: IpAddr,
+    facts: Facts,
+    /// Whether it was not known already.
+    was_asked: bool,
 }
 
 /// Sessions that wait for the facts of their address.
@@ -44,18 +59,22 @@ impl Rating {
         let mut waiting = Waiting::new();
         let mut asked = JoinSet::new();
         let mut seen = 0;
+        let mut trouble = Trouble::with(NOT_WRITTEN);
         loop {
             match self.begin(&mut seen, &mut waiting, &mut asked) {
-                Ok(()) => {}
-                Err(error) => pause_or_give_up(error, 1).await?,
+                Ok(()) => trouble.is_over(),
+                Err(error) => trouble.wait_or_give_up(error).await?,
             }
             tokio::select! {
                 () = self.wake.notified() => {}
                 Some(done) = asked.join_next() => match done {
-                    Ok((address, facts)) => {
+                    Ok(Found { address, facts, was_asked }) => {
                         (self.on_step)(Step::Enrich);
                         for session in waiting.remove(&address).unwrap_or_default() {
                             self.settle(session, &facts).await?;
+                        }
+                        if was_asked {
+                            self.fresh.tell(address, facts);
                         }
                     }
                     Err(error) => tracing::error!(%error, "a look-up broke off"),
@@ -69,7 +88,7 @@ impl Rating {
         &self,
         seen: &mut i64,
         waiting: &mut Waiting,
-        asked: &mut JoinSet<(IpAddr, Facts)>,
+        asked: &mut JoinSet<Found>,
     ) -> Result<(), StoreError> {
         let pending = self.outbox.borrow().pending(*seen)?;
         for announcement in pending {
@@ -81,11 +100,12 @@ impl Rating {
                 let enricher = Rc::clone(self.assessor.enricher());
                 asked.spawn_local(async move {
                     let at_hand = enricher.at_hand(Some(address), Timestamp::now());
+                    let was_asked = at_hand.is_none();
                     let facts = match at_hand {
                         Some(facts) => facts,
                         None => enricher.ask(address).await,
                     };
-                    (address, facts)
+                    Found { address, facts, was_asked }
                 });
                 Vec::new()
             });
@@ -98,10 +118,9 @@ impl Rating {
 
     /// Rates a session and writes all messages that wait for it, until that succeeds.
     async fn settle(&self, session: SessionKey, facts: &Facts) -> anyhow::Result<()> {
-        let mut failures = 0;
+        let mut trouble = Trouble::with(NOT_WRITTEN);
         while let Err(error) = self.try_to_settle(session, facts).await {
-            failures += 1;
-            pause_or_give_up(error, failures).await?;
+            trouble.wait_or_give_up(error).await?;
         }
         (self.on_step)(Step::Assess);
         for wake in &self.wake_workers {
@@ -148,15 +167,4 @@ impl Rating {
 /// The address to ask about. A session without one is rated when it is taken in.
 fn address(announcement: &Pending) -> Option<IpAddr> {
     announcement.event.subject()?.peer.as_ref().map(SocketAddr::ip)
-}
-
-/// Waits after a failure that may pass; a damaged outbox is for the next start.
-async fn pause_or_give_up(error: StoreError, failures: u32) -> anyhow::Result<()> {
-    if matches!(error, StoreError::Damaged { .. }) {
-        return Err(error.into());
-    }
-    let pause = backoff::local_delay(failures, chance());
-    tracing::warn!(error = &error as &dyn std::error::Error, ?pause, "ratings cannot be written yet");
-    tokio::time::sleep(pause).await;
-    Ok(())
 }

@@ -1,17 +1,17 @@
-//! Rates sessions again when more becomes known: what a service says after the deadline, a list that changes, refused tries
-//! after the login, how somebody came in where that was not known at once. (A user id that is gained inside is told anyway,
+//! Rates sessions again when more becomes known: what a service says after the deadline, or when it is asked again, a list
+//! that changes, refused tries after the login, how somebody came in where that was not known at once. (A user id that is gained inside is told anyway,
 //! and rated again with that: see [`super::intake`].)
 //!
 //! Promises:
 //! - The newest rating is the one that is shown. A session whose level rises to medium or high is announced again,
 //!   at most once for each of the two, whatever happens and however often: the announcement is named by session and level.
 //! - What falls is not announced.
-//! - What became known while the role was down, or would have come late if it had lived, is made up for at its start
-//!   ([`catch_up`]).
+//! - What became known while the role was down, or would have come late if it had lived, is made up for at its start; and
+//!   services are asked about those who stay in once a day ([`catch_up`]).
 //! - What follows from changes of `sessions.db` is written with the position after them: a role that dies in between does
 //!   both again.
 
-mod catch_up; // what a role that ended left undone
+mod catch_up; // what a role that ended left undone, and what nobody asks about those who stay
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -29,8 +29,8 @@ use super::message::{Event, Subject};
 use super::outbox::{NewAnnouncement, Rating, TakenIn};
 use super::{OnStep, SharedOutbox, Step, groups};
 use crate::assess::Level;
-use crate::enrich::Facts;
 use crate::enrich::local::watch::Watch;
+use crate::enrich::{self, Facts};
 use crate::session::{Change, ChangeKind, Session, SessionKey};
 use crate::store::{Filter, Reader, StoreError};
 
@@ -38,7 +38,7 @@ use crate::store::{Filter, Reader, StoreError};
 const LATE: SignedDuration = SignedDuration::from_mins(10);
 /// How long after a login refused tries from its address count; as the rule has it.
 const AFTER: SignedDuration = SignedDuration::from_hours(1);
-/// How often it is said which databases are old.
+/// How often it is said which databases are old, and is asked again about those who are in.
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// So many sessions from one address are looked at for one event.
 const AT_MOST: u32 = 1_000;
@@ -52,10 +52,8 @@ pub(super) struct Reassessment {
     pub(super) outbox: SharedOutbox,
     pub(super) assessor: Rc<Assessor>,
     pub(super) announcer: Rc<Announcer>,
-    /// What came late, until somebody looks.
-    pub(super) late: Rc<RefCell<Vec<(IpAddr, Facts)>>>,
-    /// Rings when something came late.
-    pub(super) wake: Rc<Notify>,
+    /// What services answered.
+    pub(super) fresh: Rc<Fresh>,
     /// Those who send.
     pub(super) wake_workers: Vec<Rc<Notify>>,
     /// Held from the reading of ratings to the writing of those that take their place: two who do that at once would lose
@@ -64,6 +62,25 @@ pub(super) struct Reassessment {
     /// [`DAY`]; tests cannot wait for it.
     pub(super) day: Duration,
     pub(super) on_step: OnStep,
+}
+
+/// Answers of services about addresses, on their way to the sessions from there.
+#[derive(Default)]
+pub(super) struct Fresh {
+    answers: RefCell<Vec<(IpAddr, Facts)>>,
+    /// Rings when there is one.
+    bell: Notify,
+}
+
+impl Fresh {
+    pub(super) fn tell(&self, address: IpAddr, facts: Facts) {
+        self.answers.borrow_mut().push((address, facts));
+        self.bell.notify_one();
+    }
+
+    fn take(&self) -> Vec<(IpAddr, Facts)> {
+        self.answers.take()
+    }
 }
 
 impl Reassessment {
@@ -85,9 +102,8 @@ impl Reassessment {
         // A database gets old without changing.
         let mut daily = time::interval_at(time::Instant::now() + self.day, self.day);
         loop {
-            let late: Vec<_> = self.late.borrow_mut().drain(..).collect();
-            for (address, facts) in late {
-                self.report(self.late_facts(address, &facts).await);
+            for (address, facts) in self.fresh.take() {
+                self.report(self.renew_from(address, &facts).await);
             }
             let changed = async {
                 match &mut files {
@@ -96,7 +112,7 @@ impl Reassessment {
                 }
             };
             tokio::select! {
-                () = self.wake.notified() => {}
+                () = self.fresh.bell.notified() => {}
                 _ = daily.tick() => self.assessor.enricher().local().warn_of_old(),
                 changed = changed => match changed {
                     Ok(()) => {
@@ -120,8 +136,9 @@ impl Reassessment {
         }
     }
 
-    /// A service answered after the message had gone out.
-    async fn late_facts(&self, address: IpAddr, facts: &Facts) -> Result<(), StoreError> {
+    /// Services answered: about somebody else from the same address, or after the message had gone out. That concerns all
+    /// who came from there a moment ago, and all who are in.
+    async fn renew_from(&self, address: IpAddr, facts: &Facts) -> Result<(), StoreError> {
         let now = Timestamp::now();
         let since = now - LATE;
         let filter = Filter {
@@ -139,8 +156,16 @@ impl Reassessment {
             }
             Ok(sessions)
         })?;
-        let is_about = |session: &Session, old: &Facts| session.opened_at >= since || old.are_incomplete();
-        self.again(&sessions, |session, old| is_about(session, old).then(|| facts.clone())).await
+        self.renew(&sessions, facts).await
+    }
+
+    /// Rates those of the sessions again of whose address services say something else now.
+    async fn renew(&self, sessions: &[SessionKey], facts: &Facts) -> Result<(), StoreError> {
+        self.again(sessions, |session, old| {
+            let new = enrich::renewed(old, facts);
+            (!session.service.is_local() && new != *old).then_some(new)
+        })
+        .await
     }
 
     /// A list or a database has other content than the one by which open sessions were rated.

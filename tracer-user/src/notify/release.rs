@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::{SharedOutbox, backoff, chance};
-use crate::store::StoreError;
+use super::SharedOutbox;
+use super::trouble::Trouble;
 
 /// Longest sleep without looking at the wall clock, which may be set meanwhile.
 const CLOCK_CHECK: Duration = Duration::from_secs(60);
@@ -27,29 +27,21 @@ impl Release {
     /// # Errors
     /// The outbox is damaged.
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let mut failures = 0;
+        let mut trouble = Trouble::with("what quiet hours held cannot be released yet");
         loop {
             let now = Timestamp::now();
             let released = self.outbox.borrow_mut().release_held(now);
             let next = match released {
                 Ok(released) => {
-                    failures = 0;
+                    trouble.is_over();
                     if released.count > 0 {
                         tracing::info!(messages = released.count, "quiet hours are over");
                         self.wake_workers.iter().for_each(|worker| worker.notify_one());
                     }
                     released.next
                 }
-                Err(error @ StoreError::Damaged { .. }) => return Err(error.into()),
                 Err(error) => {
-                    failures += 1;
-                    let pause = backoff::local_delay(failures, chance());
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        ?pause,
-                        "what quiet hours held cannot be released yet"
-                    );
-                    tokio::time::sleep(pause).await;
+                    trouble.wait_or_give_up(error).await?;
                     continue;
                 }
             };

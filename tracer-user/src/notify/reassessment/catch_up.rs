@@ -1,11 +1,12 @@
-//! What a role that ended left undone: files that changed while nobody looked, and look-ups that were under way.
+//! What a role that ended left undone: files that changed while nobody looked, and look-ups that were under way. And what
+//! nobody asks otherwise: what services say by now of those who are in for days.
 //!
 //! Promises:
-//! - Nobody is rated again without a reason: each rating names the edition of the files that it rests on, and who had not
-//!   answered. Both are replaced together with the rating, so whenever the role is killed, the rest is done after the next
-//!   start, and nothing twice.
-//! - What is remembered is not asked for, and what the quotas forbid is not asked at all: the look-ups go the same way as
-//!   all others, and so slowly that most of the quota is left to those who log in now.
+//! - Nobody is rated again without a reason: each rating names the edition of the files that it rests on, and what each
+//!   service said. Both are replaced together with the rating, so whenever the role is killed, the rest is done after the
+//!   next start, and nothing twice.
+//! - What is remembered is not asked for, and what the quotas forbid is not asked at all. Where nobody waits for an answer,
+//!   half of each quota is left to those who log in, and the look-ups go out slowly.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +16,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{LATE, Pages, Reassessment};
-use crate::notify::{Step, backoff, chance};
+use crate::enrich::quota::Share;
+use crate::notify::Step;
+use crate::notify::trouble::Trouble;
 use crate::session::SessionKey;
 use crate::store::{Filter, StoreError};
 
@@ -24,23 +27,27 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Distance of look-ups that go out: services with small quotas take ten a minute.
 const APART: Duration = Duration::from_secs(12);
 
+/// Sessions from one address.
+#[derive(Default)]
+struct Visitors {
+    sessions: Vec<SessionKey>,
+    /// Whether one of them waits for an answer.
+    wait: bool,
+}
+
 impl Reassessment {
-    /// Makes up for it, again and again until that succeeds.
+    /// At the start and every day after it. What fails is tried again and again until it succeeds.
     pub(super) async fn catch_up(&self) {
-        let mut failures = 0;
-        while let Err(error) = self.try_to_catch_up().await {
-            if matches!(error, StoreError::Missing { .. }) {
-                // Nobody was ever rated.
-                return;
+        let mut trouble = Trouble::with("sessions cannot be rated again yet");
+        loop {
+            match self.try_to_catch_up().await {
+                // Without a store nobody was ever rated.
+                Ok(()) | Err(StoreError::Missing { .. }) => {
+                    trouble.is_over();
+                    tokio::time::sleep(self.day).await;
+                }
+                Err(error) => trouble.wait(&error).await,
             }
-            failures += 1;
-            let pause = backoff::local_delay(failures, chance());
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                ?pause,
-                "sessions cannot be rated again yet"
-            );
-            tokio::time::sleep(pause).await;
         }
     }
 
@@ -48,26 +55,28 @@ impl Reassessment {
         self.files_changed().await?;
         let enricher = Rc::clone(self.assessor.enricher());
         let mut is_first = true;
-        for (address, sessions) in self.incomplete().await? {
+        for (address, visitors) in self.visitors().await? {
             let facts = match enricher.at_hand(Some(address), Timestamp::now()) {
                 Some(facts) => facts,
                 None => {
                     if !std::mem::take(&mut is_first) {
                         tokio::time::sleep(APART).await;
                     }
-                    enricher.ask_within(PATIENCE, address).await
+                    let share = if visitors.wait { Share::Whole } else { Share::Half };
+                    let facts = enricher.ask_within(PATIENCE, share, address).await;
+                    (self.on_step)(Step::Enrich);
+                    facts
                 }
             };
-            (self.on_step)(Step::Enrich);
-            self.again(&sessions, |_, old| old.are_incomplete().then(|| facts.clone())).await?;
+            self.renew(&visitors.sessions, &facts).await?;
         }
         Ok(())
     }
 
-    /// The sessions whose rating waits for an answer, by the address that it is about: those that are open, and those that
-    /// it would have come late for.
-    async fn incomplete(&self) -> Result<BTreeMap<IpAddr, Vec<SessionKey>>, StoreError> {
-        let mut found: BTreeMap<IpAddr, Vec<SessionKey>> = BTreeMap::new();
+    /// The rated sessions that an answer is about, by their address: those that are open, and those that wait for it and
+    /// that it would have come late for. Those who wait come first.
+    async fn visitors(&self) -> Result<Vec<(IpAddr, Visitors)>, StoreError> {
+        let mut found: BTreeMap<IpAddr, Visitors> = BTreeMap::new();
         let mut seen = HashSet::new();
         let open = Filter { active: true, ..Filter::default() };
         let late = Filter { since: Some(Timestamp::now() - LATE), ..Filter::default() };
@@ -80,13 +89,19 @@ impl Reassessment {
                         continue;
                     }
                     let rating = self.outbox.borrow().rating(session.key)?;
-                    if rating.is_some_and(|(_, facts)| facts.are_incomplete()) {
-                        found.entry(address).or_default().push(session.key);
+                    let Some((_, facts)) = rating else { continue };
+                    let waits = facts.are_incomplete();
+                    if waits || session.closed.is_none() {
+                        let visitors = found.entry(address).or_default();
+                        visitors.sessions.push(session.key);
+                        visitors.wait |= waits;
                     }
                 }
                 tokio::task::yield_now().await;
             }
         }
+        let mut found: Vec<_> = found.into_iter().collect();
+        found.sort_by_key(|(_, visitors)| !visitors.wait);
         Ok(found)
     }
 }

@@ -1,7 +1,6 @@
 //! The task that tells summaries when they are due.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,8 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{collect, schedule};
 use crate::config::Schedule;
+use crate::notify::SharedOutbox;
 use crate::notify::news::Herald;
-use crate::notify::{SharedOutbox, backoff, chance};
+use crate::notify::trouble::Trouble;
 use crate::store::StoreError;
 
 /// How long after its time a summary is made: what happened last is stored and rated by then.
@@ -38,22 +38,16 @@ impl Summaries {
         if self.schedules.is_empty() {
             return std::future::pending().await;
         }
-        let mut failures = 0;
+        let mut trouble = Trouble::with("a summary cannot be made yet");
         loop {
-            let pause = match self.tell_due().await {
+            match self.tell_due().await {
                 Ok(next) => {
-                    failures = 0;
-                    next.min(CLOCK_CHECK)
+                    trouble.is_over();
+                    tokio::time::sleep(next.min(CLOCK_CHECK)).await;
                 }
-                Err(error @ StoreError::Damaged { .. }) if self.is_mine(&error) => return Err(error.into()),
-                Err(error) => {
-                    failures += 1;
-                    let (pause, error) = (backoff::local_delay(failures, chance()), &error as &dyn Error);
-                    tracing::warn!(error, ?pause, "a summary cannot be made yet");
-                    pause
-                }
-            };
-            tokio::time::sleep(pause).await;
+                Err(error) if self.is_mine(&error) => return Err(error.into()),
+                Err(error) => trouble.wait(&error).await,
+            }
         }
     }
 
