@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use jiff::civil::Weekday;
+
 use crate::assess::Level;
 use crate::enrich::Why;
 use crate::enrich::address::Scope;
@@ -447,6 +449,66 @@ pub(crate) fn most(count: u64, at: &str) -> String {
     format!("most {count} at {at}")
 }
 
+/// Below a bar of a chart: `Mon 23`.
+pub(crate) fn day(weekday: Weekday, day: i8) -> String {
+    let weekday = match weekday {
+        Weekday::Monday => "Mon",
+        Weekday::Tuesday => "Tue",
+        Weekday::Wednesday => "Wed",
+        Weekday::Thursday => "Thu",
+        Weekday::Friday => "Fri",
+        Weekday::Saturday => "Sat",
+        Weekday::Sunday => "Sun",
+    };
+    format!("{weekday} {day:02}")
+}
+
+/// The console's line: first one word for what happened, then its parts, which may hold colours.
+pub(crate) mod console {
+    pub(crate) const LOGIN: &str = "LOGIN";
+    pub(crate) const FOUND: &str = "FOUND";
+    pub(crate) const LOGOUT: &str = "LOGOUT";
+    pub(crate) const GAINED: &str = "GAINED";
+    pub(crate) const RAISED: &str = "RAISED";
+    pub(crate) const TRIED: &str = "TRIED";
+    pub(crate) const FOREIGN: &str = "SSHD?";
+    pub(crate) const LOST: &str = "LOST";
+    pub(crate) const STORM: &str = "STORM";
+    pub(crate) const SUMMARY: &str = "SUMMARY";
+    pub(crate) const GROUP: &str = "GROUP";
+    pub(crate) const SINK: &str = "SINK";
+
+    pub(crate) const NETWORK: &str = "network";
+    pub(crate) const PLACE: &str = "place";
+    pub(crate) const RISK: &str = "risk";
+
+    pub(crate) fn through(door: &str) -> String {
+        format!("through {door}")
+    }
+
+    pub(crate) fn from(address: &str) -> String {
+        format!("from {address}")
+    }
+
+    /// `alice (uid 1001) became root (uid 0) by /usr/bin/su, pid 5`
+    pub(crate) fn gained(gained: &str, program: &str) -> String {
+        format!("{gained} by {program}")
+    }
+
+    pub(crate) fn by(method: &str) -> String {
+        format!("by {method}")
+    }
+
+    pub(crate) fn after(duration: &str) -> String {
+        format!("after {duration}")
+    }
+
+    /// An sshd that is not this host's, and why.
+    pub(crate) fn runs(program: &str, doubt: &str) -> String {
+        format!("runs {program}: {doubt}")
+    }
+}
+
 /// Of risk: what rules look for and what they found, who vouches, who could not answer.
 pub(crate) mod risk {
     use std::fmt;
@@ -527,6 +589,57 @@ pub(crate) mod risk {
     pub(crate) fn listed<'a>(lists: impl Iterator<Item = (&'a str, &'a str)>) -> String {
         let lists: Vec<_> = lists.map(|(list, entry)| format!("{list} ({entry})")).collect();
         format!("on the list {}", lists.join(" and on "))
+    }
+
+    /// A service's name, and what it says or why it says nothing.
+    pub(crate) fn said_by(source: &str, said: impl fmt::Display) -> String {
+        format!("{source}: {said}")
+    }
+
+    /// What AbuseIPDB says: how often the address was reported, and how sure it is; `usage` is in its own words.
+    pub(crate) fn reported(times: u64, sure: u8, is_tor: bool, usage: Option<&str>) -> String {
+        let times = match times {
+            0 => "not reported".to_owned(),
+            1 => "reported once".to_owned(),
+            times => format!("reported {times} times"),
+        };
+        let tor = if is_tor { ", Tor exit" } else { "" };
+        let usage = usage.map_or(String::new(), |usage| format!(", {usage}"));
+        format!("{times}, {sure} % sure of abuse{tor}{usage}")
+    }
+
+    /// What CrowdSec says: its score, and what the address was seen doing in its own words.
+    pub(crate) fn attacking(score: f64, behaviours: &[String]) -> String {
+        match behaviours {
+            [] => format!("{score} of 5"),
+            seen => format!("{score} of 5, seen doing {}", seen.join(", ")),
+        }
+    }
+
+    pub(crate) const NEVER_ATTACKING: &str = "never seen attacking";
+
+    // What GreyNoise says.
+
+    pub(crate) const MALICIOUS: &str = "malicious";
+    pub(crate) const SUSPICIOUS: &str = "suspicious";
+    pub(crate) const BENIGN: &str = "benign";
+    pub(crate) const SCANS: &str = "scans the internet";
+    pub(crate) const BUSINESS: &str = "a known business";
+    pub(crate) const NOT_SCANNING: &str = "not seen scanning";
+
+    /// The same with the name of who it is.
+    pub(crate) fn said_of(said: &str, name: &str) -> String {
+        format!("{said} ({name})")
+    }
+
+    // What the owner's files are called. What rests on one is rated again once when it has another name.
+
+    pub(crate) const CITY_DATABASE: &str = "city database";
+    pub(crate) const COUNTRY_DATABASE: &str = "country database";
+    pub(crate) const NETWORK_DATABASE: &str = "network database";
+
+    pub(crate) fn list(name: &str) -> String {
+        format!("list {name}")
     }
 
     pub(crate) fn unconfirmed_name(name: &str) -> String {
@@ -613,14 +726,9 @@ pub(crate) mod risk {
 
     // What is not known; why is below.
 
-    /// Of one source of facts.
-    pub(crate) fn unknown_of(source: &str, why: Why) -> String {
-        format!("{source}: {why}")
-    }
-
     /// Of this host's own past.
     pub(crate) fn unknown_past(why: Why) -> String {
-        unknown_of("history", why)
+        said_by("history", why)
     }
 }
 

@@ -169,7 +169,7 @@ fn failures(facts: &Facts) -> Vec<String> {
         .opinions
         .iter()
         .filter_map(|opinion| match &opinion.answer {
-            Fact::Unknown { why } if why.is_failure() => Some(words::risk::unknown_of(&opinion.source, *why)),
+            Fact::Unknown { why } if why.is_failure() => Some(words::risk::said_by(&opinion.source, *why)),
             Fact::Unknown { .. } | Fact::Known(_) => None,
         })
         .collect();
@@ -178,7 +178,7 @@ fn failures(facts: &Facts) -> Vec<String> {
     {
         failed.push(why.to_string());
     }
-    failed.extend(facts.unreadable.iter().map(|name| words::risk::unknown_of(name, Why::Unreadable)));
+    failed.extend(facts.unreadable.iter().map(|name| words::risk::said_by(name, Why::Unreadable)));
     if let Fact::Unknown { why } = &facts.history
         && why.is_failure()
     {
@@ -194,11 +194,11 @@ fn remarks(facts: &Facts) -> Vec<String> {
         // A single service needs no name.
         (Fact::Unknown { why }, [] | [_]) => remarks.push(why.to_string()),
         (_, opinions) => remarks.extend(opinions.iter().filter_map(|opinion| match &opinion.answer {
-            Fact::Unknown { why } => Some(words::risk::unknown_of(&opinion.source, *why)),
+            Fact::Unknown { why } => Some(words::risk::said_by(&opinion.source, *why)),
             Fact::Known(_) => None,
         })),
     }
-    remarks.extend(facts.unreadable.iter().map(|name| words::risk::unknown_of(name, Why::Unreadable)));
+    remarks.extend(facts.unreadable.iter().map(|name| words::risk::said_by(name, Why::Unreadable)));
     if let Fact::Unknown { why } = &facts.history
         && why.is_failure()
     {
