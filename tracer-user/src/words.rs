@@ -1,6 +1,9 @@
 //! Every English word of messages and of the reasons of ratings: facts in, words out. Pure, and nothing else is decided
 //! here, so that a translation is another copy of this file.
 //!
+//! In this order: what stands for nothing; labels; who, where, when; sessions; the host; many changes in one message; the
+//! queue; summaries; [`console`], its line; [`risk`], the reasons of ratings; why something is not known.
+//!
 //! Names come here harmless and of bounded length. What is a word of the data itself ([`level`], [`refused`],
 //! [`doubtful`]) is the same in the database and in JSON, and passes through here for people.
 
@@ -15,6 +18,8 @@ use crate::enrich::quota::Refusal;
 use crate::event::Doubt;
 use crate::notify::message::Label;
 use crate::session::{End, Reason, Service};
+
+// What stands for nothing, and what marks an example.
 
 pub(crate) const UNKNOWN: &str = "unknown";
 pub(crate) const UNKNOWN_HOST: &str = "unknown host";
@@ -34,7 +39,8 @@ pub(crate) const EXAMPLE: &str = "EXAMPLE, nobody logged in";
 /// The reason of its rating.
 pub(crate) const EXAMPLE_REASON: &str = "this is an example: nobody logged in";
 
-/// What a line is about.
+// Labels: what a line is about.
+
 pub(crate) fn label(label: Label) -> &'static str {
     match label {
         Label::User => "User",
