@@ -588,6 +588,10 @@ pub(crate) mod risk {
 
     // Of the address.
 
+    pub(crate) fn unconfirmed_name(name: &str) -> String {
+        format!("calls itself {name}, which does not confirm it")
+    }
+
     /// What a service says that gives no reason.
     pub(crate) const REPUTATION: &str = "reputation of the address";
 
@@ -646,10 +650,6 @@ pub(crate) mod risk {
 
     pub(crate) fn list(name: &str) -> String {
         format!("list {name}")
-    }
-
-    pub(crate) fn unconfirmed_name(name: &str) -> String {
-        format!("calls itself {name}, which does not confirm it")
     }
 
     // Of the past.

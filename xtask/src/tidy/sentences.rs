@@ -21,8 +21,8 @@ const ROOMS: [&str; 9] = [
 /// The literals of a file that are sentences and should stand in the catalogue; none outside of the rooms.
 pub(super) fn astray(path: &Path, source: &str) -> Vec<String> {
     let name = path.to_string_lossy();
-    let is_room = |room: &&str| if room.ends_with('/') { name.starts_with(*room) } else { name == **room };
-    if !ROOMS.iter().any(|room| is_room(&room)) {
+    let is_in = |room: &str| if room.ends_with('/') { name.starts_with(room) } else { name == room };
+    if !ROOMS.into_iter().any(is_in) {
         return Vec::new();
     }
     literals(source).into_iter().filter(|literal| is_sentence(literal)).collect()
