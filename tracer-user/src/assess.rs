@@ -1,12 +1,11 @@
 //! The risk of a session: a score, a level, and the reasons with their points. Pure: no I/O of any kind.
 //!
-//! The rules are in [`crate::config::Rule`] (names and weights) and `rules` (how they look), in the words of [`words`]; how they are summed up,
-//! and when a login is green, is in `calculation`.
+//! The rules are in [`crate::config::Rule`] (names and weights) and `rules` (how they look), in the words of
+//! `words.rs`; how they are summed up, and when a login is green, is in `calculation`.
 
 mod calculation;
 mod login;
 mod rules;
-pub mod words;
 
 use std::fmt;
 
@@ -14,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 pub use self::calculation::{Calculation, Item};
 pub use self::login::Login;
-pub use self::words::sentence;
 use crate::config::{Risk, Thresholds};
 use crate::enrich::Facts;
 

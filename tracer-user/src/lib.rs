@@ -13,6 +13,7 @@ pub mod store; // sessions.db, written by the trace role
 pub mod assess; // facts -> risk; pure
 pub mod enrich; // facts about a session
 pub mod notify; // delivery.db and the sinks, written by the notify role
+mod words; // every sentence of reasons and messages; pure
 
 pub mod cli; // the command line
 pub mod commands; // one thin file per verb

@@ -1,5 +1,7 @@
 //! The tree's own rules, for what no compiler checks: file sizes, stray white space, names that belong to one machine
-//! or one registry, and a word about each dependency in ARCHITECTURE.md.
+//! or one registry, sentences outside of their one file, and a word about each dependency in ARCHITECTURE.md.
+
+mod sentences;
 
 use std::{
     fs,
@@ -13,6 +15,9 @@ use crate::{command, say, workspace};
 
 /// Past this, a second noun is waiting for its own file.
 const MOST_LINES: usize = 500;
+/// The one file that may be longer, up to its own limit: the sentences of messages. A translation is a copy of it, so it
+/// is not split.
+const CATALOGUE: (&str, usize) = ("tracer-user/src/words.rs", 900);
 /// Written by people, so that sizes and white space are theirs to keep; recordings and expected outputs are not.
 const WRITTEN: [&str; 6] = ["md", "rs", "service", "sh", "toml", "yml"];
 /// Names that break on another machine or behind another mirror; in two halves, so that this file may hold them.
@@ -66,8 +71,9 @@ fn breaches_in(path: &Path, text: &str) -> Vec<String> {
     }
     let written = path.extension().is_some_and(|found| WRITTEN.iter().any(|known| found == *known));
     let lines = text.lines().count();
-    if written && lines > MOST_LINES {
-        breaches.push(format!("{name}: {lines} lines, more than {MOST_LINES}"));
+    let most = if path == Path::new(CATALOGUE.0) { CATALOGUE.1 } else { MOST_LINES };
+    if written && lines > most {
+        breaches.push(format!("{name}: {lines} lines, more than {most}"));
     }
     for (number, line) in (1..).zip(text.lines()) {
         if written && line.ends_with([' ', '\t']) {
@@ -77,6 +83,8 @@ fn breaches_in(path: &Path, text: &str) -> Vec<String> {
             breaches.push(format!("{name}:{number}: names {foreign}"));
         }
     }
+    let astray = sentences::astray(path, text).into_iter();
+    breaches.extend(astray.map(|text| format!("{name}: \"{text}\" belongs into {}", CATALOGUE.0)));
     breaches
 }
 
@@ -116,6 +124,33 @@ mod tests {
         assert!(breaches_in(Path::new("tests/traces/a.jsonl"), &long).is_empty());
         assert_eq!(breaches_in(Path::new("a.md"), "a\nb \n"), ["a.md:2: white space at the end"]);
         assert!(breaches_in(Path::new("tests/golden.out"), "USER  \n").is_empty());
+    }
+
+    #[test]
+    fn the_catalogue_alone_may_be_longer_up_to_its_own_limit() {
+        let (catalogue, most) = CATALOGUE;
+        let long = "x\n".repeat(most);
+        assert!(breaches_in(Path::new(catalogue), &long).is_empty());
+        let too_long = format!("{long}x\n");
+        assert_eq!(
+            breaches_in(Path::new(catalogue), &too_long),
+            [format!("{catalogue}: {} lines, more than {most}", most + 1)]
+        );
+        for other in ["words.rs", "tracer-user/src/assess/words.rs", "tracer-user/src/words/risk.rs"] {
+            assert_eq!(
+                breaches_in(Path::new(other), &long),
+                [format!("{other}: {most} lines, more than {MOST_LINES}")]
+            );
+        }
+    }
+
+    #[test]
+    fn sentences_stand_in_the_catalogue() {
+        let path = Path::new("tracer-user/src/notify/message/inside.rs");
+        assert_eq!(
+            breaches_in(path, "format!(\"{who} came\")\n"),
+            [format!("{}: \"{{who}} came\" belongs into {}", path.display(), CATALOGUE.0)]
+        );
     }
 
     #[test]

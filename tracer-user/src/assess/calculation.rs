@@ -14,10 +14,11 @@
 //! root; there the score may fall, by the points of those two rules at most.
 
 use super::rules::{self, Case, is_learned};
-use super::{Assessment, Level, Login, Reason, level, words};
+use super::{Assessment, Level, Login, Reason, level};
 use crate::config::{Risk, Rule};
 use crate::enrich::address::Scope;
 use crate::enrich::{Fact, Facts, Why};
+use crate::words;
 
 /// A whole assessment, step by step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,9 +97,9 @@ fn trust(case: &Case<'_>, items: &mut Vec<Item>) {
     let user = login.user.as_ref().filter(|user| trusted.users.contains(user));
     let key = login.fingerprints().into_iter().find(|key| trusted.keys.iter().any(|known| known == key));
     let reasons = [
-        (Rule::TrustedNetwork, network.map(words::trusted_network)),
-        (Rule::TrustedKey, key.map(|_| words::TRUSTED_KEY.to_owned())),
-        (Rule::TrustedUser, user.map(|_| words::TRUSTED_USER.to_owned())),
+        (Rule::TrustedNetwork, network.map(words::risk::trusted_network)),
+        (Rule::TrustedKey, key.map(|_| words::risk::TRUSTED_KEY.to_owned())),
+        (Rule::TrustedUser, user.map(|_| words::risk::TRUSTED_USER.to_owned())),
     ];
     let is_root_with_password = login.is_root() && login.is_by_password();
     let sum: i32 = items.iter().map(|item| i32::from(item.points)).sum();
@@ -119,7 +120,7 @@ fn trust(case: &Case<'_>, items: &mut Vec<Item>) {
         let taken = wanted.min(left);
         left -= taken;
         if taken < wanted && is_root_with_password {
-            text.push_str(words::NOT_HIDDEN);
+            text.push_str(words::risk::NOT_HIDDEN);
         }
         // At most 100: it fits.
         items.push(Item { rule, points: -(taken as i16), text });
@@ -138,20 +139,20 @@ fn is_trusted(case: &Case<'_>) -> bool {
 fn voucher(case: &Case<'_>) -> Option<String> {
     let facts = case.facts;
     if facts.reputation.known().is_some() {
-        return Some(words::REPUTATION_KNOWN.to_owned());
+        return Some(words::risk::REPUTATION_KNOWN.to_owned());
     }
     if is_trusted(case) {
-        return Some(words::TRUSTED.to_owned());
+        return Some(words::risk::TRUSTED.to_owned());
     }
     let history = facts.history.known()?;
     if let Fact::Unknown { why: Why::NotPublic(scope) } = facts.reputation
         && is_ours(scope)
     {
-        return Some(words::our_own(scope));
+        return Some(words::risk::our_own(scope));
     }
     let user = history.user.as_ref()?;
     let is_known = is_learned(user.known, case.risk.learning) && user.network_seen == Some(true);
-    is_known.then(|| words::SAME_NETWORK.to_owned())
+    is_known.then(|| words::risk::SAME_NETWORK.to_owned())
 }
 
 /// Whether an address of this kind comes from nearby; the others come from nowhere.
@@ -168,7 +169,7 @@ fn failures(facts: &Facts) -> Vec<String> {
         .opinions
         .iter()
         .filter_map(|opinion| match &opinion.answer {
-            Fact::Unknown { why } if why.is_failure() => Some(words::unknown_of(&opinion.source, *why)),
+            Fact::Unknown { why } if why.is_failure() => Some(words::risk::said_by(&opinion.source, *why)),
             Fact::Unknown { .. } | Fact::Known(_) => None,
         })
         .collect();
@@ -177,11 +178,11 @@ fn failures(facts: &Facts) -> Vec<String> {
     {
         failed.push(why.to_string());
     }
-    failed.extend(facts.unreadable.iter().map(|name| words::unknown_of(name, Why::Unreadable)));
+    failed.extend(facts.unreadable.iter().map(|name| words::risk::said_by(name, Why::Unreadable)));
     if let Fact::Unknown { why } = &facts.history
         && why.is_failure()
     {
-        failed.push(words::unknown_past(*why));
+        failed.push(words::risk::unknown_past(*why));
     }
     failed
 }
@@ -193,15 +194,15 @@ fn remarks(facts: &Facts) -> Vec<String> {
         // A single service needs no name.
         (Fact::Unknown { why }, [] | [_]) => remarks.push(why.to_string()),
         (_, opinions) => remarks.extend(opinions.iter().filter_map(|opinion| match &opinion.answer {
-            Fact::Unknown { why } => Some(words::unknown_of(&opinion.source, *why)),
+            Fact::Unknown { why } => Some(words::risk::said_by(&opinion.source, *why)),
             Fact::Known(_) => None,
         })),
     }
-    remarks.extend(facts.unreadable.iter().map(|name| words::unknown_of(name, Why::Unreadable)));
+    remarks.extend(facts.unreadable.iter().map(|name| words::risk::said_by(name, Why::Unreadable)));
     if let Fact::Unknown { why } = &facts.history
         && why.is_failure()
     {
-        remarks.push(words::unknown_past(*why));
+        remarks.push(words::risk::unknown_past(*why));
     }
     remarks
 }

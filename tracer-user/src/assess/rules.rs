@@ -1,4 +1,4 @@
-//! The rules: the functions that look. What each one looks for, and what it says, is in [`super::words`].
+//! The rules: the functions that look. What each one looks for, and what it says, is in [`crate::words::risk`].
 //!
 //! A rule gives its points or nothing; it takes none away. What is trusted does that, after all of them
 //! ([`super::calculation`]). A rule that cannot judge, because what it looks at is not known, gives nothing.

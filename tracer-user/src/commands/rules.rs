@@ -5,11 +5,11 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::Exit;
-use crate::assess::sentence;
 use crate::cli::{Global, RulesArgs};
 use crate::config::{self, Risk, Rule, Secrets};
 use crate::output::table::{Cell, Table};
 use crate::output::{self, Style, View, json};
+use crate::words::risk::sentence;
 
 #[derive(Debug, Serialize)]
 struct Record {

@@ -8,6 +8,7 @@ use super::keyed::{Client, Keyed};
 use super::quota::Period;
 use super::remote::{self, Answer};
 use super::{Fact, Found, Place, Reputation, Why};
+use crate::words;
 
 /// How old a report may be, in days: the service's own default is 30, its longest 365.
 const MAX_AGE_DAYS: u32 = 90;
@@ -77,19 +78,11 @@ impl Answer for Check {
     fn fact(self) -> Fact<Checked> {
         let Some(confidence) = self.data.abuse_confidence_score else { return Fact::unknown(Why::NoData) };
         let Some(score) = remote::score(confidence) else { return Fact::unknown(Why::Garbled) };
-        let mut reason = match self.data.total_reports {
-            Some(1) => "AbuseIPDB: reported once".to_owned(),
-            Some(reports) if reports > 0 => format!("AbuseIPDB: reported {reports} times"),
-            Some(_) | None => "AbuseIPDB: not reported".to_owned(),
-        };
-        reason.push_str(&format!(", {score} % sure of abuse"));
-        if self.data.is_tor == Some(true) {
-            reason.push_str(", Tor exit");
-        }
-        if let Some(usage) = remote::text(self.data.usage_type) {
-            reason.push_str(&format!(", {usage}"));
-        }
-        let reputation = Reputation { score, reason: Some(reason), asn: None };
+        let (times, is_tor) = (self.data.total_reports.unwrap_or(0), self.data.is_tor == Some(true));
+        let usage = remote::text(self.data.usage_type);
+        let said = words::risk::reported(times, score, is_tor, usage.as_deref());
+        let reason = Some(words::risk::said_by(Api::NAME, said));
+        let reputation = Reputation { score, reason, asn: None };
         Fact::Known(Checked { reputation, country_code: remote::text(self.data.country_code) })
     }
 }

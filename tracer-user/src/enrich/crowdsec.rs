@@ -8,6 +8,7 @@ use super::keyed::{Client, Keyed};
 use super::quota::Period;
 use super::remote::{self, Answer};
 use super::{Fact, Found, Network, Place, Reputation, Why};
+use crate::words;
 
 /// Behaviours that a reason names.
 const BEHAVIOURS: usize = 3;
@@ -98,11 +99,7 @@ impl Answer for Smoke {
         let Some(score) = remote::score(total * 20.0) else { return Fact::unknown(Why::Garbled) };
         let names: Vec<String> =
             self.behaviors.into_iter().filter_map(|seen| remote::text(seen.name)).take(BEHAVIOURS).collect();
-        let reason = if names.is_empty() {
-            format!("CrowdSec: {total} of 5")
-        } else {
-            format!("CrowdSec: {total} of 5, seen doing {}", names.join(", "))
-        };
+        let reason = words::risk::said_by(Api::NAME, words::risk::attacking(total, &names));
         let name = remote::text(self.as_name);
         let network = self.as_num.map(|asn| Network { asn, name, description: None });
         let place = self.location.map(|location| Place {
@@ -120,7 +117,7 @@ impl Answer for Smoke {
 
     /// It lists what was seen attacking: to be unknown there is good.
     fn not_found() -> Fact<Seen> {
-        let reason = Some("CrowdSec: never seen attacking".to_owned());
+        let reason = Some(words::risk::said_by(Api::NAME, words::risk::NEVER_ATTACKING));
         Fact::Known(Seen {
             reputation: Reputation { score: 0, reason, asn: None },
             network: None,

@@ -10,6 +10,7 @@ use super::keyed::{Client, Keyed};
 use super::quota::Period;
 use super::remote::{self, Answer};
 use super::{Fact, Found, Reputation, Why};
+use crate::words;
 
 /// What its classifications stand for here.
 const MALICIOUS: u8 = 80;
@@ -57,31 +58,26 @@ impl Answer for Community {
 
     fn fact(self) -> Fact<Reputation> {
         let (Some(noise), Some(riot)) = (self.noise, self.riot) else { return Fact::unknown(Why::NoData) };
-        let (score, words) = match self.classification.as_deref() {
-            Some("malicious") => (MALICIOUS, "malicious"),
-            Some("suspicious") => (SUSPICIOUS, "suspicious"),
-            Some("benign") => (0, "benign"),
-            Some("unknown") | None if noise => (NOISE, "scans the internet"),
-            Some("unknown") | None if riot => (0, "a known business"),
-            Some("unknown") | None => (0, "not seen scanning"),
+        let (score, said) = match self.classification.as_deref() {
+            Some("malicious") => (MALICIOUS, words::risk::MALICIOUS),
+            Some("suspicious") => (SUSPICIOUS, words::risk::SUSPICIOUS),
+            Some("benign") => (0, words::risk::BENIGN),
+            Some("unknown") | None if noise => (NOISE, words::risk::SCANS),
+            Some("unknown") | None if riot => (0, words::risk::BUSINESS),
+            Some("unknown") | None => (0, words::risk::NOT_SCANNING),
             // A word that is not in the documentation says nothing good.
             Some(_) => return Fact::unknown(Why::Garbled),
         };
         let name = remote::text(self.name).filter(|name| name != "unknown");
-        let reason = match name {
-            Some(name) => format!("GreyNoise: {words} ({name})"),
-            None => format!("GreyNoise: {words}"),
-        };
-        Fact::Known(Reputation { score, reason: Some(reason), asn: None })
+        let said = name.map_or(said.to_owned(), |name| words::risk::said_of(said, &name));
+        let reason = Some(words::risk::said_by(Api::NAME, said));
+        Fact::Known(Reputation { score, reason, asn: None })
     }
 
     /// Most of the internet was never seen scanning.
     fn not_found() -> Fact<Reputation> {
-        Fact::Known(Reputation {
-            score: 0,
-            reason: Some("GreyNoise: not seen scanning".to_owned()),
-            asn: None,
-        })
+        let reason = Some(words::risk::said_by(Api::NAME, words::risk::NOT_SCANNING));
+        Fact::Known(Reputation { score: 0, reason, asn: None })
     }
 }
 

@@ -28,6 +28,7 @@ use super::history::Atlas;
 use super::place::Position;
 use super::{Fact, Facts, Listing, Network, Place};
 use crate::config;
+use crate::words;
 
 /// More than any of these files has: a city database has some hundred megabytes.
 const MAX_BYTES: u64 = 1 << 30;
@@ -75,13 +76,13 @@ impl Local {
         let lists = lists.iter().map(|list| ListFile {
             name: list.name.clone(),
             points: list.points,
-            file: Kept::open(format!("list {}", list.name), list.path.clone()),
+            file: Kept::open(words::risk::list(&list.name), list.path.clone()),
         });
         let local = Self {
             lists: lists.collect(),
-            city: database(&databases.city, "city database"),
-            country: database(&databases.country, "country database"),
-            asn: database(&databases.asn, "network database"),
+            city: database(&databases.city, words::risk::CITY_DATABASE),
+            country: database(&databases.country, words::risk::COUNTRY_DATABASE),
+            asn: database(&databases.asn, words::risk::NETWORK_DATABASE),
             edition: RefCell::default(),
         };
         local.edition.replace(local.name_edition());

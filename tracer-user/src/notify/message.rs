@@ -1,4 +1,4 @@
-//! What is told: one message, in words, for every sink. The words themselves are in `message/words.rs`.
+//! What is told: one message, in words, for every sink. The words themselves are in `words.rs`.
 //!
 //! A message is finished text: strangers' names in it went through [`crate::sanitize`], times are in the host's time
 //! zone. It is stored before it is sent, so a repetition says the same. A sink escapes for its own markup and lays it out.
@@ -13,7 +13,6 @@ mod queue;
 mod ranking;
 mod storm;
 mod summary;
-mod words;
 
 pub use self::group::group;
 
@@ -32,6 +31,7 @@ use crate::assess::{Assessment, Level, Reason};
 use crate::enrich::{Fact, Facts, Network, Place, Why};
 use crate::sanitize;
 use crate::session::{Auth, Identity, Service, Session};
+use crate::words;
 
 /// Longest name that is shown, in characters: user, host, network, city.
 const NAME_CHARS: usize = 64;
@@ -313,7 +313,7 @@ fn fact<T>(label: Label, fact: &Fact<T>, shown: impl Fn(&T) -> String) -> Line {
 fn risk(assessment: &Assessment) -> String {
     let reasons: Vec<&str> = assessment.reasons.iter().map(|reason| reason.text.as_str()).collect();
     let reasons = sanitize::text(&reasons.join("; "), REASON_CHARS);
-    if reasons.is_empty() { score(assessment) } else { words::risk(&score(assessment), &reasons) }
+    if reasons.is_empty() { score(assessment) } else { words::with_reasons(&score(assessment), &reasons) }
 }
 
 fn score(assessment: &Assessment) -> String {

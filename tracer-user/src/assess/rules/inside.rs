@@ -1,8 +1,8 @@
 //! What happened after the login.
 
 use super::Case;
-use crate::assess::words;
 use crate::session::Escalation;
+use crate::words;
 
 /// Refused tries after a login; as many as before it.
 const FAILURES_AFTER: u32 = 5;
@@ -70,7 +70,7 @@ pub(super) fn unusual_escalation(case: &Case<'_>) -> Option<String> {
 fn gain(case: &Case<'_>, is_meant: impl Fn(&Escalation) -> bool) -> Option<String> {
     let mut gains = case.login.escalations.iter().filter(|how| how.from.uid != 0);
     let how = gains.find(|how| is_meant(how))?;
-    Some(words::became(how.to.user.as_deref(), how.to.uid, &how.exe))
+    Some(words::risk::became(how.to.user.as_deref(), how.to.uid, &how.exe))
 }
 
 /// A name without a path was not found where programs are.
@@ -83,5 +83,5 @@ fn is_usual(how: &Escalation) -> bool {
 
 pub(super) fn failures_after(case: &Case<'_>) -> Option<String> {
     let failures = case.history()?.address.as_ref()?.failures_after;
-    (failures >= FAILURES_AFTER).then(|| words::failures_after(failures))
+    (failures >= FAILURES_AFTER).then(|| words::risk::failures_after(failures))
 }

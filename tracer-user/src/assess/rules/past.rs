@@ -1,8 +1,8 @@
 //! What earlier sessions and attempts say.
 
 use super::{Case, is_learned};
-use crate::assess::words;
 use crate::enrich::history::AddressHistory;
+use crate::words;
 
 /// Days without a login that make an account a forgotten one.
 const DORMANT_DAYS: u32 = 90;
@@ -21,15 +21,15 @@ const MANY_ADDRESSES: u32 = 4;
 pub(super) fn new_user(case: &Case<'_>) -> Option<String> {
     let history = case.history()?;
     let is_new = history.user.as_ref()?.known.logins == 0;
-    (is_new && is_learned(history.host, case.risk.learning)).then(|| words::NEW_USER.to_owned())
+    (is_new && is_learned(history.host, case.risk.learning)).then(|| words::risk::NEW_USER.to_owned())
 }
 
 pub(super) fn new_address(case: &Case<'_>) -> Option<String> {
-    (case.learned()?.address_seen == Some(false)).then(|| words::NEW_ADDRESS.to_owned())
+    (case.learned()?.address_seen == Some(false)).then(|| words::risk::NEW_ADDRESS.to_owned())
 }
 
 pub(super) fn new_network(case: &Case<'_>) -> Option<String> {
-    (case.learned()?.network_seen == Some(false)).then(|| words::NEW_NETWORK.to_owned())
+    (case.learned()?.network_seen == Some(false)).then(|| words::risk::NEW_NETWORK.to_owned())
 }
 
 pub(super) fn new_country(case: &Case<'_>) -> Option<String> {
@@ -37,51 +37,51 @@ pub(super) fn new_country(case: &Case<'_>) -> Option<String> {
         return None;
     }
     let country = case.facts.place.known().and_then(|place| place.country_code.as_deref());
-    Some(words::new_country(country))
+    Some(words::risk::new_country(country))
 }
 
 pub(super) fn new_key(case: &Case<'_>) -> Option<String> {
-    (case.learned()?.key_seen == Some(false)).then(|| words::NEW_KEY.to_owned())
+    (case.learned()?.key_seen == Some(false)).then(|| words::risk::NEW_KEY.to_owned())
 }
 
 pub(super) fn new_hour(case: &Case<'_>) -> Option<String> {
-    (case.learned()?.hour_seen == Some(false)).then(|| words::NEW_HOUR.to_owned())
+    (case.learned()?.hour_seen == Some(false)).then(|| words::risk::NEW_HOUR.to_owned())
 }
 
 pub(super) fn dormant(case: &Case<'_>) -> Option<String> {
     let days = case.history()?.user.as_ref()?.days_away.filter(|days| *days >= DORMANT_DAYS)?;
-    Some(words::dormant(days))
+    Some(words::risk::dormant(days))
 }
 
 pub(super) fn failures_from_address(case: &Case<'_>) -> Option<String> {
     let failures = address(case)?.failures;
-    (failures >= FAILURES_FROM_ADDRESS).then(|| words::failures_from_address(failures))
+    (failures >= FAILURES_FROM_ADDRESS).then(|| words::risk::failures_from_address(failures))
 }
 
 pub(super) fn failures_of_user(case: &Case<'_>) -> Option<String> {
     let failures = case.history()?.user.as_ref()?.failures;
-    (failures >= FAILURES_OF_USER).then(|| words::failures_of_user(failures))
+    (failures >= FAILURES_OF_USER).then(|| words::risk::failures_of_user(failures))
 }
 
 pub(super) fn impossible_travel(case: &Case<'_>) -> Option<String> {
     let travel = case.history()?.user.as_ref()?.travel?;
     let is_too_fast = u64::from(travel.km) * 60 > FASTEST_KMH * u64::from(travel.minutes);
-    (travel.km > FAR_KM && is_too_fast).then(|| words::travel(travel.km, travel.minutes))
+    (travel.km > FAR_KM && is_too_fast).then(|| words::risk::travel(travel.km, travel.minutes))
 }
 
 pub(super) fn many_users(case: &Case<'_>) -> Option<String> {
     let users = address(case)?.other_users;
-    (users >= MANY_USERS).then(|| words::many_users(users))
+    (users >= MANY_USERS).then(|| words::risk::many_users(users))
 }
 
 pub(super) fn many_addresses(case: &Case<'_>) -> Option<String> {
     let addresses = case.history()?.user.as_ref()?.other_addresses;
-    (addresses >= MANY_ADDRESSES).then(|| words::many_addresses(addresses))
+    (addresses >= MANY_ADDRESSES).then(|| words::risk::many_addresses(addresses))
 }
 
 pub(super) fn events_lost(case: &Case<'_>) -> Option<String> {
     let lost = case.history()?.events_lost;
-    (lost > 0).then(|| words::events_lost(lost))
+    (lost > 0).then(|| words::risk::events_lost(lost))
 }
 
 fn address<'a>(case: &'a Case<'_>) -> Option<&'a AddressHistory> {

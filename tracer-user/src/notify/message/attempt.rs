@@ -2,9 +2,10 @@
 
 use jiff::tz::TimeZone;
 
-use super::{Label, Message, line, name, time, words};
+use super::{Label, Message, line, name, time};
 use crate::sanitize;
 use crate::session::Attempt;
+use crate::words;
 
 /// Longest list of names or methods that is shown, in characters.
 const LIST_CHARS: usize = 200;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 
-use super::words::{self, KINDS};
 use super::{Counts, Event, Label, Message, line, name, span};
 use crate::assess::Level;
+use crate::words::{self, KINDS};
 
 /// How many users and addresses are named; the others are counted.
 const NAMED: usize = 3;

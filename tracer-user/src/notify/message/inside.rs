@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Label, Message, Subject, headline, line, name, rated, time, who, words};
+use super::{Label, Message, Subject, headline, line, name, rated, time, who};
 use crate::assess::{Assessment, Level};
 use crate::enrich::Facts;
 use crate::session::{Escalation, ForeignSshd, Identity};
+use crate::words;
 
 /// Who became whom, by which program, in whose session.
 pub(super) fn escalated(

@@ -1,7 +1,7 @@
 //! How somebody proved who they are, in words.
 
-use super::words;
 use crate::session::Auth;
+use crate::words;
 
 /// Longest method that is shown with its key and certificate, in characters.
 const METHOD_CHARS: usize = 200;

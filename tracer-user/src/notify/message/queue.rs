@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Label, Line, Message, REASON_CHARS, line, name, time, words};
+use super::{Label, Line, Message, REASON_CHARS, line, name, time};
 use crate::sanitize;
+use crate::words;
 
 /// A sink is gone.
 pub(super) fn suspended(host: &str, at: Timestamp, sink: &str, why: &str, zone: &TimeZone) -> Message {

@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{name, words};
+use super::name;
+use crate::words;
 
 /// How often each name occurred, on its way into a [`Ranking`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

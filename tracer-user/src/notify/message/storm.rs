@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Label, Message, line, name, span, words};
+use super::{Label, Message, line, name, span};
 use crate::notify::storm::{Refused, Storm};
+use crate::words;
 
 /// How many reasons are named.
 const REASONS: usize = 4;

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::storm::{reasons, users};
-use super::{Label, Line, Message, line, name, span, time, words};
+use super::{Label, Line, Message, line, name, span, time};
 use crate::assess::Level;
 use crate::notify::summary::{Bar, Levels, Risky, Summary};
+use crate::words;
 
 /// The bars of a chart in text, from the smallest to the largest that is not zero.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

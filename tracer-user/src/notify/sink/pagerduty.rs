@@ -11,6 +11,7 @@ use crate::notify::message::{Event, Label};
 use crate::notify::outbox::Delivery;
 use crate::notify::outcome::{Answer, Outcome};
 use crate::notify::record::Record;
+use crate::words;
 
 /// Longest summary; PagerDuty counts characters, bytes are never fewer.
 const MAX_SUMMARY: usize = 1024;
@@ -52,7 +53,7 @@ impl Service for PagerDuty {
             "client": "login-tracer",
             "payload": {
                 "summary": cut(&message.title(), MAX_SUMMARY),
-                "source": message.get(Label::Host).unwrap_or("unknown"),
+                "source": message.get(Label::Host).unwrap_or(words::UNKNOWN),
                 "severity": severity(message.level),
                 "timestamp": record.at,
                 "component": "sshd",

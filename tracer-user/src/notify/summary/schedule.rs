@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ToSpan as _};
 
 use crate::config::{Every, Schedule};
+use crate::words;
 
 /// The longest time that a summary covers, in days, however long nothing ran.
 pub const LONGEST: i32 = 31;
@@ -48,8 +49,8 @@ pub fn begin(schedule: &Schedule, due: Timestamp, told: Timestamp, zone: &TimeZo
 pub fn bars(from: Timestamp, until: Timestamp, zone: &TimeZone) -> Vec<(Timestamp, String)> {
     let by_hour = until.duration_since(from).as_hours() <= BY_HOUR;
     let label = |at: Timestamp| {
-        let format = if by_hour { "%H:%M" } else { "%a %d" };
-        at.to_zoned(zone.clone()).strftime(format).to_string()
+        let at = at.to_zoned(zone.clone());
+        if by_hour { at.strftime("%H:%M").to_string() } else { words::day(at.weekday(), at.day()) }
     };
     let step = if by_hour { Span::new().hours(1) } else { Span::new().days(1) };
     let mut begins = Vec::new();

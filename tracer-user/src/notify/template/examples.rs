@@ -16,6 +16,7 @@ use crate::notify::storm::{Members, Tally};
 use crate::session::{
     self, Attempt, AttemptKey, Auth, End, Escalation, ForeignSshd, Identity, Service, Tried, TriedUser,
 };
+use crate::words;
 
 /// Kind, message and score of each example.
 pub(super) fn all() -> Vec<(Kind, Message, Option<u8>)> {
@@ -69,7 +70,7 @@ pub(super) fn all() -> Vec<(Kind, Message, Option<u8>)> {
 fn example(event: &Event) -> (Kind, Message, Option<u8>) {
     let is_known = event.subject().is_some_and(|subject| subject.user.is_some());
     let (level, score) = if is_known { (Level::High, Some(80)) } else { (Level::Unknown, None) };
-    let reasons = vec![Reason { points: 0, text: "an example".to_owned() }];
+    let reasons = vec![Reason { points: 0, text: words::EXAMPLE_REASON.to_owned() }];
     let (assessment, facts) = (Assessment { level, score, reasons }, Facts::unknown(Why::NoData));
     let rating = event.subject().map(|_| (&assessment, &facts));
     (kind_of(event), message::compose(event, rating, &TimeZone::UTC), score)
