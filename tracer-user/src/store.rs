@@ -50,6 +50,8 @@ pub const WAL_WARN_BYTES: u64 = 64 << 20;
 
 /// How long a connection waits for another one's lock. The writer is alone; readers only meet it in a recovery.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Prepared statements that each connection keeps: more than a role has, so that none is prepared for every login.
+const STATEMENTS: usize = 128;
 
 /// What can go wrong with a database, as far as callers decide differently.
 #[derive(Debug, Error)]
@@ -332,9 +334,7 @@ pub(crate) fn create_file(path: &Path, group: Option<u32>) -> io::Result<()> {
 pub(crate) fn open_for_writing(path: &Path) -> rusqlite::Result<Connection> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    keep_wal(&connection)?;
+    let connection = connect(path, flags)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
@@ -346,13 +346,7 @@ pub(crate) fn open_for_writing(path: &Path) -> rusqlite::Result<Connection> {
 pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let open = || {
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        keep_wal(&connection)?;
-        Ok(connection)
-    };
-    open().map_err(|source: rusqlite::Error| match source.sqlite_error_code() {
+    connect(path, flags).map_err(|source| match source.sqlite_error_code() {
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             StoreError::Forbidden { path: path.to_owned() }
         }
@@ -360,10 +354,14 @@ pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
     })
 }
 
-/// Keeps `-wal` and `-shm` when the last connection closes: without them a reader who may not write cannot open
-/// the database (SQLite would have to create them).
-fn keep_wal(connection: &Connection) -> rusqlite::Result<()> {
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map(drop)
+/// What all connections have in common. `-wal` and `-shm` are kept when the last one closes: without them a reader who may
+/// not write cannot open the database (SQLite would have to create them).
+fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
 }
 
 /// SQLite's own check of the structure, stopped at the first finding.

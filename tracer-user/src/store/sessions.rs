@@ -182,7 +182,7 @@ pub(super) fn select(connection: &Connection, filter: &Filter) -> rusqlite::Resu
     // A negative limit is SQLite's "no limit".
     let limit: Box<dyn ToSql> = Box::new(filter.limit.map_or(-1, i64::from));
     let values = conditions.iter().flat_map(|condition| &condition.values).chain(std::iter::once(&limit));
-    connection.prepare(&query)?.query_map(params_from_iter(values), decode)?.collect()
+    connection.prepare_cached(&query)?.query_map(params_from_iter(values), decode)?.collect()
 }
 
 /// Hands every session that began within a time to `each`, oldest first.
@@ -220,7 +220,8 @@ impl Condition {
         let Self { column, test, values, .. } = self;
         let query =
             format!("SELECT count(*) FROM (SELECT 1 FROM sessions WHERE {column} {test} LIMIT {})", FEW + 1);
-        let count: u32 = connection.prepare(&query)?.query_row(params_from_iter(values), |row| row.get(0))?;
+        let count: u32 =
+            connection.prepare_cached(&query)?.query_row(params_from_iter(values), |row| row.get(0))?;
         Ok(count <= FEW)
     }
 }

@@ -110,7 +110,6 @@ impl Outbox {
             store::open_for_writing(&path).map_err(|source| StoreError::sqlite(&path, source))?;
         store::check_integrity(&connection).map_err(|source| StoreError::sqlite(&path, source))?;
         schema::DELIVERIES.apply(&connection, &path)?;
-        connection.set_prepared_statement_cache_capacity(64);
         Ok(Self { connection, path })
     }
 
