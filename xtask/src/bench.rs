@@ -3,25 +3,29 @@
 //! The measuring itself is done by the benchmark program of `tests/bench/`, built with optimizations, which writes raw
 //! samples; here they are reduced, held against the project's targets and shown. Rows that need root are skipped
 //! without it, and the table says so.
+//!
+//! With `--kernel` it is measured inside stock kernels that offer hooks which this machine's may not have, in instructions of
+//! an emulated processor; each kernel has a table and a file of its own.
 
+mod guest;
 mod measurement;
 mod statistics;
 mod table;
 
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 
-use self::measurement::{AGENT_VARIABLE, Host, Line, Measurement};
+use self::measurement::{AGENT_VARIABLE, Host, Line, Measurement, ROWS_IN_INSTRUCTIONS};
 use self::statistics::Reduced;
-use crate::{command, ebpf, say, setup, workspace};
+use crate::{command, ebpf, say, setup, vm, workspace};
 
 pub(crate) use self::measurement::ROWS;
 
-/// `target/bench.json`.
+/// `target/bench.json`, and `target/bench-KERNEL.json`.
 #[derive(Serialize)]
 struct Results<'a> {
     host: &'a Host,
@@ -49,13 +53,36 @@ pub(crate) fn task(quick: bool, rows: &[String]) -> Result<()> {
         say("not root: most rows will be skipped");
     }
     ebpf::build(&tools)?;
-    let agent = ebpf::build_agent(&tools)?;
-    let measured = measure(quick, rows, &agent);
+    let agent = ebpf::build_agent(&tools.compiler.identity.arch, &tools)?;
+    let shown = measure(quick, rows, &agent).and_then(|output| show(&output, "bench.json"));
     workspace::return_to_owner()?;
-    measured
+    shown
 }
 
-fn measure(quick: bool, rows: &[String], agent: &Path) -> Result<()> {
+/// As [`task`], inside stock kernels, by their names.
+///
+/// # Errors
+/// As [`task`]; there is no such kernel, it cannot be had, or it does not get to the end; or one of the rows means nothing
+/// there.
+pub(crate) fn in_kernels(kernels: &[String], rows: &[String]) -> Result<()> {
+    if let Some(row) = rows.iter().find(|row| !ROWS_IN_INSTRUCTIONS.contains(&row.as_str())) {
+        bail!("{row} cannot be measured in instructions; {} can", ROWS_IN_INSTRUCTIONS.join(", "));
+    }
+    let archs = kernels.iter().map(|kernel| vm::arch_of(kernel)).collect::<Result<Vec<_>>>()?;
+    let tools = setup::for_build()?;
+    setup::for_vm(archs.iter().any(|arch| *arch != env::consts::ARCH))?;
+    let shown = kernels.iter().zip(archs).try_for_each(|(kernel, arch)| {
+        let agent = ebpf::build_agent(arch, &tools)?;
+        let output = guest::measure(kernel, &agent, &tools)
+            .with_context(|| format!("nothing measured in {kernel}"))?;
+        show(&output, &format!("bench-{kernel}.json"))
+    });
+    workspace::return_to_owner()?;
+    shown
+}
+
+/// On this machine: what the benchmark program writes.
+fn measure(quick: bool, rows: &[String], agent: &Path) -> Result<String> {
     let mut cargo = workspace::cargo();
     cargo.args(["bench", "--package", "tracer-user", "--bench", "measure", "--"]);
     if quick {
@@ -64,7 +91,12 @@ fn measure(quick: bool, rows: &[String], agent: &Path) -> Result<()> {
     cargo.args(rows).env(AGENT_VARIABLE, agent);
     let mut output = Vec::new();
     command::tee(&mut cargo, &mut io::sink(), &mut output)?;
-    let (host, measurements, skipped) = read(&String::from_utf8_lossy(&output))?;
+    Ok(String::from_utf8_lossy(&output).into_owned())
+}
+
+/// Shows what the benchmark program wrote, and keeps it in a file of this name.
+fn show(output: &str, file: &str) -> Result<()> {
+    let (host, measurements, skipped) = read(output)?;
     let rows: Vec<table::Row<'_>> =
         measurements.iter().map(|measured| (measured, statistics::reduce(&measured.figure))).collect();
     let shown = table::render(&host, &rows, &skipped);
@@ -78,7 +110,7 @@ fn measure(quick: bool, rows: &[String], agent: &Path) -> Result<()> {
         measured,
         skipped: &skipped,
     };
-    let path = workspace::root().join("target/bench.json");
+    let path: PathBuf = [&workspace::root(), Path::new("target"), Path::new(file)].iter().collect();
     let json = serde_json::to_vec_pretty(&results).context("cannot write the results as JSON")?;
     fs::write(&path, json).with_context(|| format!("cannot write {}", path.display()))?;
     say(format!("raw samples in {}", path.display()));
@@ -114,6 +146,7 @@ mod tests {
             arch: "x86_64".into(),
             cpus: 2,
             quick: false,
+            clock: measurement::Clock::Time,
             hooks: Some("h".into()),
         };
         let measurement = Measurement {
