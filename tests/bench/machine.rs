@@ -7,61 +7,30 @@
 //!
 //! Where the clock counts instructions, it is the same in instructions: the same each time, so few turns do.
 
-use std::fs::File;
-use std::hint::black_box;
 use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use anyhow::Context as _;
+use rustix::thread::sched_setaffinity;
 
 use crate::Bench;
 use crate::comparison::{self, Agent, Programs};
 use crate::hooks::{self, NO_CALLS};
+use crate::loops::{self, Costs, LOOPS};
 use crate::measurement::{Clock, Target};
 use crate::project::Project;
 use crate::report::{self, Row};
 use crate::tiers::Tier;
 use crate::tracer::{Setup, Tracer};
 
-/// How often each loop is repeated in a turn. The quickest repetition counts: whatever disturbs one makes it slower.
-const REPETITIONS: usize = 9;
-/// The same where the clock counts instructions: what the kernel does meanwhile is all that disturbs.
-const REPETITIONS_IN_INSTRUCTIONS: usize = 6;
-const ROUNDS_IN_INSTRUCTIONS: usize = 2;
+/// Turns hardly differ where the clock counts instructions.
+const ROUNDS_BY_INSTRUCTIONS: usize = 2;
 /// How long the machine may take to calm down after the tracer's start or end.
 const CALM: Duration = Duration::from_millis(200);
 
 const TARGET: Target = Target::AtMost(1.01);
 /// With a tracepoint on any system call, the kernel takes the slow path of every system call of every process.
 const TARGET_WITH_TRACEPOINT: Target = Target::AtMost(1.10);
-
-/// One thing that programs do, so many times in a row.
-struct Loop {
-    name: &'static str,
-    /// Whether it is a system call and little else.
-    is_call: bool,
-    times: u32,
-    once: fn(&Files) -> anyhow::Result<()>,
-}
-
-struct Files {
-    zero: File,
-    null: File,
-}
-
-const LOOPS: [Loop; 6] = [
-    Loop { name: "getppid", is_call: true, times: 40_000, once: getppid },
-    Loop { name: "read 1 byte of /dev/zero", is_call: true, times: 30_000, once: read },
-    Loop { name: "write 1 byte to /dev/null", is_call: true, times: 30_000, once: write },
-    Loop { name: "open and close /dev/null", is_call: true, times: 5_000, once: open },
-    Loop { name: "fork, exit, wait", is_call: false, times: 40, once: fork },
-    Loop { name: "spawn /bin/true, wait", is_call: false, times: 15, once: spawn },
-];
-
-/// What each loop costs, and the building of a program last, where it can be built.
-type Costs = Vec<f64>;
 
 /// Something that the machine is measured with.
 struct Contender {
@@ -82,13 +51,12 @@ enum Way {
 
 pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
     let mut contenders = contenders(bench)?;
-    let (repetitions, rounds) = match bench.clock {
-        Clock::Time => (REPETITIONS, bench.rounds(3, 20)),
-        Clock::Instructions => (REPETITIONS_IN_INSTRUCTIONS, ROUNDS_IN_INSTRUCTIONS),
+    let rounds = match bench.clock {
+        Clock::Time => bench.rounds(3, 20),
+        Clock::Instructions => ROUNDS_BY_INSTRUCTIONS,
     };
     let place = Place {
-        files: Files { zero: File::open("/dev/zero")?, null: File::options().write(true).open("/dev/null")? },
-        repetitions,
+        clock: bench.clock,
         project: Project::write(Path::new("/tmp/project"))?,
         builds: bench.rounds(1, 2),
     };
@@ -207,81 +175,25 @@ impl Contender {
 
 /// What is done again and again.
 struct Place {
-    files: Files,
-    repetitions: usize,
+    clock: Clock,
     project: Option<Project>,
     /// How often the project is built in a turn; the quickest time counts.
     builds: usize,
 }
 
 impl Place {
-    /// Nanoseconds of each thing, or instructions, on one CPU.
+    /// Nanoseconds of each thing, or instructions.
     fn turn(&self) -> anyhow::Result<Costs> {
-        let everywhere = sched_getaffinity(None).context("cannot ask for the CPUs")?;
-        let last =
-            (0..CpuSet::MAX_CPU).rev().find(|cpu| everywhere.is_set(*cpu)).context("there is no CPU")?;
-        let mut one = CpuSet::new();
-        one.set(last);
-        sched_setaffinity(None, &one).context("cannot stay on one CPU")?;
-        let mut nanoseconds = vec![f64::INFINITY; LOOPS.len()];
-        // All loops in each repetition, so that a long disturbance does not hit one of them alone.
-        for _ in 0..self.repetitions {
-            for (one, nanoseconds) in LOOPS.iter().zip(&mut nanoseconds) {
-                let started = Instant::now();
-                for _ in 0..one.times {
-                    (one.once)(&self.files)?;
-                }
-                *nanoseconds = nanoseconds.min(started.elapsed().as_nanos() as f64 / f64::from(one.times));
-            }
-        }
+        let mut costs = loops::measure(self.clock)?;
         if let Some(project) = &self.project {
+            let everywhere = loops::stay_on_one_cpu()?;
             let mut quickest = f64::INFINITY;
             for _ in 0..self.builds {
                 quickest = quickest.min(project.build()?.as_nanos() as f64);
             }
-            nanoseconds.push(quickest);
+            costs.push(quickest);
+            sched_setaffinity(None, &everywhere).context("cannot go everywhere again")?;
         }
-        sched_setaffinity(None, &everywhere).context("cannot go everywhere again")?;
-        Ok(nanoseconds)
+        Ok(costs)
     }
-}
-
-fn getppid(_: &Files) -> anyhow::Result<()> {
-    black_box(rustix::process::getppid());
-    Ok(())
-}
-
-fn read(files: &Files) -> anyhow::Result<()> {
-    ensure!(rustix::io::read(&files.zero, &mut [0; 1])? == 1, "nothing read");
-    Ok(())
-}
-
-fn write(files: &Files) -> anyhow::Result<()> {
-    ensure!(rustix::io::write(&files.null, b"x")? == 1, "nothing written");
-    Ok(())
-}
-
-fn open(_: &Files) -> anyhow::Result<()> {
-    drop(rustix::fs::open(c"/dev/null", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty())?);
-    Ok(())
-}
-
-fn fork(_: &Files) -> anyhow::Result<()> {
-    // SAFETY: the child makes one system call and is gone.
-    let child = unsafe { libc::fork() };
-    ensure!(child >= 0, "cannot fork");
-    if child == 0 {
-        // SAFETY: ends this process at once, without running anything of the parent's.
-        unsafe { libc::_exit(0) };
-    }
-    let mut status = -1;
-    // SAFETY: the status lives through the call.
-    let waited = unsafe { libc::waitpid(child, &mut status, 0) };
-    ensure!(waited == child && status == 0, "the child did not end well");
-    Ok(())
-}
-
-fn spawn(_: &Files) -> anyhow::Result<()> {
-    ensure!(Command::new("/bin/true").status()?.success(), "true is false");
-    Ok(())
 }

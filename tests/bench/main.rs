@@ -58,6 +58,7 @@ mod tiers;
 
 mod comparison; // an agent as others are built
 mod hooks; // tiers: offered, and in use
+mod loops; // what programs do all the time
 mod project; // something to build
 mod replay; // recorded events
 mod report; // samples -> stdout
@@ -89,6 +90,9 @@ struct CommandLine {
     /// The clock of this machine counts instructions; so it is where `cargo xtask bench --kernel` emulates one
     #[arg(long)]
     instructions: bool,
+    /// Only the loops of `machine`, right here
+    #[arg(long, hide = true)]
+    loops_alone: bool,
     /// Only these rows
     #[arg(value_parser = ROWS)]
     rows: Vec<String>,
@@ -138,8 +142,11 @@ const GROUPS: [Group; ROWS.len()] = [
 ];
 
 fn main() -> ExitCode {
-    let CommandLine { quick, instructions, rows, bench: _ } = CommandLine::parse();
+    let CommandLine { quick, instructions, loops_alone, rows, bench: _ } = CommandLine::parse();
     let clock = if instructions { Clock::Instructions } else { Clock::Time };
+    if loops_alone {
+        return ended(loops::run_alone(clock));
+    }
     let is_root = rustix::process::geteuid().is_root();
     if is_root && !namespaces::inside() {
         // It goes after everything inside has ended, so that nothing is left on the disk either.
@@ -152,10 +159,7 @@ fn main() -> ExitCode {
     if is_root {
         processes::end_all_descendants();
     }
-    match measured {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
-    }
+    ended(measured)
 }
 
 /// As root: in the sandbox.
@@ -202,6 +206,13 @@ fn measure(bench: &Bench, rows: &[String], hooks: Option<Hooks>) -> anyhow::Resu
         eprintln!("measured: {}, in {:.0} s", group.name, started.elapsed().as_secs_f64());
     }
     Ok(())
+}
+
+fn ended(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {

@@ -139,6 +139,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_kernel_cannot_measure_is_refused_at_once() {
+        let refused = |kernel: &str, row: &str| {
+            let refused = in_kernels(&[kernel.to_owned()], &[row.to_owned()]).expect_err("nothing is built");
+            refused.to_string()
+        };
+        assert_eq!(refused("6.1", "login"), "login cannot be measured in instructions; machine can");
+        assert!(refused("2.4", "machine").starts_with("there is no kernel 2.4; known are "));
+    }
+
+    #[test]
     fn what_the_program_writes_is_read_back() {
         let host = Host {
             date: "d".into(),

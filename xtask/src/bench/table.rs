@@ -213,6 +213,24 @@ mod tests {
     }
 
     #[test]
+    fn a_table_of_instructions_says_so() {
+        let host = |clock| Host {
+            date: "today".into(),
+            kernel: "6.1".into(),
+            arch: "x86_64".into(),
+            cpus: 1,
+            quick: false,
+            clock,
+            hooks: None,
+        };
+        let counted = render(&host(Clock::Instructions), &[], &[]);
+        assert!(counted.starts_with("today, Linux 6.1, x86_64, 1 CPUs, emulated\n"), "{counted}");
+        assert!(counted.ends_with(INSTRUCTIONS), "{counted}");
+        let timed = render(&host(Clock::Time), &[], &[]);
+        assert!(!timed.contains("emulated") && !timed.contains("instr"), "{timed}");
+    }
+
+    #[test]
     fn numbers_keep_three_digits_and_separate_thousands() {
         let cases = [
             (0.0, "0"),
