@@ -1,4 +1,4 @@
-//! Things that programs do all the time, each in a loop, measured in processes of their own that are the same in every turn:
+//! Things that programs do all the time, each in a loop, measured in a process of its own that is the same in every turn:
 //! what a fork costs depends on the memory of who forks, and the benchmark program's own changes with what it has loaded.
 
 use std::fs::File;
@@ -42,41 +42,20 @@ pub const LOOPS: [Loop; 6] = [
 /// How loops are measured. The quickest repetition of a turn counts: whatever disturbs one makes it slower.
 #[derive(Clone, Copy)]
 struct Manner {
-    /// How many processes do it in a turn, one after the other.
-    processes: usize,
-    /// How often each repeats each loop.
+    /// How often each loop is repeated in a turn.
     repetitions: usize,
     /// What loops are shortened by.
     divisor: u32,
 }
 
 /// Long loops: reading this clock takes time, and the machine's own disturbances come all the time.
-const BY_TIME: Manner = Manner { processes: 1, repetitions: 9, divisor: 1 };
-/// Short ones: this clock is exact, and most of them are over before the kernel's next tick. Forks and spawns one by one, in
-/// several processes: what they cost moves by up to 1 % with where the kernel finds memory.
-const BY_INSTRUCTIONS: Manner = Manner { processes: 6, repetitions: 25, divisor: 40 };
-
-impl Manner {
-    fn by(clock: Clock) -> Self {
-        match clock {
-            Clock::Time => BY_TIME,
-            Clock::Instructions => BY_INSTRUCTIONS,
-        }
-    }
-}
-
+const BY_TIME: Manner = Manner { repetitions: 9, divisor: 1 };
+/// Short ones: this clock is exact, and most of them are over before the kernel's next tick. Forks and spawns one by one, whose
+/// cost still moves by up to 1 % from turn to turn, with where the kernel finds memory: more processes or repetitions change
+/// nothing about that.
+const BY_INSTRUCTIONS: Manner = Manner { repetitions: 100, divisor: 40 };
 /// What each of [`LOOPS`] costs now.
 pub fn measure(clock: Clock) -> anyhow::Result<Costs> {
-    let mut least = vec![f64::INFINITY; LOOPS.len()];
-    for _ in 0..Manner::by(clock).processes {
-        for (least, cost) in least.iter_mut().zip(measure_once(clock)?) {
-            *least = least.min(cost);
-        }
-    }
-    Ok(least)
-}
-
-fn measure_once(clock: Clock) -> anyhow::Result<Costs> {
     let mut alone = command("/proc/self/exe");
     alone.arg("--loops-alone").stderr(Stdio::inherit());
     if clock == Clock::Instructions {
@@ -90,16 +69,19 @@ fn measure_once(clock: Clock) -> anyhow::Result<Costs> {
             Ok(())
         });
     }
-    let output = alone.output().context("cannot start a process for the loops")?;
+    let output = alone.output().context("cannot start the process for the loops")?;
     ensure!(output.status.success(), "the loops failed: {}", output.status);
     let costs: Costs = serde_json::from_slice(&output.stdout).context("the loops told something else")?;
     ensure!(costs.len() == LOOPS.len(), "a loop is missing");
     Ok(costs)
 }
 
-/// A process for the loops: writes what they cost to stdout.
+/// The process for the loops: writes what they cost to stdout.
 pub fn run_alone(clock: Clock) -> anyhow::Result<()> {
-    let manner = Manner::by(clock);
+    let manner = match clock {
+        Clock::Time => BY_TIME,
+        Clock::Instructions => BY_INSTRUCTIONS,
+    };
     stay_on_one_cpu()?;
     let files =
         Files { zero: File::open("/dev/zero")?, null: File::options().write(true).open("/dev/null")? };

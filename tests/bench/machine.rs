@@ -96,7 +96,7 @@ fn contenders(bench: &Bench) -> anyhow::Result<Vec<Contender>> {
             Some(why) => {
                 let elsewhere = match bench.clock {
                     Clock::Time => {
-                        "; `cargo xtask bench --kernel NAME` counts its instructions on a stock kernel"
+                        "; `cargo xtask bench --kernel 6.1` counts its instructions on a stock kernel"
                     }
                     Clock::Instructions => "",
                 };

@@ -53,7 +53,7 @@ pub(crate) fn task(quick: bool, rows: &[String]) -> Result<()> {
         say("not root: most rows will be skipped");
     }
     ebpf::build(&tools)?;
-    let agent = ebpf::build_agent(&tools.compiler.identity.arch, &tools)?;
+    let agent = ebpf::build_agent(&tools)?;
     let shown = measure(quick, rows, &agent).and_then(|output| show(&output, "bench.json"));
     workspace::return_to_owner()?;
     shown
@@ -62,17 +62,21 @@ pub(crate) fn task(quick: bool, rows: &[String]) -> Result<()> {
 /// As [`task`], inside stock kernels, by their names.
 ///
 /// # Errors
-/// As [`task`]; there is no such kernel, it cannot be had, or it does not get to the end; or one of the rows means nothing
-/// there.
+/// As [`task`]; there is no such kernel, it cannot be had, or it does not get to the end; it is for another kind of processor;
+/// or one of the rows means nothing there.
 pub(crate) fn in_kernels(kernels: &[String], rows: &[String]) -> Result<()> {
     if let Some(row) = rows.iter().find(|row| !ROWS_IN_INSTRUCTIONS.contains(&row.as_str())) {
         bail!("{row} cannot be measured in instructions; {} can", ROWS_IN_INSTRUCTIONS.join(", "));
     }
-    let archs = kernels.iter().map(|kernel| vm::arch_of(kernel)).collect::<Result<Vec<_>>>()?;
+    for kernel in kernels {
+        if !vm::is_for_this_processor(kernel)? {
+            bail!("{kernel} is for another kind of processor, where nobody has measured yet");
+        }
+    }
     let tools = setup::for_build()?;
-    setup::for_vm(archs.iter().any(|arch| *arch != env::consts::ARCH))?;
-    let shown = kernels.iter().zip(archs).try_for_each(|(kernel, arch)| {
-        let agent = ebpf::build_agent(arch, &tools)?;
+    setup::for_vm(false)?;
+    let agent = ebpf::build_agent(&tools)?;
+    let shown = kernels.iter().try_for_each(|kernel| {
         let output = guest::measure(kernel, &agent, &tools)
             .with_context(|| format!("nothing measured in {kernel}"))?;
         show(&output, &format!("bench-{kernel}.json"))
@@ -145,6 +149,8 @@ mod tests {
             refused.to_string()
         };
         assert_eq!(refused("6.1", "login"), "login cannot be measured in instructions; machine can");
+        let other = if cfg!(target_arch = "x86_64") { "6.1-arm64" } else { "6.1" };
+        assert!(refused(other, "machine").contains("is for another kind of processor"));
         assert!(refused("2.4", "machine").starts_with("there is no kernel 2.4; known are "));
     }
 

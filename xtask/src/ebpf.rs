@@ -56,13 +56,14 @@ pub(crate) fn build_for(arch: &str, tools: &BpfTools) -> Result<()> {
     Ok(())
 }
 
-/// Builds the agent that the tracer is compared with, for a processor, and says where its object is.
+/// Builds the agent that the tracer is compared with, and says where its object is.
 ///
 /// # Errors
 /// It does not compile.
-pub(crate) fn build_agent(arch: &str, tools: &BpfTools) -> Result<PathBuf> {
+pub(crate) fn build_agent(tools: &BpfTools) -> Result<PathBuf> {
     let mut cargo = Command::new(tools.compiler.sibling("cargo"));
     cargo.arg("build");
+    let arch = &tools.compiler.identity.arch;
     command::run(with_bpf_target(&mut cargo, arch, tools, ["--example", AGENT])?)?;
     Ok(artifacts().join("examples").join(AGENT))
 }

@@ -1,9 +1,10 @@
-//! `vm`: the end-to-end suite inside stock distribution kernels, on every tier of hooks that they have; and stock kernels for
+//! `vm`: the end-to-end suite inside stock distribution kernels, on every tier of hooks that they have; and such kernels for
 //! `bench` to measure in.
 //!
 //! Each kernel boots under QEMU from an image in memory: Debian's userland with a real sshd, and the binaries of this
-//! checkout, with a script that says what they are for. Nothing is installed, no disk is written, no network is there. Several tiers share one boot, one after the
-//! other. What counts is only what the guest says: an emulator that ends without a word has failed.
+//! checkout, with a script that says what they are for. Nothing is installed, no disk is written, no network is there.
+//! Several tiers share one boot, one after the other. What counts is only what the guest says: an emulator that ends without
+//! a word has failed.
 //!
 //! Kernels and image are kept below target/vm; `rm -r target/vm` gets fresh ones.
 
@@ -107,15 +108,16 @@ pub(crate) fn as_part_of_tests() -> Result<Option<String>> {
     }
 }
 
-/// A kernel by its name, and the processor that it is for, as Rust calls that.
+/// Whether a kernel is for this machine's kind of processor.
 ///
 /// # Errors
 /// There is none of this name.
-pub(crate) fn arch_of(kernel: &str) -> Result<&'static str> {
-    known(kernel).map(|kernel| kernel.machine.arch)
+pub(crate) fn is_for_this_processor(kernel: &str) -> Result<bool> {
+    known(kernel).map(|kernel| kernel.machine.is_ours())
 }
 
-/// Boots a stock kernel and passes on each line that the guest says, until that is done.
+/// Boots a stock kernel and passes on each line that the guest says, until that is done. Logs and images have the name that is
+/// given.
 ///
 /// # Errors
 /// Something cannot be had or built, or the guest did not get to its end.
