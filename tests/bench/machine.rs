@@ -4,58 +4,33 @@
 //!
 //! The system calls of one process cost what they cost whether or not somebody logs in; the hooks of fork, exec and
 //! exit look up every process of the machine once.
+//!
+//! Where the clock counts instructions, it is the same in instructions: the same each time, so few turns do.
 
-use std::fs::File;
-use std::hint::black_box;
 use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use anyhow::Context as _;
+use rustix::thread::sched_setaffinity;
 
 use crate::Bench;
 use crate::comparison::{self, Agent, Programs};
 use crate::hooks::{self, NO_CALLS};
-use crate::measurement::Target;
+use crate::loops::{self, Costs, LOOPS};
+use crate::measurement::{Clock, Target};
 use crate::project::Project;
 use crate::report::{self, Row};
 use crate::tiers::Tier;
 use crate::tracer::{Setup, Tracer};
 
-/// How often each loop is repeated in a turn. The quickest repetition counts: whatever disturbs one makes it slower.
-const REPETITIONS: usize = 9;
+/// Turns hardly differ where the clock counts instructions.
+const ROUNDS_BY_INSTRUCTIONS: usize = 2;
 /// How long the machine may take to calm down after the tracer's start or end.
 const CALM: Duration = Duration::from_millis(200);
 
 const TARGET: Target = Target::AtMost(1.01);
 /// With a tracepoint on any system call, the kernel takes the slow path of every system call of every process.
 const TARGET_WITH_TRACEPOINT: Target = Target::AtMost(1.10);
-
-/// One thing that programs do, so many times in a row.
-struct Loop {
-    name: &'static str,
-    /// Whether it is a system call and little else.
-    is_call: bool,
-    times: u32,
-    once: fn(&Files) -> anyhow::Result<()>,
-}
-
-struct Files {
-    zero: File,
-    null: File,
-}
-
-const LOOPS: [Loop; 6] = [
-    Loop { name: "getppid", is_call: true, times: 40_000, once: getppid },
-    Loop { name: "read 1 byte of /dev/zero", is_call: true, times: 30_000, once: read },
-    Loop { name: "write 1 byte to /dev/null", is_call: true, times: 30_000, once: write },
-    Loop { name: "open and close /dev/null", is_call: true, times: 5_000, once: open },
-    Loop { name: "fork, exit, wait", is_call: false, times: 40, once: fork },
-    Loop { name: "spawn /bin/true, wait", is_call: false, times: 15, once: spawn },
-];
-/// All of them, and the building of a program.
-const THINGS: usize = LOOPS.len() + 1;
 
 /// Something that the machine is measured with.
 struct Contender {
@@ -65,7 +40,8 @@ struct Contender {
     way: Way,
     /// Whether every system call of every process takes the slow path; known once it was there.
     slows_all_calls: bool,
-    rounds: [Vec<[f64; 2]>; THINGS],
+    /// Without and with it, round by round.
+    rounds: Vec<[Costs; 2]>,
 }
 
 enum Way {
@@ -75,17 +51,24 @@ enum Way {
 
 pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
     let mut contenders = contenders(bench)?;
+    let rounds = match bench.clock {
+        Clock::Time => bench.rounds(3, 20),
+        Clock::Instructions => ROUNDS_BY_INSTRUCTIONS,
+    };
     let place = Place {
-        files: Files { zero: File::open("/dev/zero")?, null: File::options().write(true).open("/dev/null")? },
+        clock: bench.clock,
         project: Project::write(Path::new("/tmp/project"))?,
         builds: bench.rounds(1, 2),
     };
+    if place.project.is_none() {
+        report::skipped(&format!("machine, {}", Project::NAME), "there is no C compiler")?;
+    }
     place.turn()?;
-    for round in 0..bench.rounds(3, 20) {
+    for round in 0..rounds {
         // All in turns, and each first as often as the others: a machine that slowly changes its mind favours none.
         let all = contenders.len() + 1;
-        let mut without = [0.0; THINGS];
-        let mut with = vec![[0.0; THINGS]; contenders.len()];
+        let mut without = Costs::new();
+        let mut with = vec![Costs::new(); contenders.len()];
         for turn in (0..all).map(|turn| (turn + round) % all) {
             match turn.checked_sub(1) {
                 None => {
@@ -96,12 +79,13 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
             }
         }
         for (contender, with) in contenders.iter_mut().zip(with) {
-            for (rounds, pair) in contender.rounds.iter_mut().zip(without.into_iter().zip(with)) {
-                rounds.push(pair.into());
-            }
+            contender.rounds.push([without.clone(), with]);
+        }
+        if bench.clock == Clock::Instructions {
+            eprintln!("machine: round {} of {rounds}", round + 1);
         }
     }
-    contenders.into_iter().try_for_each(|contender| contender.report(row))
+    contenders.into_iter().try_for_each(|contender| contender.report(row, bench.clock))
 }
 
 fn contenders(bench: &Bench) -> anyhow::Result<Vec<Contender>> {
@@ -109,14 +93,22 @@ fn contenders(bench: &Bench) -> anyhow::Result<Vec<Contender>> {
     for (tier, obstacle) in hooks::tried(bench) {
         match obstacle {
             None => tiers.push(tier),
-            Some(why) => report::skipped(&format!("machine, tier {}", tier.name), &why)?,
+            Some(why) => {
+                let elsewhere = match bench.clock {
+                    Clock::Time => {
+                        "; `cargo xtask bench --kernel 6.1` counts its instructions on a stock kernel"
+                    }
+                    Clock::Instructions => "",
+                };
+                report::skipped(&format!("machine, tier {}", tier.name), &(why + elsewhere))?;
+            }
         }
     }
     if !tiers.iter().any(|tier| ["fentry", "kprobe"].contains(&tier.name)) {
         tiers.push(&NO_CALLS);
     }
     let contender =
-        |name, with, way| Contender { name, with, way, slows_all_calls: false, rounds: Default::default() };
+        |name, with, way| Contender { name, with, way, slows_all_calls: false, rounds: Vec::new() };
     let mut contenders: Vec<Contender> = tiers
         .into_iter()
         .map(|tier| contender(format!("tier {}", tier.name), "with", Way::Tracer(tier)))
@@ -137,7 +129,7 @@ fn contenders(bench: &Bench) -> anyhow::Result<Vec<Contender>> {
 
 impl Contender {
     /// What everything costs with it.
-    fn turn(&mut self, bench: &Bench, place: &Place) -> anyhow::Result<[f64; THINGS]> {
+    fn turn(&mut self, bench: &Bench, place: &Place) -> anyhow::Result<Costs> {
         match &self.way {
             Way::Tracer(tier) => {
                 let state_dir = bench.disk.join("machine");
@@ -154,16 +146,22 @@ impl Contender {
         }
     }
 
-    fn report(self, row: &Row) -> anyhow::Result<()> {
+    fn report(self, row: &Row, clock: Clock) -> anyhow::Result<()> {
         let Self { name, with, way, slows_all_calls, rounds } = self;
         let names = ["without", with];
-        for (at, mut rounds) in rounds.into_iter().enumerate() {
-            let (what, (unit, nanoseconds), is_call) = match LOOPS.get(at) {
-                Some(one) if one.is_call => (one.name, ("ns", 1.0), true),
-                Some(one) => (one.name, ("us", 1e3), false),
-                None => (Project::NAME, ("ms", 1e6), false),
+        let [ones, thousands, millions] = match clock {
+            Clock::Time => ["ns", "us", "ms"],
+            Clock::Instructions => ["instr", "k instr", "M instr"],
+        };
+        let things = rounds.first().map_or(0, |[without, _]| without.len());
+        for at in 0..things {
+            let (what, (unit, divisor), is_call) = match LOOPS.get(at) {
+                Some(one) if one.is_call => (one.name, (ones, 1.0), true),
+                Some(one) => (one.name, (thousands, 1e3), false),
+                None => (Project::NAME, (millions, 1e6), false),
             };
-            rounds.iter_mut().flatten().for_each(|time| *time /= nanoseconds);
+            let rounds =
+                rounds.iter().map(|round| round.each_ref().map(|costs| costs[at] / divisor)).collect();
             let target = match (&way, is_call && slows_all_calls) {
                 (Way::Tracer(_), true) => Some(TARGET_WITH_TRACEPOINT),
                 (Way::Tracer(_), false) => Some(TARGET),
@@ -177,77 +175,25 @@ impl Contender {
 
 /// What is done again and again.
 struct Place {
-    files: Files,
-    project: Project,
+    clock: Clock,
+    project: Option<Project>,
     /// How often the project is built in a turn; the quickest time counts.
     builds: usize,
 }
 
 impl Place {
-    /// Nanoseconds of each thing, on one CPU.
-    fn turn(&self) -> anyhow::Result<[f64; THINGS]> {
-        let everywhere = sched_getaffinity(None).context("cannot ask for the CPUs")?;
-        let last =
-            (0..CpuSet::MAX_CPU).rev().find(|cpu| everywhere.is_set(*cpu)).context("there is no CPU")?;
-        let mut one = CpuSet::new();
-        one.set(last);
-        sched_setaffinity(None, &one).context("cannot stay on one CPU")?;
-        let mut nanoseconds = [f64::INFINITY; THINGS];
-        // All loops in each repetition, so that a long disturbance does not hit one of them alone.
-        for _ in 0..REPETITIONS {
-            for (one, nanoseconds) in LOOPS.iter().zip(&mut nanoseconds) {
-                let started = Instant::now();
-                for _ in 0..one.times {
-                    (one.once)(&self.files)?;
-                }
-                *nanoseconds = nanoseconds.min(started.elapsed().as_nanos() as f64 / f64::from(one.times));
+    /// Nanoseconds of each thing, or instructions.
+    fn turn(&self) -> anyhow::Result<Costs> {
+        let mut costs = loops::measure(self.clock)?;
+        if let Some(project) = &self.project {
+            let everywhere = loops::stay_on_one_cpu()?;
+            let mut quickest = f64::INFINITY;
+            for _ in 0..self.builds {
+                quickest = quickest.min(project.build()?.as_nanos() as f64);
             }
+            costs.push(quickest);
+            sched_setaffinity(None, &everywhere).context("cannot go everywhere again")?;
         }
-        for _ in 0..self.builds {
-            let took = self.project.build()?.as_nanos() as f64;
-            nanoseconds[LOOPS.len()] = nanoseconds[LOOPS.len()].min(took);
-        }
-        sched_setaffinity(None, &everywhere).context("cannot go everywhere again")?;
-        Ok(nanoseconds)
+        Ok(costs)
     }
-}
-
-fn getppid(_: &Files) -> anyhow::Result<()> {
-    black_box(rustix::process::getppid());
-    Ok(())
-}
-
-fn read(files: &Files) -> anyhow::Result<()> {
-    ensure!(rustix::io::read(&files.zero, &mut [0; 1])? == 1, "nothing read");
-    Ok(())
-}
-
-fn write(files: &Files) -> anyhow::Result<()> {
-    ensure!(rustix::io::write(&files.null, b"x")? == 1, "nothing written");
-    Ok(())
-}
-
-fn open(_: &Files) -> anyhow::Result<()> {
-    drop(rustix::fs::open(c"/dev/null", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty())?);
-    Ok(())
-}
-
-fn fork(_: &Files) -> anyhow::Result<()> {
-    // SAFETY: the child makes one system call and is gone.
-    let child = unsafe { libc::fork() };
-    ensure!(child >= 0, "cannot fork");
-    if child == 0 {
-        // SAFETY: ends this process at once, without running anything of the parent's.
-        unsafe { libc::_exit(0) };
-    }
-    let mut status = -1;
-    // SAFETY: the status lives through the call.
-    let waited = unsafe { libc::waitpid(child, &mut status, 0) };
-    ensure!(waited == child && status == 0, "the child did not end well");
-    Ok(())
-}
-
-fn spawn(_: &Files) -> anyhow::Result<()> {
-    ensure!(Command::new("/bin/true").status()?.success(), "true is false");
-    Ok(())
 }

@@ -58,6 +58,7 @@ mod tiers;
 
 mod comparison; // an agent as others are built
 mod hooks; // tiers: offered, and in use
+mod loops; // what programs do all the time
 mod project; // something to build
 mod replay; // recorded events
 mod report; // samples -> stdout
@@ -77,7 +78,7 @@ mod storm;
 mod throughput;
 
 use hooks::Hooks;
-use measurement::{AGENT_VARIABLE, ROWS};
+use measurement::{AGENT_VARIABLE, Clock, ROWS, ROWS_IN_INSTRUCTIONS};
 use report::Row;
 use tracer::Tracer;
 
@@ -86,6 +87,12 @@ struct CommandLine {
     /// Fewer rounds
     #[arg(long)]
     quick: bool,
+    /// The clock of this machine counts instructions; so it is where `cargo xtask bench --kernel` emulates one
+    #[arg(long)]
+    instructions: bool,
+    /// Only the loops of `machine`, right here
+    #[arg(long, hide = true)]
+    loops_alone: bool,
     /// Only these rows
     #[arg(value_parser = ROWS)]
     rows: Vec<String>,
@@ -97,6 +104,7 @@ struct CommandLine {
 /// Where to measure, and how long.
 pub struct Bench {
     pub quick: bool,
+    pub(crate) clock: Clock,
     /// The program under test.
     pub tracer: PathBuf,
     /// A folder of our own on a disk.
@@ -134,7 +142,11 @@ const GROUPS: [Group; ROWS.len()] = [
 ];
 
 fn main() -> ExitCode {
-    let CommandLine { quick, rows, bench: _ } = CommandLine::parse();
+    let CommandLine { quick, instructions, loops_alone, rows, bench: _ } = CommandLine::parse();
+    let clock = if instructions { Clock::Instructions } else { Clock::Time };
+    if loops_alone {
+        return ended(loops::run_alone(clock));
+    }
     let is_root = rustix::process::geteuid().is_root();
     if is_root && !namespaces::inside() {
         // It goes after everything inside has ended, so that nothing is left on the disk either.
@@ -143,24 +155,21 @@ fn main() -> ExitCode {
             Err(error) => failed(&error),
         };
     }
-    let measured = if is_root { inside(quick, &rows) } else { outside(quick, &rows) };
+    let measured = if is_root { inside(quick, clock, &rows) } else { outside(quick, clock, &rows) };
     if is_root {
         processes::end_all_descendants();
     }
-    match measured {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
-    }
+    ended(measured)
 }
 
 /// As root: in the sandbox.
-fn inside(quick: bool, rows: &[String]) -> anyhow::Result<()> {
+fn inside(quick: bool, clock: Clock, rows: &[String]) -> anyhow::Result<()> {
     let starter = rustix::process::getppid().context("nobody has started this process")?;
     // Inside it may be hidden.
     let agent = agent()?;
     sandbox::enter(Some(&Disk::path_for(starter.as_raw_nonzero().get().cast_unsigned())))
         .context("the sandbox could not be set up")?;
-    let bench = Bench { quick, tracer: sandbox::TRACER.into(), disk: sandbox::KEPT.into(), agent };
+    let bench = Bench { quick, clock, tracer: sandbox::TRACER.into(), disk: sandbox::KEPT.into(), agent };
     let hooks = Tracer::start_in(&bench, "hooks")?.hooks()?;
     measure(&bench, rows, Some(hooks))
 }
@@ -171,17 +180,21 @@ fn agent() -> anyhow::Result<Option<Vec<u8>>> {
 }
 
 /// Without root: what needs none.
-fn outside(quick: bool, rows: &[String]) -> anyhow::Result<()> {
+fn outside(quick: bool, clock: Clock, rows: &[String]) -> anyhow::Result<()> {
     let disk = Disk::create()?;
     let tracer = env!("CARGO_BIN_EXE_login-tracer").into();
-    measure(&Bench { quick, tracer, disk: disk.0.clone(), agent: None }, rows, None)
+    measure(&Bench { quick, clock, tracer, disk: disk.0.clone(), agent: None }, rows, None)
 }
 
 fn measure(bench: &Bench, rows: &[String], hooks: Option<Hooks>) -> anyhow::Result<()> {
     ensure!(GROUPS.map(|group| group.name) == ROWS, "the list of rows is not that of `cargo xtask bench`");
-    report::host(bench.quick, hooks)?;
+    report::host(bench.quick, bench.clock, hooks)?;
     for group in &GROUPS {
         if !rows.is_empty() && !rows.iter().any(|row| row == group.name) {
+            continue;
+        }
+        if bench.clock == Clock::Instructions && !ROWS_IN_INSTRUCTIONS.contains(&group.name) {
+            report::skipped(group.name, "it needs a clock of which time passes")?;
             continue;
         }
         if group.needs_root && !rustix::process::geteuid().is_root() {
@@ -193,6 +206,13 @@ fn measure(bench: &Bench, rows: &[String], hooks: Option<Hooks>) -> anyhow::Resu
         eprintln!("measured: {}, in {:.0} s", group.name, started.elapsed().as_secs_f64());
     }
     Ok(())
+}
+
+fn ended(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {

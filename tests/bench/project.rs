@@ -2,6 +2,7 @@
 //! headers to read.
 
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -23,7 +24,13 @@ impl Project {
     /// What is measured with it.
     pub const NAME: &str = "build a C program of 8 files";
 
-    pub fn write(folder: &Path) -> anyhow::Result<Self> {
+    /// None where there is no C compiler.
+    pub fn write(folder: &Path) -> anyhow::Result<Option<Self>> {
+        let has_compiler =
+            command("cc").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if has_compiler.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            return Ok(None);
+        }
         std::fs::create_dir(folder).context("cannot create the project's folder")?;
         let mut calls = String::new();
         for number in 0..FILES {
@@ -36,7 +43,7 @@ impl Project {
         std::fs::write(folder.join("main.c"), main)?;
         let script = "set -e\nfor file in *.c; do cc -O1 -c \"$file\"; done\ncc -o program *.o\n./program\n";
         std::fs::write(folder.join("build.sh"), script)?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Some(Self { folder: folder.to_owned() }))
     }
 
     /// Builds all of it anew and runs it.

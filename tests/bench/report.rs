@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::hooks::Hooks;
-use crate::measurement::{Figure, Host, Line, Measurement, Target};
+use crate::measurement::{Clock, Figure, Host, Line, Measurement, Target};
 
 /// A group of rows, by its name.
 pub struct Row(pub &'static str);
@@ -56,14 +56,14 @@ impl Row {
 }
 
 /// Where this is.
-pub fn host(quick: bool, hooks: Option<Hooks>) -> anyhow::Result<()> {
+pub fn host(quick: bool, clock: Clock, hooks: Option<Hooks>) -> anyhow::Result<()> {
     let date = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let name = rustix::system::uname();
     let kernel = name.release().to_string_lossy().into_owned();
     let arch = name.machine().to_string_lossy().into_owned();
     let cpus = std::thread::available_parallelism()?.get();
     let hooks = hooks.map(|hooks| hooks.to_string());
-    write(&Line::Host(Host { date, kernel, arch, cpus, quick, hooks }))
+    write(&Line::Host(Host { date, kernel, arch, cpus, quick, clock, hooks }))
 }
 
 /// A row that cannot be measured here.

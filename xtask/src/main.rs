@@ -61,6 +61,9 @@ enum Task {
         /// Fewer rounds: under five minutes
         #[arg(long)]
         quick: bool,
+        /// Inside this stock kernel instead, emulated, in instructions; may be repeated
+        #[arg(long, value_name = "NAME", conflicts_with = "quick")]
+        kernel: Vec<String>,
         /// Only these rows
         #[arg(value_name = "ROW", value_parser = bench::ROWS)]
         rows: Vec<String>,
@@ -105,7 +108,8 @@ fn main() -> ExitCode {
         Task::Build { release } => build::task(release),
         Task::Run { args } => run::task(&args),
         Task::Test { filters } => test::task(&filters),
-        Task::Bench { quick, rows } => bench::task(quick, &rows),
+        Task::Bench { quick, kernel, rows } if kernel.is_empty() => bench::task(quick, &rows),
+        Task::Bench { kernel, rows, .. } => bench::in_kernels(&kernel, &rows),
         Task::Fuzz { inputs } => fuzz::task(inputs),
         Task::Vm { kernel, tier, all, at_once, filters } => {
             vm::task(&vm::Wish { kernels: kernel, tiers: tier, all, at_once, filters })

@@ -1,8 +1,10 @@
-//! `vm`: the end-to-end suite inside stock distribution kernels, on every tier of hooks that they have.
+//! `vm`: the end-to-end suite inside stock distribution kernels, on every tier of hooks that they have; and such kernels for
+//! `bench` to measure in.
 //!
 //! Each kernel boots under QEMU from an image in memory: Debian's userland with a real sshd, and the binaries of this
-//! checkout. Nothing is installed, no disk is written, no network is there. Several tiers share one boot, one after the
-//! other. What counts is only what the guest says: an emulator that ends without a word has failed.
+//! checkout, with a script that says what they are for. Nothing is installed, no disk is written, no network is there.
+//! Several tiers share one boot, one after the other. What counts is only what the guest says: an emulator that ends without
+//! a word has failed.
 //!
 //! Kernels and image are kept below target/vm; `rm -r target/vm` gets fresh ones.
 
@@ -18,15 +20,19 @@ mod tiers;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
+use self::binaries::Program;
 use self::boot::Guest;
 use self::kernels::{KERNELS, Kernel};
 use self::report::Report;
 use self::tiers::Tier;
+use crate::setup::BpfTools;
 use crate::{ebpf, say, setup, workspace};
 
 pub(crate) use self::archive::Unavailable;
+pub(crate) use self::binaries::BENCHMARK;
+pub(crate) use self::boot::{Pace, Said};
 
 /// What to run; empty lists mean the usual ones.
 #[derive(Debug, Default)]
@@ -52,6 +58,18 @@ const SELECTION: [&str; 8] = [
     "refusals::wrong_password",
     "impostors::daemon_of_root_that_behaves_like_sshd",
 ];
+
+/// What a guest does once its kernel is up.
+pub(crate) struct Payload {
+    pub(crate) program: Program,
+    /// A part of the guest's init, in a folder with `files`, and with the paths of the tracer and the program in files called so.
+    pub(crate) script: &'static str,
+    pub(crate) files: Vec<(&'static str, Vec<u8>)>,
+    pub(crate) pace: Pace,
+}
+
+/// How long one tier may take in the guest, in seconds: the whole suite takes about a quarter of it.
+const TIER_SECONDS: u64 = 3600;
 
 /// What one boot plays.
 struct Boot {
@@ -90,6 +108,35 @@ pub(crate) fn as_part_of_tests() -> Result<Option<String>> {
     }
 }
 
+/// Whether a kernel is for this machine's kind of processor.
+///
+/// # Errors
+/// There is none of this name.
+pub(crate) fn is_for_this_processor(kernel: &str) -> Result<bool> {
+    known(kernel).map(|kernel| kernel.machine.is_ours())
+}
+
+/// Boots a stock kernel and passes on each line that the guest says, until that is done. Logs and images have the name that is
+/// given.
+///
+/// # Errors
+/// Something cannot be had or built, or the guest did not get to its end.
+pub(crate) fn boot(
+    kernel: &str,
+    payload: &Payload,
+    tools: &BpfTools,
+    name: String,
+    hear: impl FnMut(&str) -> Option<Said>,
+) -> Result<()> {
+    let guest = ready(known(kernel)?, payload, tools, name, 1)?;
+    say(format!("{}: booting", guest.name));
+    guest.run(hear)
+}
+
+fn known(name: &str) -> Result<&'static Kernel> {
+    kernels::named(name).with_context(|| format!("there is no kernel {name}; known are {}", kernels::names()))
+}
+
 fn plan(wish: &Wish) -> Result<Vec<Boot>> {
     let is_usual = |kernel: &&Kernel| {
         if wish.kernels.is_empty() {
@@ -98,9 +145,7 @@ fn plan(wish: &Wish) -> Result<Vec<Boot>> {
             wish.kernels.iter().any(|name| name == kernel.name)
         }
     };
-    if let Some(unknown) = wish.kernels.iter().find(|name| kernels::named(name).is_none()) {
-        bail!("there is no kernel {unknown}; known are {}", kernels::names());
-    }
+    wish.kernels.iter().try_for_each(|name| known(name).map(|_| ()))?;
     if let Some(unknown) = wish.tiers.iter().find(|name| tiers::named(name).is_none()) {
         bail!("there is no tier {unknown}; known are {}", tiers::names());
     }
@@ -137,15 +182,11 @@ fn run(boots: &[Boot], at_once: Option<usize>) -> Result<()> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let at_once = at_once.unwrap_or(processors).clamp(1, boots.len());
     let mut guests = Vec::new();
-    for Boot { kernel, tiers, scenarios } in boots {
-        let (userland, files) = (image::ensure(kernel.machine)?, kernels::ensure(kernel)?);
-        ebpf::build_for(kernel.machine.arch, &tools)?;
-        let binaries = binaries::build(kernel.machine, &tools)?;
-        let initramfs = image::with_payload(&userland, kernel, &files, &binaries, tiers, scenarios)?;
+    for boot in boots {
         // Two help: sshd, client and tracer take turns. More do not.
         let processors = (processors / at_once).clamp(1, 2);
-        let (kernel, machine) = (kernel.name, kernel.machine);
-        guests.push(Guest { kernel, machine, image: files.image, initramfs, processors });
+        let name = boot.kernel.name.to_owned();
+        guests.push(ready(boot.kernel, &suite(boot), &tools, name, processors)?);
     }
     let reports = Mutex::new(Vec::new());
     let waiting = Mutex::new(boots.iter().zip(&guests).enumerate());
@@ -174,6 +215,37 @@ fn run(boots: &[Boot], at_once: Option<usize>) -> Result<()> {
     Ok(())
 }
 
+/// Builds what goes into a guest, and makes its image.
+fn ready(
+    kernel: &Kernel,
+    payload: &Payload,
+    tools: &BpfTools,
+    name: String,
+    processors: usize,
+) -> Result<Guest> {
+    let Kernel { machine, .. } = kernel;
+    let (userland, files) = (image::ensure(machine)?, kernels::ensure(kernel)?);
+    ebpf::build_for(machine.arch, tools)?;
+    let binaries = binaries::build(payload.program, machine, tools)?;
+    let initramfs = image::with_payload(&name, &userland, kernel, &files, &binaries, payload)?;
+    Ok(Guest { name, machine, image: files.image, initramfs, processors, pace: payload.pace })
+}
+
+fn suite(boot: &Boot) -> Payload {
+    let orders: String = boot.tiers.iter().map(|tier| order(tier)).collect();
+    Payload {
+        program: binaries::SUITE,
+        script: include_str!("vm/suite.sh"),
+        files: vec![("tiers", orders.into_bytes()), ("filters", boot.scenarios.join(" ").into_bytes())],
+        pace: Pace::Time,
+    }
+}
+
+/// A line that the script reads: the tier, its time in seconds, and the keys that force it.
+fn order(tier: &Tier) -> String {
+    format!("{} {TIER_SECONDS} {}\n", tier.name, tier.keys.join("\\n"))
+}
+
 /// One boot from its begin to its end. A guest that does not get there leaves tiers without an end in its report. It gets a
 /// second chance, since emulators fail as well; a scenario that failed does not.
 fn play(boot: &Boot, guest: &Guest) -> Report {
@@ -181,14 +253,14 @@ fn play(boot: &Boot, guest: &Guest) -> Report {
     let mut chances = 2;
     loop {
         chances -= 1;
-        say(format!("{}: booting, for {}", guest.kernel, names.join(", ")));
-        let mut report = Report::begin(guest.kernel, &boot.tiers);
-        let Err(error) = guest.run(&mut report) else { return report };
-        say(format!("{}: {error:#}", guest.kernel));
+        say(format!("{}: booting, for {}", guest.name, names.join(", ")));
+        let mut report = Report::begin(boot.kernel.name, &boot.tiers);
+        let Err(error) = guest.run(|line| report.hear(line)) else { return report };
+        say(format!("{}: {error:#}", guest.name));
         if chances == 0 || report.any_failed() {
             return report;
         }
-        say(format!("{}: once more", guest.kernel));
+        say(format!("{}: once more", guest.name));
     }
 }
 

@@ -18,6 +18,10 @@ pub(crate) const ROWS: [&str; 11] = [
     "bpf",
 ];
 
+/// The groups that mean something where the clock counts instructions: the others depend on disks, networks and on how long
+/// somebody waits.
+pub(crate) const ROWS_IN_INSTRUCTIONS: [&str; 1] = ["machine"];
+
 /// Where the benchmark program finds the object file of the agent that the tracer is compared with.
 pub(crate) const AGENT_VARIABLE: &str = "LOGIN_TRACER_BENCH_AGENT";
 
@@ -45,8 +49,18 @@ pub(crate) struct Host {
     pub(crate) arch: String,
     pub(crate) cpus: usize,
     pub(crate) quick: bool,
+    pub(crate) clock: Clock,
     /// The hooks that the tracer chose here by itself; unknown without root.
     pub(crate) hooks: Option<String>,
+}
+
+/// What passes on the machine's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Clock {
+    Time,
+    /// One nanosecond for each instruction of an emulated processor, however long it takes.
+    Instructions,
 }
 
 /// One line of the table.

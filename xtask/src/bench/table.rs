@@ -2,16 +2,24 @@
 
 use std::fmt::Write as _;
 
-use super::measurement::{Figure, Host, Measurement, Target};
+use super::measurement::{Clock, Figure, Host, Measurement, Target};
 use super::statistics::{self, Reduced, Spread};
 
 /// A measurement with what it comes to; nothing where it has no usable samples.
 pub(super) type Row<'a> = (&'a Measurement, Option<Reduced>);
 
+/// How figures are to be read where the clock counts instructions.
+const INSTRUCTIONS: &str = "The processor is emulated, and what was measured are the instructions that it executed (instr), not time: \
+     nothing disturbs that,\nand it lacks what caches, memory, wrong guesses and slow instructions cost.\n";
+
 /// Lays everything out: first how it is to be read, then each group of rows by itself.
 pub(super) fn render(host: &Host, rows: &[Row<'_>], skipped: &[(String, String)]) -> String {
-    let Host { date, kernel, arch, cpus, quick, hooks } = host;
-    let how = if *quick { ", --quick" } else { "" };
+    let Host { date, kernel, arch, cpus, quick, clock, hooks } = host;
+    let how = match (clock, quick) {
+        (Clock::Instructions, _) => ", emulated",
+        (Clock::Time, true) => ", --quick",
+        (Clock::Time, false) => "",
+    };
     let mut text = format!("{date}, Linux {kernel}, {arch}, {cpus} CPUs{how}\n");
     if let Some(hooks) = hooks {
         writeln!(text, "hooks: {hooks}").expect("writing to memory");
@@ -19,6 +27,9 @@ pub(super) fn render(host: &Host, rows: &[Row<'_>], skipped: &[(String, String)]
     text += "A figure is the median; in brackets the least and the most. \"A ..., B ...: 1.02x\" was measured in turns: \
              the medians of A and B,\nthen the median of B/A of each turn. It is what a target is held against; of \
              p50, p99, max it is p99.\n";
+    if *clock == Clock::Instructions {
+        text += INSTRUCTIONS;
+    }
     for of_group in rows.chunk_by(|(one, _), (next, _)| one.row == next.row) {
         writeln!(text, "\n{}", of_group[0].0.row).expect("writing to memory");
         text += &aligned(&of_group.iter().map(cells).collect::<Vec<_>>());
@@ -170,6 +181,7 @@ mod tests {
             arch: "x86_64".into(),
             cpus: 2,
             quick: true,
+            clock: Clock::Time,
             hooks: Some("fentry".into()),
         };
         let text = render(&host, &rows, &[("login".to_owned(), "needs root".to_owned())]);
@@ -198,6 +210,24 @@ mod tests {
                 "login | needs root",
             ]
         );
+    }
+
+    #[test]
+    fn a_table_of_instructions_says_so() {
+        let host = |clock| Host {
+            date: "today".into(),
+            kernel: "6.1".into(),
+            arch: "x86_64".into(),
+            cpus: 1,
+            quick: false,
+            clock,
+            hooks: None,
+        };
+        let counted = render(&host(Clock::Instructions), &[], &[]);
+        assert!(counted.starts_with("today, Linux 6.1, x86_64, 1 CPUs, emulated\n"), "{counted}");
+        assert!(counted.ends_with(INSTRUCTIONS), "{counted}");
+        let timed = render(&host(Clock::Time), &[], &[]);
+        assert!(!timed.contains("emulated") && !timed.contains("instr"), "{timed}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The binaries that go into the guest: the tracer and the end-to-end suite, as `cargo test` builds them.
+//! The binaries that go into the guest: the tracer and a program that drives it, as `cargo test` or `cargo bench` builds them.
 //!
-//! The same profile as for the tests of this machine, so that nothing is built twice; what the emulator would be slow
-//! with is optimized there, too. For another kind of machine, Rust's library is built as well: the compiler of the kernel
+//! The same profile as for this machine's own, so that nothing is built twice; what the emulator would be slow with is
+//! optimized for tests, too. For another kind of machine, Rust's library is built as well: the compiler of the kernel
 //! programs has its sources, and so no toolchain has to be changed.
 
 use std::path::PathBuf;
@@ -15,10 +15,23 @@ use super::machine::Machine;
 use crate::setup::BpfTools;
 use crate::{command, environment, workspace};
 
-/// Where they are on this machine. The suite finds the tracer by the path at which it was built.
+/// A program of the project's that drives the tracer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Program {
+    /// What it is to cargo: `test` or `bench`.
+    kind: &'static str,
+    name: &'static str,
+}
+
+/// The end-to-end suite.
+pub(super) const SUITE: Program = Program { kind: "test", name: "e2e" };
+/// What `cargo xtask bench` measures with.
+pub(crate) const BENCHMARK: Program = Program { kind: "bench", name: "measure" };
+
+/// Where they are on this machine. The program finds the tracer by the path at which it was built.
 pub(super) struct Binaries {
     pub(super) tracer: PathBuf,
-    pub(super) suite: PathBuf,
+    pub(super) program: PathBuf,
 }
 
 /// What is needed of a line of cargo's JSON messages.
@@ -38,20 +51,21 @@ struct Target {
 ///
 /// # Errors
 /// Something does not compile.
-pub(super) fn build(machine: &Machine, tools: &BpfTools) -> Result<Binaries> {
-    const WHAT: [&str; 6] = ["test", "--package", "tracer-user", "--test", "e2e", "--no-run"];
+pub(super) fn build(program: Program, machine: &Machine, tools: &BpfTools) -> Result<Binaries> {
+    let Program { kind, name } = program;
     let mut cargo = workspace::cargo();
     if !machine.is_ours() {
         cargo = Command::new(tools.compiler.sibling("cargo"));
     }
-    cargo.args(WHAT).arg("--message-format=json-render-diagnostics");
+    cargo.args([kind, "--package", "tracer-user", &format!("--{kind}"), name, "--no-run"]);
+    cargo.arg("--message-format=json-render-diagnostics");
     if !machine.is_ours() {
         for_another(machine, &mut cargo, tools);
     }
     let told = command::capture(&mut cargo)?;
     let tracer = executable(&told, "bin", "login-tracer").context("cargo names no login-tracer")?;
-    let suite = executable(&told, "test", "e2e").context("cargo names no end-to-end suite")?;
-    Ok(Binaries { tracer, suite })
+    let program = executable(&told, kind, name).with_context(|| format!("cargo names no {name}"))?;
+    Ok(Binaries { tracer, program })
 }
 
 /// Makes cargo build for a machine that is not this one, Rust's library included.

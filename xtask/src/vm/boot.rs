@@ -12,7 +12,6 @@ use anyhow::{Context as _, Result, bail};
 
 use super::directory;
 use super::machine::Machine;
-use super::report::{Report, Said};
 use crate::say;
 
 /// How long the guest may be silent: booting and each scenario take far less.
@@ -21,26 +20,46 @@ const SILENCE: Duration = Duration::from_secs(240);
 /// The guest's memory in MiB: the image, unpacked, and what runs in it.
 const MEMORY: &str = "1536";
 
+/// How time passes for a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// As it does for everybody.
+    Time,
+    /// One nanosecond with each instruction, and at once to the next event where the guest waits: the same every time,
+    /// whatever else this machine does. Takes a single processor.
+    Instructions,
+}
+
+/// What a line of the guest means for whoever waits.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// Worth telling.
+    Progress(String),
+    /// Nothing more will come.
+    Done,
+}
+
 /// A machine that is ready to be booted.
 pub(super) struct Guest {
-    /// The name of its kernel.
-    pub(super) kernel: &'static str,
+    /// What it is called in logs.
+    pub(super) name: String,
     pub(super) machine: &'static Machine,
     pub(super) image: PathBuf,
     pub(super) initramfs: PathBuf,
     pub(super) processors: usize,
+    pub(super) pace: Pace,
 }
 
 impl Guest {
-    /// Boots, and tells the report what the guest says.
+    /// Boots, and passes on each line that the guest says.
     ///
     /// # Errors
     /// The emulator cannot be started, or the guest did not get to its end.
-    pub(super) fn run(&self, report: &mut Report) -> Result<()> {
+    pub(super) fn run(&self, mut hear: impl FnMut(&str) -> Option<Said>) -> Result<()> {
         let logs = directory().join("logs");
         fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
-        let console = logs.join(format!("{}.console", self.kernel));
-        let log = logs.join(format!("{}.log", self.kernel));
+        let console = logs.join(format!("{}.console", self.name));
+        let log = logs.join(format!("{}.log", self.name));
         let mut log = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut emulator = Emulator(self.start(&console)?);
         let stdout = emulator.0.stdout.take().context("the emulator's output is not piped")?;
@@ -51,9 +70,9 @@ impl Guest {
                 Ok(line) => {
                     writeln!(log, "{:7.2}  {line}", started.elapsed().as_secs_f64())
                         .context("cannot write the log")?;
-                    match report.hear(&line) {
+                    match hear(&line) {
                         Some(Said::Done) => return Ok(()),
-                        Some(Said::Progress(text)) => say(format!("{}: {text}", self.kernel)),
+                        Some(Said::Progress(text)) => say(format!("{}: {text}", self.name)),
                         None => {}
                     }
                 }
@@ -77,8 +96,8 @@ impl Guest {
         let mut emulator = Command::new(program);
         emulator
             .args(*arguments)
-            .args(["-accel", "tcg,thread=multi", "-m", MEMORY])
-            .args(["-smp", &self.processors.to_string()])
+            .args(self.pace.arguments())
+            .args(["-m", MEMORY, "-smp", &self.processors.to_string()])
             .args(["-nic", "none", "-display", "none", "-monitor", "none", "-no-reboot"])
             .arg("-kernel")
             .arg(&self.image)
@@ -92,6 +111,15 @@ impl Guest {
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         emulator.spawn().with_context(|| format!("cannot start {program}"))
+    }
+}
+
+impl Pace {
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Time => &["-accel", "tcg,thread=multi"],
+            Self::Instructions => &["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"],
+        }
     }
 }
 

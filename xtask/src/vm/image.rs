@@ -11,10 +11,9 @@ use anyhow::{Context as _, Result};
 
 use super::archive::{self, Archive};
 use super::binaries::Binaries;
-use super::directory;
 use super::kernels::{Files, Kernel};
 use super::machine::{AMD64, Machine};
-use super::tiers::Tier;
+use super::{Payload, directory};
 use crate::{command, say};
 
 /// What the suite needs beside what every Debian has. openssh-server brings PAM's modules.
@@ -45,9 +44,6 @@ const MERGED: &str =
 
 /// The guest's first process.
 const INIT: &str = include_str!("init.sh");
-
-/// How long one tier may take in the guest, in seconds: the whole suite takes about a quarter of it.
-pub(super) const TIER_SECONDS: u64 = 3600;
 
 /// The userland as archives for the kernel; made where it is not there yet.
 ///
@@ -107,32 +103,36 @@ fn made(machine: &Machine, describe: impl FnOnce(&mut Command)) -> Result<PathBu
     Ok(image)
 }
 
-/// The image of one boot.
+/// The image of one boot, by its name.
 ///
 /// # Errors
 /// A file cannot be read or written.
 pub(super) fn with_payload(
+    name: &str,
     userland: &[PathBuf],
     kernel: &Kernel,
     files: &Files,
     binaries: &Binaries,
-    tiers: &[&Tier],
-    scenarios: &[String],
+    payload: &Payload,
 ) -> Result<PathBuf> {
-    let root = directory().join("boots").join(kernel.name);
+    let root = directory().join("boots").join(name);
     if root.exists() {
         fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
     }
-    let orders: String = tiers.iter().map(|tier| format!("{}\n", order(tier))).collect();
     write(&root.join("init"), INIT.as_bytes(), 0o755)?;
-    write(&root.join("payload/tiers"), orders.as_bytes(), 0o644)?;
-    write(&root.join("payload/filters"), scenarios.join(" ").as_bytes(), 0o644)?;
-    write(&root.join("payload/tracer"), binaries.tracer.as_os_str().as_encoded_bytes(), 0o644)?;
-    write(&root.join("payload/suite"), binaries.suite.as_os_str().as_encoded_bytes(), 0o644)?;
     let overlay =
         fs::read(&files.overlay).with_context(|| format!("cannot read {}", files.overlay.display()))?;
-    write(&root.join("payload/overlay.ko"), &overlay, 0o644)?;
-    for binary in [&binaries.tracer, &binaries.suite] {
+    let common: [(&str, &[u8]); 4] = [
+        ("play", payload.script.as_bytes()),
+        ("tracer", binaries.tracer.as_os_str().as_encoded_bytes()),
+        ("program", binaries.program.as_os_str().as_encoded_bytes()),
+        ("overlay.ko", &overlay),
+    ];
+    let own = payload.files.iter().map(|(name, bytes)| (*name, bytes.as_slice()));
+    for (name, bytes) in common.into_iter().chain(own) {
+        write(&root.join("payload").join(name), bytes, 0o644)?;
+    }
+    for binary in [&binaries.tracer, &binaries.program] {
         // At the path that it has here.
         let place = root.join(binary.strip_prefix("/").context("a binary's path is not absolute")?);
         write(&place, b"", 0o755)?;
@@ -157,11 +157,6 @@ fn beside(folder: &Path, extension: &str) -> PathBuf {
     let mut path = folder.as_os_str().to_owned();
     path.push(format!(".{extension}"));
     path.into()
-}
-
-/// A line that the guest's init reads: the tier, its time in seconds, and the keys that force it.
-fn order(tier: &Tier) -> String {
-    format!("{} {TIER_SECONDS} {}", tier.name, tier.keys.join("\\n"))
 }
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {

@@ -1,6 +1,6 @@
 #!/bin/bash
-# The first process of the guest: mounts what programs expect, runs the suite once for each tier, tells what came of it
-# on the serial port that the kernel's command line names, and powers off. Lines that begin with "@@" are for the task that started the guest.
+# The first process of the guest: mounts what programs expect, does what the payload is for, and powers off. What is said goes to
+# the serial port that the kernel's command line names; lines that begin with "@@" are for the task that started the guest.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 on() { mkdir -p "$2" && mount -t "$1" "$1" "$2" ${3:+-o "$3"}; }
 on proc /proc; on sysfs /sys; on devtmpfs /dev
@@ -17,15 +17,8 @@ busybox ifconfig lo 127.0.0.1 up
 [ ! -e /payload/overlay.ko ] || busybox insmod /payload/overlay.ko || echo "overlay cannot be loaded"
 cd /payload || exit
 echo "@@kernel $(uname -r)"
-while read -r tier limit keys; do
-    echo "@@tier $tier"
-    printf '[trace]\n%b\n' "$keys" > "/tmp/$tier.toml"
-    # shellcheck disable=SC2086
-    "$(cat tracer)" --config "/tmp/$tier.toml" check | sed -n '/^Kernel/,/^Configuration/p' | grep '^  '
-    LOGIN_TRACER_REQUIRE_ALL=1 LOGIN_TRACER_E2E_EMULATED=1 LOGIN_TRACER_E2E_TRACE=$(printf '%b' "$keys") \
-        timeout "$limit" "$(cat suite)" $(cat filters)
-    echo "@@end $tier $? $(cut -d' ' -f1 /proc/uptime)"
-done < tiers
+# shellcheck source=/dev/null
+. ./play
 echo "@@done"
 sleep 0.1
 exec busybox poweroff -f

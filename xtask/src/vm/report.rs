@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::boot::Said;
 use super::tiers::Tier;
 
 /// What came of a scenario.
@@ -30,15 +31,6 @@ pub(super) struct Report {
     order: Vec<String>,
     /// Of the tier that the guest plays.
     current: Option<usize>,
-}
-
-/// What a line of the guest means for whoever waits.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Said {
-    /// Worth telling.
-    Progress(String),
-    /// Nothing more will come.
-    Done,
 }
 
 impl Report {
