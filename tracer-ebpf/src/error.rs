@@ -31,6 +31,7 @@ pub(crate) enum Structure {
     Program = 10,
     TimerValue = 11,
     Record = 12,
+    Registers = 13,
 }
 
 /// The one end of every program: counts losses, tells them on the program's own log.

@@ -254,6 +254,9 @@ pub struct Offsets {
     pub binprm_filename: u32,
     pub itimerspec_value_sec: u32,
     pub itimerspec_value_nsec: u32,
+    /// The registers that hold the second and the third argument of a system call, by the processor's convention.
+    pub registers_argument_2: u32,
+    pub registers_argument_3: u32,
     /// From here on: fields of tracepoints' records, from their `format` files; zero where there is none.
     pub exec_filename: u32,
     pub fork_child_pid: u32,
@@ -296,7 +299,7 @@ mod tests {
         assert_eq!(size_of::<Credentials>(), 32 + 4 * 4);
         assert_eq!(size_of::<Socket>(), 32 + 4 * 2 + 16 + 16);
         assert_eq!(size_of::<LogLine>(), 32 + LOG_LEN);
-        assert_eq!(size_of::<Offsets>(), 52 * 4);
+        assert_eq!(size_of::<Offsets>(), 54 * 4);
     }
 
     #[test]

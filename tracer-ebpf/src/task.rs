@@ -4,7 +4,8 @@
 
 use aya_ebpf::Global;
 use aya_ebpf::helpers::generated::{
-    bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
+    bpf_get_current_task_btf, bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str, bpf_probe_read_user,
+    bpf_probe_read_user_str, bpf_task_pt_regs,
 };
 use aya_ebpf::helpers::{bpf_get_current_task, bpf_probe_read_kernel};
 use tracer_ebpf::{Header, Kind, Offsets};
@@ -81,6 +82,18 @@ pub(crate) fn copy_user_bytes<const N: usize>(from: *const u8, length: usize, to
     let length = core::hint::black_box(length as u32) & (N as u32 - 1);
     // SAFETY: the helper writes at most `length` bytes, fewer than `to` has, and checks the source address.
     unsafe { bpf_probe_read_user(to.as_mut_ptr().cast(), length, from.cast()) };
+}
+
+/// The second and the third argument of the system call that the current thread makes. They are there still when it returns:
+/// only the first one may have made room for the result. Linux before 5.15 refuses a program that asks.
+#[inline(always)]
+pub(crate) fn call_arguments() -> Result<[usize; 2], Error> {
+    // SAFETY: the helpers have no preconditions, and the task of the second one is that of the first.
+    let registers = Pointer(unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) } as *const u8);
+    Ok([
+        registers.read(offset!(registers_argument_2), Structure::Registers)?,
+        registers.read(offset!(registers_argument_3), Structure::Registers)?,
+    ])
 }
 
 /// A `task_struct`.

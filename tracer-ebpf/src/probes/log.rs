@@ -4,7 +4,7 @@
 //! is said by the monitor, and what a process of the user says is worth nothing. Lines for debugging are left out: there
 //! may be hundreds for each login.
 //!
-//! The loader attaches one of three programs, as for credentials.
+//! The loader attaches one of four programs, as for credentials.
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::bpf_probe_read_user;
@@ -14,7 +14,7 @@ use tracer_ebpf::{Door, Kind, LogLine};
 
 use crate::error::{Error, Structure, report};
 use crate::probes::{record, socket};
-use crate::task::{Task, copy_user_bytes, offset};
+use crate::task::{Task, call_arguments, copy_user_bytes, offset};
 use crate::{emit, maps};
 
 /// `LOG_DEBUG` of syslog(3): the lowest three bits of a priority are its severity.
@@ -38,6 +38,15 @@ fn kprobe_sendto(ctx: ProbeContext) -> u32 {
     report(&ctx, try_sendto(ctx.tgid(), buffer))
 }
 
+/// When the call returns, and the caller's registers still say what was sent. Where tracepoints are needed at all, there are
+/// others at the exits of calls; one at an entry makes the entry of every call of every process slower as well.
+#[tracepoint]
+fn exit_sendto(ctx: TracePointContext) -> u32 {
+    let buffer = || call_arguments().map(|[from, length]| (from as *const u8, length));
+    report(&ctx, try_sendto(ctx.tgid(), buffer))
+}
+
+/// When the call begins, where the kernel does not give the registers.
 #[tracepoint]
 fn enter_sendto(ctx: TracePointContext) -> u32 {
     let buffer = || {

@@ -119,6 +119,7 @@ impl Types {
     /// All fields of structs; those of tracepoints are zero.
     pub(super) fn offsets(&self) -> Result<Offsets, OffsetError> {
         let at = |of, path| self.offset(of, &[path]);
+        let [registers_argument_2, registers_argument_3] = self.call_arguments()?;
         Ok(Offsets {
             task_pid: at("task_struct", "pid")?,
             task_tgid: at("task_struct", "tgid")?,
@@ -165,6 +166,8 @@ impl Types {
             binprm_filename: at("linux_binprm", "filename")?,
             itimerspec_value_sec: at("itimerspec64", "it_value.tv_sec")?,
             itimerspec_value_nsec: at("itimerspec64", "it_value.tv_nsec")?,
+            registers_argument_2,
+            registers_argument_3,
             // Filled in from the `format` files.
             exec_filename: 0,
             fork_child_pid: 0,
@@ -175,6 +178,19 @@ impl Types {
             enter_sendto_buff: 0,
             enter_sendto_len: 0,
         })
+    }
+
+    /// The second and the third argument of a system call among the registers, by the psABI of the processor.
+    #[cfg(target_arch = "x86_64")]
+    fn call_arguments(&self) -> Result<[u32; 2], OffsetError> {
+        Ok([self.offset("pt_regs", &["si"])?, self.offset("pt_regs", &["dx"])?])
+    }
+
+    /// The second and the third argument of a system call among the registers, by the psABI of the processor.
+    #[cfg(target_arch = "aarch64")]
+    fn call_arguments(&self) -> Result<[u32; 2], OffsetError> {
+        let first = self.offset("pt_regs", &["regs"])?;
+        Ok([1, 2].map(|number| first + number * size_of::<u64>() as u32))
     }
 
     /// The first of `paths` that the struct has, in bytes. Each path may go through nested structs by dots.

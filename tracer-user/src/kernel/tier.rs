@@ -193,6 +193,8 @@ pub(super) const HOOKS: &[Hook] = &[
         candidates: &[
             fentry(SENDTO, "fentry_sendto"),
             kprobe(SENDTO, "kprobe_sendto"),
+            // Not at the entry where that can be helped: all other ones are at exits.
+            syscall("sys_exit_sendto", "exit_sendto"),
             syscall("sys_enter_sendto", "enter_sendto"),
         ],
     },
@@ -349,6 +351,12 @@ mod tests {
         assert_eq!(permitted(hook("exec hook"), &wish), [Tier::BtfTracepoint, Tier::ClassicTracepoint]);
         let all = [Tier::Fentry, Tier::Kprobe, Tier::SyscallTracepoint];
         assert_eq!(permitted(hook("credential hook"), &wish), all);
+        let of_log_hook = permitted(hook("log hook"), &wish);
+        assert_eq!(
+            of_log_hook,
+            [all.as_slice(), &[Tier::SyscallTracepoint]].concat(),
+            "at the exit, else the entry"
+        );
         assert!(HOOKS.iter().all(|hook| forcing_key(hook, &wish).is_none()));
     }
 
