@@ -51,9 +51,9 @@ struct Manner {
 /// Long loops: reading this clock takes time, and the machine's own disturbances come all the time.
 const BY_TIME: Manner = Manner { repetitions: 9, divisor: 1 };
 /// Short ones: this clock is exact, and most of them are over before the kernel's next tick. Forks and spawns one by one, whose
-/// cost still moves by up to 1 % from turn to turn, with where the kernel finds memory: more processes or repetitions change
-/// nothing about that.
+/// cost still moves by up to 1 % from turn to turn: more processes or repetitions change nothing about that.
 const BY_INSTRUCTIONS: Manner = Manner { repetitions: 100, divisor: 40 };
+
 /// What each of [`LOOPS`] costs now.
 pub fn measure(clock: Clock) -> anyhow::Result<Costs> {
     let mut alone = command("/proc/self/exe");
