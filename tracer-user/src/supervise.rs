@@ -19,6 +19,8 @@ use anyhow::{Context as _, ensure};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use thiserror::Error;
 
+pub use self::priority::take_short_turns;
+
 /// Tells a role the process id of its supervisor, with which it must end.
 pub const SUPERVISOR_VARIABLE: &str = "LOGIN_TRACER_SUPERVISOR";
 

@@ -26,6 +26,7 @@ pub fn scenarios() -> Vec<Scenario> {
         accounts_that_should_have_no_logins,
         gained_user_ids_are_told: "/usr/bin/sudo",
         killed_roles_come_back,
+        roles_take_short_turns,
         roles_end_with_their_supervisor,
         damaged_sessions_are_set_aside,
         full_disk_loses_no_session,
@@ -199,6 +200,21 @@ fn killed_roles_come_back(scene: &mut Scene<'_>) {
             whole.expect_messages(&format!("SSH login: {name} on"), round);
             whole.expect_messages(&format!("SSH session ended: {name} on"), round);
         }
+    }
+}
+
+fn roles_take_short_turns(_: &mut Scene<'_>) {
+    // Nanoseconds. Kernels before 6.6 show none; those before 6.12 would not change it, and are none of ours.
+    let turn = |process: &str| {
+        let sched = fs::read_to_string(format!("/proc/{process}/sched")).ok()?;
+        let line = sched.lines().find(|line| line.starts_with("se.slice"))?;
+        line.rsplit(' ').next()?.parse::<u64>().ok()
+    };
+    let Some(usual) = turn("self") else { return };
+    let whole = Whole::start();
+    for verb in ["trace", "notify"] {
+        let role = whole.role(verb).expect("the role runs").to_string();
+        assert_eq!(turn(&role), Some(100_000), "{verb}; others take {usual}");
     }
 }
 

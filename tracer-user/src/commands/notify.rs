@@ -9,10 +9,11 @@ use crate::cli::Global;
 use crate::config::{self, Secrets};
 use crate::notify;
 use crate::supervise::lock::{self, Holder};
-use crate::supervise::{Role, privileges, tie_to_supervisor};
+use crate::supervise::{Role, privileges, take_short_turns, tie_to_supervisor};
 
 pub(super) fn run(global: &Global, state_dir: &Path) -> anyhow::Result<Exit> {
     tie_to_supervisor()?;
+    take_short_turns();
     // Before root is given up: only root may be able to read the configuration and the secrets.
     let config = config::load(global.config.as_deref(), Secrets::Read)?;
     if privileges::is_root() {

@@ -1,6 +1,6 @@
 //! Rates sessions again when more becomes known: what a service says after the deadline, or when it is asked again, a list
-//! that changes, refused tries after the login, how somebody came in where that was not known at once. (A user id that is gained inside is told anyway,
-//! and rated again with that: see [`super::intake`].)
+//! that changes, refused tries after the login, how somebody came in where that was not known at once. (A user id that is
+//! gained inside is told anyway, and rated again with that: see [`super::intake`].)
 //!
 //! Promises:
 //! - The newest rating is the one that is shown. A session whose level rises to medium or high is announced again,
