@@ -9,13 +9,20 @@ use super::{backoff, chance};
 pub(super) struct Trouble {
     /// What cannot be done yet, as a sentence.
     what: &'static str,
+    /// Whose messages wait, if they are those of one sink.
+    sink: Option<String>,
     failures: u32,
 }
 
 impl Trouble {
     /// None so far.
     pub(super) fn with(what: &'static str) -> Self {
-        Self { what, failures: 0 }
+        Self { what, sink: None, failures: 0 }
+    }
+
+    /// The same at the messages of a sink.
+    pub(super) fn of_sink(sink: &str, what: &'static str) -> Self {
+        Self { sink: Some(sink.to_owned()), ..Self::with(what) }
     }
 
     /// It worked.
@@ -27,7 +34,8 @@ impl Trouble {
     pub(super) async fn wait(&mut self, error: &StoreError) {
         self.failures += 1;
         let pause = backoff::local_delay(self.failures, chance());
-        tracing::warn!(error = error as &dyn std::error::Error, ?pause, "{}", self.what);
+        let sink = self.sink.as_ref().map(tracing::field::display);
+        tracing::warn!(error = error as &dyn std::error::Error, sink, ?pause, "{}", self.what);
         tokio::time::sleep(pause).await;
     }
 

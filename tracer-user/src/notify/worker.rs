@@ -25,6 +25,7 @@ use super::outbox::{Attempt, Claim, Delivery, Due, Grouping, LONGEST_ATTEMPT, Re
 use super::outcome::{DOUBTFUL_ATTEMPTS, Outcome};
 use super::pace::Pace;
 use super::sink::{Report, Sink};
+use super::trouble::Trouble;
 use super::{OnStep, SharedOutbox, Step, backoff, chance};
 use crate::store::StoreError;
 
@@ -94,17 +95,16 @@ impl Worker {
     /// The outbox is damaged.
     pub(super) async fn run(mut self) -> anyhow::Result<()> {
         let (mut rest, mut flights, epoch) = (Rest::default(), Flights::default(), Instant::now());
-        let mut troubles = 0;
+        let mut trouble = self.trouble();
         self.remember_pace();
         while !*self.stop.borrow() {
             let pause = match self.launch(&rest, &mut flights, epoch) {
                 Ok(pause) => {
-                    troubles = 0;
+                    trouble.is_over();
                     pause
                 }
                 Err(error) => {
-                    troubles += 1;
-                    self.trouble(error, troubles).await?;
+                    trouble.wait_or_give_up(error).await?;
                     continue;
                 }
             };
@@ -125,6 +125,10 @@ impl Worker {
             self.settle(landed, &mut flights, &mut rest).await?;
         }
         Ok(())
+    }
+
+    fn trouble(&self) -> Trouble {
+        Trouble::of_sink(&self.name, "the delivery database cannot be used")
     }
 
     /// Counts what an earlier run of the role sent a moment ago: a restart is no new budget.
@@ -218,15 +222,12 @@ impl Worker {
             next = self.next_landed(flights).await;
         }
         // It was sent: as long as that cannot be written down, nothing else may happen to these deliveries.
-        let mut troubles = 0;
+        let mut trouble = self.trouble();
         loop {
             let recorded = self.outbox.borrow_mut().record(&attempts);
             match recorded {
                 Ok(()) => break,
-                Err(error) => {
-                    troubles += 1;
-                    self.trouble(error, troubles).await?;
-                }
+                Err(error) => trouble.wait_or_give_up(error).await?,
             }
         }
         for _ in &attempts {
@@ -322,18 +323,6 @@ impl Worker {
                 Ok(())
             }
         }
-    }
-
-    /// Waits after a failure of the outbox that may pass: a full disk, a busy database.
-    async fn trouble(&self, error: StoreError, troubles: u32) -> anyhow::Result<()> {
-        if matches!(error, StoreError::Damaged { .. }) {
-            return Err(error.into());
-        }
-        let pause = backoff::local_delay(troubles, chance());
-        let error: &dyn Error = &error;
-        tracing::warn!(error, sink = %self.name, ?pause, "the delivery database cannot be used");
-        tokio::time::sleep(pause).await;
-        Ok(())
     }
 }
 
