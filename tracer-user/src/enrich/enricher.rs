@@ -183,12 +183,10 @@ pub fn renewed(before: &Facts, now: &Facts) -> Facts {
     }
 }
 
-/// The second one, unless somebody failed who knew.
+/// The second one, unless somebody fails who answered before: that there is nothing to know is an answer as well.
 fn newer<T: Clone>(before: &Fact<T>, now: &Fact<T>) -> Fact<T> {
-    match (before, now) {
-        (Fact::Known(_), Fact::Unknown { why }) if why.is_failure() => before.clone(),
-        (_, _) => now.clone(),
-    }
+    let fails = |fact: &Fact<T>| matches!(fact, Fact::Unknown { why } if why.is_failure());
+    if fails(now) && !fails(before) { before.clone() } else { now.clone() }
 }
 
 /// Takes what is known over what is not, and any reason over that nobody was there to ask.
@@ -261,7 +259,7 @@ mod tests {
         assert_eq!(renewed(&bad, &quota), bad);
         assert_eq!(renewed(&bad, &no_data), no_data, "it knows nothing of the address any more");
         assert_eq!(renewed(&quota, &no_data), no_data);
-        assert_eq!(renewed(&no_data, &quota), quota);
+        assert_eq!(renewed(&no_data, &quota), no_data, "it said that it knows nothing");
         // A service that is asked no more says nothing, a new one what it says.
         let nobody = Facts::unknown(Why::NotConfigured);
         assert_eq!(renewed(&bad, &nobody), nobody);

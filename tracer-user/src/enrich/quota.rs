@@ -18,7 +18,7 @@ pub struct Limits {
 }
 
 /// How much of the limits those who ask may use up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Share {
     /// Those who look once more at somebody who is in: the rest is left to those who log in.
     Half,
