@@ -91,7 +91,12 @@ fn an_address_that_a_service_lists_later_is_told() {
         service.mood(|_| None);
         world.commit(&[opened(5, "frank", PEER)]);
         eventually("green", || (level(&world, key(1)) == Some(Level::Low)).then_some(()));
-        assert_eq!(risen(&slack), expected);
+        world.settled(key(5), DeliveryState::Delivered);
+        // Of erin nothing was known: she is one of many who came from there that day.
+        let erin = "SSH session is riskier: erin on web-1 from 193.146.30.20, risk 40 (MEDIUM)";
+        eventually("erin", || told(&slack).iter().any(|(text, _)| text == erin).then_some(()));
+        assert_eq!(level(&world, key(3)), Some(Level::Medium));
+        assert_eq!(risen(&slack), expected + 1);
     }
 }
 
