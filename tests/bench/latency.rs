@@ -63,6 +63,7 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
     let watch = promptly(|| Watch::start(&scene.state_dir))??;
     let [_, trace, notify] = scene.tracer.processes()?;
     let roles = [("trace", Usage::of(trace)?), ("notify", Usage::of(notify)?)];
+    let syncs = promptly(|| Syncs::start(&bench.disk.join("beside")))??;
     let mut crowd = Vec::new();
     for _ in 0..bench.rounds(1, 6) {
         let group: Vec<_> = (0..AT_ONCE).map(|_| next()).collect();
@@ -77,6 +78,8 @@ pub fn run(bench: &Bench, row: &Row) -> anyhow::Result<()> {
     }
     let used = [roles[0].1.since()?, roles[1].1.since()?];
     scene.report(row, &format!("{AT_ONCE} at once"), &crowd, watch.end()?)?;
+    let what = format!("4 KiB appended and synced beside {AT_ONCE} at once, for comparison");
+    row.distribution(&what, "ms", syncs.end()?, None)?;
     // Fifty ssh clients and servers want the CPUs too; this is the part of it that is ours.
     for ((role, _), used) in roles.iter().zip(used) {
         for (what, seconds) in [("on a CPU", used.cpu_s), ("ready, but waiting for a CPU", used.waited_s)] {
@@ -109,6 +112,37 @@ fn limits(bench: &Bench, row: &Row) -> anyhow::Result<()> {
     drop(theirs);
     echo.join().map_err(|_| anyhow::anyhow!("the other thread broke off"))??;
     row.distribution("another thread woken, and woken by it, for comparison", "ms", wakes, None)
+}
+
+/// Waits for the disk again and again while others do, in a thread of its own. That needs the file system's own threads, and
+/// those wait for a CPU like everybody else.
+struct Syncs {
+    end: Arc<AtomicBool>,
+    thread: JoinHandle<anyhow::Result<Vec<f64>>>,
+}
+
+impl Syncs {
+    fn start(path: &Path) -> anyhow::Result<Self> {
+        let file = File::create(path).context("cannot create a file")?;
+        let end = Arc::new(AtomicBool::new(false));
+        let told = end.clone();
+        let thread = thread::spawn(move || {
+            let mut took = Vec::new();
+            while !told.load(Ordering::Relaxed) {
+                took.push(timed(|| sync_page(&file, took.len() as u64))?);
+                // Seldom enough to be one of many.
+                thread::sleep(Duration::from_millis(20));
+            }
+            Ok(took)
+        });
+        Ok(Self { end, thread })
+    }
+
+    /// Milliseconds.
+    fn end(self) -> anyhow::Result<Vec<f64>> {
+        self.end.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| anyhow::anyhow!("the thread that syncs broke off"))?
+    }
 }
 
 /// Milliseconds.

@@ -26,7 +26,7 @@ pub fn scenarios() -> Vec<Scenario> {
         accounts_that_should_have_no_logins,
         gained_user_ids_are_told: "/usr/bin/sudo",
         killed_roles_come_back,
-        roles_take_short_turns,
+        roles_come_first,
         roles_end_with_their_supervisor,
         damaged_sessions_are_set_aside,
         full_disk_loses_no_session,
@@ -203,19 +203,21 @@ fn killed_roles_come_back(scene: &mut Scene<'_>) {
     }
 }
 
-fn roles_take_short_turns(_: &mut Scene<'_>) {
-    // Nanoseconds. Kernels before 6.6 show none; those before 6.12 would not change it, and are none of ours.
-    let turn = |process: &str| {
+fn roles_come_first(_: &mut Scene<'_>) {
+    // Kernels before 6.6 show no turns; those before 6.12 would not change them, and are none of ours.
+    let shown = |process: &str, key: &str| {
         let sched = fs::read_to_string(format!("/proc/{process}/sched")).ok()?;
-        let line = sched.lines().find(|line| line.starts_with("se.slice"))?;
+        let line = sched.lines().find(|line| line.starts_with(key))?;
         line.rsplit(' ').next()?.parse::<u64>().ok()
     };
-    let Some(usual) = turn("self") else { return };
+    let Some(usual) = shown("self", "se.slice") else { return };
     let whole = Whole::start();
-    for verb in ["trace", "notify"] {
-        let role = whole.role(verb).expect("the role runs").to_string();
-        assert_eq!(turn(&role), Some(100_000), "{verb}; others take {usual}");
-    }
+    let [trace, notify] =
+        ["trace", "notify"].map(|verb| whole.role(verb).expect("the role runs").to_string());
+    // Nanoseconds.
+    assert_eq!(shown(&notify, "se.slice"), Some(100_000), "others take {usual}");
+    assert_eq!(shown(&notify, "policy"), Some(0), "SCHED_OTHER");
+    assert_eq!(shown(&trace, "policy"), Some(2), "SCHED_RR");
 }
 
 fn roles_end_with_their_supervisor(_: &mut Scene<'_>) {

@@ -8,11 +8,10 @@ use super::Exit;
 use crate::cli::{Global, TraceArgs};
 use crate::config::{self, Secrets};
 use crate::supervise::lock::{self, Holder};
-use crate::supervise::{Role, privileges, take_short_turns, tie_to_supervisor, trace};
+use crate::supervise::{Role, privileges, tie_to_supervisor, trace};
 
 pub(super) fn run(args: &TraceArgs, global: &Global, state_dir: &Path) -> anyhow::Result<Exit> {
     tie_to_supervisor()?;
-    take_short_turns();
     let config = config::load(global.config.as_deref(), Secrets::Skip)?;
     let account = privileges::is_root().then(|| privileges::notify_account(&config)).transpose()?;
     privileges::prepare_state_dir(state_dir, account.as_ref())?;

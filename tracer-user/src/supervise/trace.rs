@@ -22,6 +22,7 @@ use self::checkpoint::{Checkpoint, CheckpointFile};
 use self::recorder::Recorder;
 use super::Permanent;
 use super::journal::Journal;
+use super::priority::run_at_once;
 use crate::config::Config;
 use crate::event::{BootTime, Event, Service};
 use crate::kernel::{Clock, Earlier, Identity, Pins, Probes};
@@ -147,6 +148,7 @@ impl Role {
         let mut ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }?;
         notify_ready();
         loop {
+            run_at_once();
             self.take_in();
             tokio::select! {
                 guard = ring.readable_mut() => guard?.clear_ready(),
