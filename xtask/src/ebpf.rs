@@ -1,7 +1,8 @@
 //! `build-ebpf`: the kernel programs, as one object with BTF below target/bpf.
 //!
-//! They are built by a compiler of their own in a target directory of their own. The object is replaced only when its
-//! bytes change, so that nothing that embeds it is built again for nothing.
+//! They are built by a compiler of their own in a target directory of their own. What is only there for debuggers is taken
+//! out: it is nine tenths of the object, and all of that would be in the tracer's memory. The object is replaced only when
+//! its bytes change, so that nothing that embeds it is built again for nothing.
 
 use std::{
     fs,
@@ -10,6 +11,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use object::{
+    build::elf::{Builder, SectionData},
+    elf::SHT_STRTAB,
+};
 
 use crate::{
     command, environment, say,
@@ -49,8 +54,11 @@ pub(crate) fn build_for(arch: &str, tools: &BpfTools) -> Result<()> {
     command::run(with_bpf_target(&mut cargo, arch, tools, ["--bin", BIN])?)?;
 
     let built = artifacts().join(BIN);
+    let bytes = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    let bytes = without_debug_info(&bytes)
+        .with_context(|| format!("cannot take the debug info out of {}", built.display()))?;
     let object = workspace::bpf_object(arch);
-    if replace(&built, &object)? {
+    if replace(&bytes, &object)? {
         say(format!("new kernel programs in {}", object.display()));
     }
     Ok(())
@@ -132,9 +140,27 @@ fn flags(arch: &str) -> String {
     [&format!("--cfg=bpf_target_arch=\"{arch}\""), "-Cdebuginfo=2", "-Clink-arg=--btf"].join("\x1f")
 }
 
-/// Copies when the bytes differ; true when they did. A reader never sees half of it.
-fn replace(built: &Path, object: &Path) -> Result<bool> {
-    let bytes = fs::read(built).with_context(|| format!("cannot read {}", built.display()))?;
+/// An object without DWARF. BTF, which the kernel reads, is made from it by the linker and stays.
+fn without_debug_info(object: &[u8]) -> Result<Vec<u8>> {
+    let mut object = Builder::read(object)?;
+    for section in &mut object.sections {
+        section.delete =
+            [".debug_", ".rel.debug_"].iter().any(|kind| section.name.starts_with(kind.as_bytes()));
+    }
+    object.delete_orphans();
+    // LLVM keeps names of sections and of symbols in one table, the writer in two.
+    let names = object.sections.add();
+    names.name = b".shstrtab".as_slice().into();
+    names.sh_type = SHT_STRTAB;
+    names.sh_addralign = 1;
+    names.data = SectionData::SectionString;
+    let mut bytes = Vec::new();
+    object.write(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Writes when the bytes differ; true when they did. A reader never sees half of it.
+fn replace(bytes: &[u8], object: &Path) -> Result<bool> {
     if fs::read(object).is_ok_and(|old| old == bytes) {
         return Ok(false);
     }
@@ -154,13 +180,10 @@ mod tests {
     #[test]
     fn the_object_is_written_only_when_it_changed() {
         let directory = std::env::temp_dir().join(format!("xtask-object-{}", std::process::id()));
-        let (built, object) = (directory.join("built"), directory.join("bpf/object"));
-        fs::create_dir_all(&directory).unwrap();
-        fs::write(&built, b"one").unwrap();
-        assert!(replace(&built, &object).unwrap());
-        assert!(!replace(&built, &object).unwrap());
-        fs::write(&built, b"two").unwrap();
-        assert!(replace(&built, &object).unwrap());
+        let object = directory.join("bpf/object");
+        assert!(replace(b"one", &object).unwrap());
+        assert!(!replace(b"one", &object).unwrap());
+        assert!(replace(b"two", &object).unwrap());
         assert_eq!(fs::read(&object).unwrap(), b"two");
         fs::remove_dir_all(&directory).unwrap();
     }

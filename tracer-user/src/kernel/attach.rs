@@ -337,3 +337,15 @@ fn io_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::
 fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
     io_error(error).is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::OBJECT;
+
+    #[test]
+    fn no_debug_info_is_carried_about() {
+        let has = |name: &[u8]| OBJECT.windows(name.len()).any(|bytes| bytes == name);
+        assert!(has(b".BTF.ext\0"));
+        assert!(!has(b".debug_info\0"));
+    }
+}
