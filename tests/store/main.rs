@@ -2,6 +2,9 @@
 
 mod attempts;
 mod faults;
+mod readers;
+#[path = "../root.rs"]
+mod root;
 mod rows;
 
 use jiff::Timestamp;

@@ -19,6 +19,7 @@ mod foreign;
 mod history;
 mod migrations;
 mod period;
+pub(crate) mod reading;
 pub(crate) mod schema;
 mod sessions;
 
@@ -38,6 +39,7 @@ use uuid::Uuid;
 pub use self::attempts::AttemptFilter;
 pub use self::history::{Question, Recorded, Visit};
 pub use self::period::Happened;
+use self::reading::Database;
 pub use self::sessions::{FEW, Filter};
 use crate::config::Trace;
 use crate::session::{Attempt, Change, Opening, Session, SessionKey, Update};
@@ -154,8 +156,7 @@ impl Writer {
 /// A connection that only reads.
 #[derive(Debug)]
 pub struct Reader {
-    connection: Connection,
-    path: PathBuf,
+    database: Database,
     inode: (u64, u64),
 }
 
@@ -164,25 +165,23 @@ impl Reader {
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let path = dir.join(FILE_NAME);
         let inode = inode_of(&path).map_err(|source| unreadable(&path, source))?;
-        let connection = open_for_reading(&path)?;
-        migrations::SESSIONS.check_readable(&connection, &path)?;
-        Ok(Self { connection, path, inode })
+        Ok(Self { database: Database::open(&path, &migrations::SESSIONS)?, inode })
     }
 
     /// Whether another file has taken the place of the one that is open: it was damaged and set aside.
     pub fn is_replaced(&self) -> bool {
-        inode_of(&self.path).is_ok_and(|inode| inode != self.inode)
+        inode_of(self.database.path()).is_ok_and(|inode| inode != self.inode)
     }
 
     /// The identity of this database, chosen at its creation. Row numbers mean something only together with it.
     pub fn store_id(&self) -> Result<Uuid, StoreError> {
         let query = "SELECT value FROM meta WHERE key = 'store_id'";
-        self.connection.query_row(query, [], |row| row.get(0)).map_err(|source| self.error(source))
+        self.database.read(|connection| connection.query_row(query, [], |row| row.get(0)))
     }
 
     /// The sessions that match, newest first.
     pub fn sessions(&self, filter: &Filter) -> Result<Vec<Session>, StoreError> {
-        sessions::select(&self.connection, filter).map_err(|source| self.error(source))
+        self.database.read(|connection| sessions::select(connection, filter))
     }
 
     /// Hands every session that began from `from` on and before `until` to `each`, oldest first.
@@ -192,22 +191,22 @@ impl Reader {
         until: Timestamp,
         each: impl FnMut(Session),
     ) -> Result<(), StoreError> {
-        sessions::for_each_opened(&self.connection, from, until, each).map_err(|source| self.error(source))
+        self.database.read(|connection| sessions::for_each_opened(connection, from, until, each))
     }
 
     /// What else happened from `from` on and before `until`, counted.
     pub fn happened(&self, from: Timestamp, until: Timestamp) -> Result<Happened, StoreError> {
-        period::happened(&self.connection, from, until).map_err(|source| self.error(source))
+        self.database.read(|connection| period::happened(connection, from, until))
     }
 
     /// One session by its row number.
     pub fn session(&self, id: i64) -> Result<Option<Session>, StoreError> {
-        sessions::by_id(&self.connection, id).optional().map_err(|source| self.error(source))
+        self.database.read(|connection| sessions::by_id(connection, id).optional())
     }
 
     /// One session by its stable identity.
     pub fn session_by_key(&self, key: SessionKey) -> Result<Option<Session>, StoreError> {
-        sessions::by_key(&self.connection, key).optional().map_err(|source| self.error(source))
+        self.database.read(|connection| sessions::by_key(connection, key).optional())
     }
 
     /// Hands every attempt that matches to `each`, oldest first.
@@ -225,55 +224,55 @@ impl Reader {
         filter: &AttemptFilter,
         each: impl FnMut(i64, Attempt),
     ) -> Result<(), StoreError> {
-        attempts::for_each(&self.connection, filter, each).map_err(|source| self.error(source))
+        self.database.read(|connection| attempts::for_each(connection, filter, each))
     }
 
     /// The attempt that a change is about; `None` if it is forgotten.
     pub fn attempt_of_change(&self, change_id: i64) -> Result<Option<Attempt>, StoreError> {
-        attempts::of_change(&self.connection, change_id).map_err(|source| self.error(source))
+        self.database.read(|connection| attempts::of_change(connection, change_id))
     }
 
     /// At most `limit` changes with an id above `cursor`, oldest first.
     pub fn changes_after(&self, cursor: i64, limit: u32) -> Result<Vec<Change>, StoreError> {
-        changes::after(&self.connection, cursor, limit).map_err(|source| self.error(source))
+        self.database.read(|connection| changes::after(connection, cursor, limit))
     }
 
     /// The id of the newest change that happened before this time; 0 where there is none.
     pub fn last_change_before(&self, at: Timestamp) -> Result<i64, StoreError> {
-        changes::last_before(&self.connection, at.as_microsecond()).map_err(|source| self.error(source))
+        self.database.read(|connection| changes::last_before(connection, at.as_microsecond()))
     }
 
     /// The sshds that were started and are not this host's, newest first, at most `limit`.
     pub fn foreign_sshds(&self, limit: Option<u32>) -> Result<Vec<Change>, StoreError> {
-        changes::foreign(&self.connection, limit).map_err(|source| self.error(source))
+        self.database.read(|connection| changes::foreign(connection, limit))
     }
 
     /// How many kernel events were lost since then, and when the last ones were, if any.
     pub fn losses_since(&self, at: Timestamp) -> Result<Option<(u64, Timestamp)>, StoreError> {
-        let (count, last) = changes::losses_since(&self.connection, at.as_microsecond())
-            .map_err(|source| self.error(source))?;
+        let (count, last) =
+            self.database.read(|connection| changes::losses_since(connection, at.as_microsecond()))?;
         Ok(last.map(|last| (count, last)))
     }
 
     /// The changes of one session, oldest first.
     pub fn changes_of(&self, session_id: i64) -> Result<Vec<Change>, StoreError> {
-        changes::of_session(&self.connection, session_id).map_err(|source| self.error(source))
+        self.database.read(|connection| changes::of_session(connection, session_id))
     }
 
     /// What was recorded before a login.
     pub fn recorded_before(&self, question: &Question<'_>) -> Result<Recorded, StoreError> {
-        history::recorded(&self.connection, question).map_err(|source| self.error(source))
+        self.database.read(|connection| history::recorded(connection, question))
     }
 
     /// The row numbers of the sessions from an address that were not over at a time, newest first; of the last `limit` from
     /// there.
     pub fn open_from(&self, address: IpAddr, at: Timestamp, limit: u32) -> Result<Vec<i64>, StoreError> {
-        history::open_from(&self.connection, address, at, limit).map_err(|source| self.error(source))
+        self.database.read(|connection| history::open_from(connection, address, at, limit))
     }
 
     /// The address from which somebody failed to log in, if that is what the change of this id tells.
     pub fn failed_from(&self, change: i64) -> Result<Option<IpAddr>, StoreError> {
-        history::failed_from(&self.connection, change).map_err(|source| self.error(source))
+        self.database.read(|connection| history::failed_from(connection, change))
     }
 
     /// Whether the structure of the whole file is sound; reads all of it.
@@ -281,11 +280,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError::Damaged`] with the first finding.
     pub fn check(&self) -> Result<(), StoreError> {
-        check_integrity(&self.connection).map_err(|source| self.error(source))
-    }
-
-    fn error(&self, source: rusqlite::Error) -> StoreError {
-        StoreError::sqlite(&self.path, source)
+        self.database.read(check_integrity)
     }
 }
 
@@ -340,18 +335,6 @@ pub(crate) fn open_for_writing(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
-}
-
-/// A connection that cannot write, for any user who may read the file.
-pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    connect(path, flags).map_err(|source| match source.sqlite_error_code() {
-        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            StoreError::Forbidden { path: path.to_owned() }
-        }
-        Some(_) | None => StoreError::sqlite(path, source),
-    })
 }
 
 /// What all connections have in common. `-wal` and `-shm` are kept when the last one closes: without them a reader who may

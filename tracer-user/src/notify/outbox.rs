@@ -54,6 +54,7 @@ pub use self::writer::{Finished, NewAnnouncement, NewDelivery, Outbox, Pending, 
 use crate::assess::{Assessment, Level, Reason};
 use crate::enrich::{Facts, Why};
 use crate::session::{ChangeKind, SessionKey};
+use crate::store::reading::Database;
 use crate::store::{self, StoreError};
 
 /// Folder of the notify role within the state directory; it belongs to the account of that role.
@@ -164,8 +165,7 @@ pub struct DeliveryRow {
 /// A connection that only reads, for the command line.
 #[derive(Debug)]
 pub struct Reader {
-    connection: Connection,
-    path: PathBuf,
+    database: Database,
     /// Where verdicts are; an earlier version kept none, and its database stays as it is until the notify role runs.
     verdict_column: &'static str,
 }
@@ -178,71 +178,62 @@ impl Reader {
     pub fn open(state_dir: &Path) -> Result<Self, StoreError> {
         let path = path(state_dir);
         fs::metadata(&path).map_err(|source| store::unreadable(&path, source))?;
-        let connection = store::open_for_reading(&path)?;
-        schema::DELIVERIES.check_readable(&connection, &path)?;
-        let has_verdicts = connection
-            .prepare("SELECT 1 FROM pragma_table_info('announcements') WHERE name = 'verdict'")
-            .and_then(|mut column| column.exists([]))
-            .map_err(|source| StoreError::sqlite(&path, source))?;
-        Ok(Self { connection, path, verdict_column: if has_verdicts { "verdict" } else { "NULL" } })
+        let database = Database::open(&path, &schema::DELIVERIES)?;
+        let has_verdicts = database.read(|connection| {
+            let column = "SELECT 1 FROM pragma_table_info('announcements') WHERE name = 'verdict'";
+            connection.prepare(column)?.exists([])
+        })?;
+        Ok(Self { database, verdict_column: if has_verdicts { "verdict" } else { "NULL" } })
     }
 
     /// The sessions that were assessed as of this level; `None` if they are more than `at_most`.
     pub fn few_of_level(&self, level: Level, at_most: u32) -> Result<Option<Vec<SessionKey>>, StoreError> {
-        let read = || {
-            self.connection
+        let read = |connection: &Connection| {
+            connection
                 .prepare_cached("SELECT session_key FROM assessments WHERE level = ?1 LIMIT ?2")?
                 .query_map((level.as_str(), u64::from(at_most) + 1), |row| row.get(0).map(SessionKey))?
                 .collect::<rusqlite::Result<Vec<_>>>()
         };
-        let keys = read().map_err(|source| self.error(source))?;
+        let keys = self.database.read(read)?;
         Ok((keys.len() as u64 <= u64::from(at_most)).then_some(keys))
     }
 
     /// The assessment of a session, if there is one.
     pub fn assessment(&self, key: SessionKey) -> Result<Option<Assessment>, StoreError> {
-        assessment_of(&self.connection, key).map_err(|source| self.error(source))
+        self.database.read(|connection| assessment_of(connection, key))
     }
 
     /// The assessment of a session, with the facts that it was made from.
     pub fn rating(&self, key: SessionKey) -> Result<Option<Rating>, StoreError> {
-        let read = || {
-            let Some(assessment) = assessment_of(&self.connection, key)? else { return Ok(None) };
-            let facts: String = self
-                .connection
+        let read = |connection: &Connection| {
+            let Some(assessment) = assessment_of(connection, key)? else { return Ok(None) };
+            let facts: String = connection
                 .prepare_cached("SELECT facts FROM assessments WHERE session_key = ?1")?
                 .query_row([key.0], |row| row.get(0))?;
             let facts = serde_json::from_str(&facts).unwrap_or(Facts::unknown(Why::NoData));
             Ok(Some((assessment, facts)))
         };
-        read().map_err(|source| self.error(source))
+        self.database.read(read)
     }
 
     /// An answer of a service that has not expired.
     pub fn answer(&self, source: &str, subject: &str, now: Timestamp) -> Result<Option<String>, StoreError> {
         let query = "SELECT answer FROM answers WHERE source = ?1 AND subject = ?2 AND expires_us > ?3";
         let values = rusqlite::params![source, subject, now.as_microsecond()];
-        self.connection
-            .query_row(query, values, |row| row.get(0))
-            .optional()
-            .map_err(|source| self.error(source))
+        self.database.read(|connection| connection.query_row(query, values, |row| row.get(0)).optional())
     }
 
     /// The deliveries of one session, in the order of its changes, then by sink.
     pub fn deliveries_of(&self, key: SessionKey) -> Result<Vec<DeliveryRow>, StoreError> {
-        let read = || {
-            let mut statement = self.connection.prepare_cached(
+        let read = |connection: &Connection| {
+            let mut statement = connection.prepare_cached(
                 "SELECT d.id, d.sink, a.kind, d.state, d.attempts, d.last_error, d.next_us, d.finished_us
                  FROM deliveries d JOIN announcements a ON a.id = d.announcement
                  WHERE d.session_key = ?1 ORDER BY d.announcement, d.sink",
             )?;
             statement.query_map([key.0], delivery_row)?.collect::<rusqlite::Result<Vec<_>>>()
         };
-        read().map_err(|source| self.error(source))
-    }
-
-    fn error(&self, source: rusqlite::Error) -> StoreError {
-        StoreError::sqlite(&self.path, source)
+        self.database.read(read)
     }
 }
 

@@ -24,13 +24,13 @@ pub struct Decision {
 impl Reader {
     /// The announcements of one session, in the order of its changes.
     pub fn decisions_of(&self, key: SessionKey) -> Result<Vec<Decision>, StoreError> {
-        let read = || {
-            let mut announcements = self.connection.prepare_cached(&format!(
+        let read = |connection: &Connection| {
+            let mut announcements = connection.prepare_cached(&format!(
                 "SELECT id, kind, seq, message IS NOT NULL AS is_finished, {} AS verdict FROM announcements
                  WHERE subject = ?1 ORDER BY id",
                 self.verdict_column
             ))?;
-            let mut deliveries = self.connection.prepare_cached(
+            let mut deliveries = connection.prepare_cached(
                 "SELECT d.id, d.sink, a.kind, d.state, d.attempts, d.last_error, d.next_us, d.finished_us
                  FROM deliveries d JOIN announcements a ON a.id = d.announcement
                  WHERE d.session_key = ?1 AND d.announcement = ?2 ORDER BY d.sink",
@@ -51,12 +51,12 @@ impl Reader {
             }
             Ok(found)
         };
-        read().map_err(|source| self.error(source))
+        self.database.read(read)
     }
 
     /// By which entry of the allowlist a session was allowed, if by any.
     pub fn allowed(&self, key: SessionKey) -> Result<Option<Allowed>, StoreError> {
-        match beginning(&self.connection, self.verdict_column, key).map_err(|source| self.error(source))? {
+        match self.database.read(|connection| beginning(connection, self.verdict_column, key))? {
             Beginning::Allowed(entry) => Ok(Some(entry)),
             Beginning::NotAllowed | Beginning::Undecided => Ok(None),
         }

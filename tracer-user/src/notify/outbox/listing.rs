@@ -1,7 +1,7 @@
 //! The queues and their deliveries, as people are shown them.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
 use super::holds::SinkHold;
@@ -102,8 +102,8 @@ pub struct AttemptRow {
 impl Reader {
     /// Every queue: the sinks that are or were configured, and those that something waits for.
     pub fn queues(&self) -> Result<Vec<QueueRow>, StoreError> {
-        let read = || {
-            let mut statement = self.connection.prepare(
+        let read = |connection: &Connection| {
+            let mut statement = connection.prepare(
                 "WITH names AS (
                      SELECT name FROM sinks WHERE is_configured = 1 OR hold IS NOT NULL
                      UNION SELECT sink FROM deliveries WHERE state = 'queued'
@@ -121,13 +121,13 @@ impl Reader {
             )?;
             statement.query_map([], queue_row)?.collect::<rusqlite::Result<Vec<_>>>()
         };
-        read().map_err(|source| self.error(source))
+        self.database.read(read)
     }
 
     /// The deliveries of a sink that are not at their end, or parked, as they are due; at most `limit`.
     pub fn deliveries_at(&self, sink: &str, limit: u32) -> Result<Vec<DeliveryRow>, StoreError> {
-        let read = || {
-            let mut statement = self.connection.prepare(&format!(
+        let read = |connection: &Connection| {
+            let mut statement = connection.prepare(&format!(
                 "SELECT {ROW} FROM deliveries d JOIN announcements a ON a.id = d.announcement
                  WHERE d.id IN (SELECT id FROM deliveries WHERE sink = ?1 AND state = 'queued'
                      UNION SELECT id FROM deliveries WHERE sink = ?1 AND state = 'claimed'
@@ -137,19 +137,18 @@ impl Reader {
             ))?;
             statement.query_map(params![sink, limit], delivery_row)?.collect::<rusqlite::Result<Vec<_>>>()
         };
-        read().map_err(|source| self.error(source))
+        self.database.read(read)
     }
 
     /// The delivery of an id that may be abbreviated.
     pub fn find(&self, wanted: &DeliveryRef) -> Result<Found, StoreError> {
-        let read = || {
-            let mut statement = self
-                .connection
+        let read = |connection: &Connection| {
+            let mut statement = connection
                 .prepare("SELECT id FROM deliveries WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 5")?;
             let ids = statement.query_map([wanted.first, wanted.last], |row| row.get(0))?;
             ids.collect::<rusqlite::Result<Vec<Uuid>>>()
         };
-        let ids = read().map_err(|source| self.error(source))?;
+        let ids = self.database.read(read)?;
         Ok(match ids.as_slice() {
             [] => Found::Nothing,
             [id] => Found::One(*id),
@@ -159,9 +158,8 @@ impl Reader {
 
     /// Everything about one delivery.
     pub fn delivery(&self, id: Uuid) -> Result<Option<DeliveryDetail>, StoreError> {
-        let read = || {
-            let found = self
-                .connection
+        let read = |connection: &Connection| {
+            let found = connection
                 .prepare(&format!(
                     "SELECT {ROW}, d.session_key, d.queued_us, coalesce(d.group_message, d.message, a.message) AS message,
                          nullif(d.carried_by, d.id) AS carried_by
@@ -170,14 +168,14 @@ impl Reader {
                 .query_row([id], detail)
                 .optional()?;
             let Some(mut found) = found else { return Ok(None) };
-            let mut attempts = self.connection.prepare(
+            let mut attempts = connection.prepare(
                 "SELECT number, started_us, duration_us, result, status, detail FROM attempts
                  WHERE delivery = ?1 ORDER BY id",
             )?;
             found.attempts = attempts.query_map([id], attempt_row)?.collect::<rusqlite::Result<_>>()?;
             Ok(Some(found))
         };
-        read().map_err(|source| self.error(source))
+        self.database.read(read)
     }
 
     /// The sinks that something waits for, or was being sent to, and how much.

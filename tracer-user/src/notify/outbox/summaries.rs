@@ -1,7 +1,7 @@
 //! Summaries that were told, and what there is to tell of the queue itself.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{DeliveryState, News, Outbox, Reader, timestamp};
 use crate::notify::summary::Messages;
@@ -54,9 +54,9 @@ fn told_until(connection: &rusqlite::Connection, schedule: &str, until: Timestam
 impl Reader {
     /// What became of deliveries from `from` on and before `until`, and how many wait now.
     pub fn fates(&self, from: Timestamp, until: Timestamp) -> Result<Messages, StoreError> {
-        let read = || {
+        let read = |connection: &Connection| {
             let mut messages = Messages::default();
-            let mut ended = self.connection.prepare_cached(
+            let mut ended = connection.prepare_cached(
                 "SELECT state, count(*) FROM deliveries WHERE finished_us >= ?1 AND finished_us < ?2 GROUP BY state",
             )?;
             let mut rows = ended.query([from.as_microsecond(), until.as_microsecond()])?;
@@ -77,9 +77,9 @@ impl Reader {
                 }
             }
             let waiting = "SELECT count(*) FROM deliveries WHERE state IN ('queued', 'held')";
-            messages.waiting = self.connection.query_row(waiting, [], |row| row.get(0))?;
+            messages.waiting = connection.query_row(waiting, [], |row| row.get(0))?;
             Ok(messages)
         };
-        read().map_err(|source| self.error(source))
+        self.database.read(read)
     }
 }

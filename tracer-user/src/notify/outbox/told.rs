@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use uuid::Uuid;
 
 use super::{DeliveryRow, Reader, delivery_row, invalid};
@@ -102,15 +102,15 @@ impl Covered {
 impl Reader {
     /// How the attempts of a `sessions.db` were told, as far as deliveries are kept.
     pub fn tellings(&self, store: Uuid) -> Result<Tellings, StoreError> {
-        let read = || {
+        let read = |connection: &Connection| {
             // Before the announcements: what is told meanwhile is found there.
             let position = "SELECT change_id, untold_after FROM cursors WHERE store_id = ?1";
-            let position = self.connection.query_row(position, [store], |row| Ok((row.get(0)?, row.get(1)?)));
+            let position = connection.query_row(position, [store], |row| Ok((row.get(0)?, row.get(1)?)));
             let (cursor, untold_after) = position.optional()?.unzip();
             let mut tellings =
                 Tellings { cursor, untold_after: untold_after.flatten(), ..Tellings::default() };
             // A range of the index of subjects: `0` is what comes after `/`.
-            let mut statement = self.connection.prepare(
+            let mut statement = connection.prepare(
                 "SELECT a.id AS announcement, a.subject, CASE WHEN a.seq > 0 THEN a.event END AS event,
                      d.id, d.sink, a.kind, d.state, d.attempts, d.last_error, d.next_us, d.finished_us
                  FROM announcements a JOIN deliveries d ON d.announcement = a.id
@@ -140,14 +140,14 @@ impl Reader {
             }
             Ok(tellings)
         };
-        read().map_err(|source| self.error(source))
+        self.database.read(read)
     }
 
     /// What a delivery tells, with what it carries.
     pub fn covered_by(&self, delivery: Uuid) -> Result<Covered, StoreError> {
-        let read = || {
+        let read = |connection: &Connection| {
             let mut covered = Covered::default();
-            let mut statement = self.connection.prepare(
+            let mut statement = connection.prepare(
                 "SELECT a.subject, CASE WHEN a.kind = 'attempt' THEN a.event END AS event
                  FROM deliveries d JOIN announcements a ON a.id = d.announcement
                  WHERE d.id = ?1 OR d.carried_by = ?1 ORDER BY a.id",
@@ -164,7 +164,7 @@ impl Reader {
             }
             Ok(covered)
         };
-        read().map_err(|source| self.error(source))
+        self.database.read(read)
     }
 }
 
