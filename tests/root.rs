@@ -15,10 +15,10 @@ pub(crate) fn is_root_or_skip(test: &str) -> bool {
     }
     assert!(std::env::var_os(REQUIRE_ALL).is_none_or(|value| value != "1"), "needs root");
     let line = format!("{test}: needs root\n");
-    stderr().write_all(format!("skipped {line}").as_bytes()).unwrap();
+    stderr().write_all(format!("skipped {line}").as_bytes()).expect("standard error");
     if let Some(list) = std::env::var_os(SKIPPED) {
-        let mut list = OpenOptions::new().append(true).create(true).open(list).unwrap();
-        list.write_all(line.as_bytes()).unwrap();
+        let mut list = OpenOptions::new().append(true).create(true).open(list).expect("the list");
+        list.write_all(line.as_bytes()).expect("written");
     }
     false
 }
