@@ -178,8 +178,7 @@ fn foreign_sshds_are_told() {
     let run_by = Identity { uid: 1001, user: Some("alice".to_owned()) };
     let foreign = ForeignSshd { pid: 9, run_by, exe: "/home/alice/sshd".to_owned(), doubt: Doubt::User };
     world.commit(&[Update::ForeignSshd { key: key(1), at: Timestamp::now(), foreign: Box::new(foreign) }]);
-    let words =
-        "sshd that is not the system's: /home/alice/sshd by alice (uid 1001) on web-1 (not run by root)";
+    let words = "SSH server that is not the system's: /home/alice/sshd by alice (uid 1001) on web-1 (not run by root)";
     eventually("message", || slack.texts().contains(&words.to_owned()).then_some(()));
 }
 

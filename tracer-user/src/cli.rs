@@ -94,7 +94,7 @@ pub enum Command {
     Attempts(AttemptsArgs),
     /// Summarize what happened lately, as scheduled summaries tell it
     Summary(SummaryArgs),
-    /// List sshds that were started and are not this host's, newest first
+    /// List SSH servers that were started and are not this host's, newest first
     ///
     /// Run by another user than root, from a file that is not root's or that others may write to, or from an unusual
     /// place. Their logins are not recorded as sessions.

@@ -290,9 +290,9 @@ pub(crate) fn program(program: &str, pid: u32) -> String {
 
 // Of the host.
 
-/// An sshd that is not this host's.
+/// An sshd or Dropbear that is not this host's.
 pub(crate) fn foreign(program: &str, who: &str, host: &str, doubt: &str) -> String {
-    format!("sshd that is not the system's: {program} by {who} on {host} ({doubt})")
+    format!("SSH server that is not the system's: {program} by {who} on {host} ({doubt})")
 }
 
 /// Why it is not, and what follows.
